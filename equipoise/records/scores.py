@@ -1,0 +1,97 @@
+"""Measured values with their intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value with its 95 % interval, or the reason why there is none.
+
+    `value` is None when the measure is undefined (0/0); `low` and `high` are None when no
+    interval can be had honestly. Either way `why` says so in words.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    why: str | None = None
+    method: str | None = None
+    """How the interval was made: "mid-p", "clopper-pearson", "bootstrap", "logit"."""
+
+    def __post_init__(self) -> None:
+        for name in ("value", "low", "high"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{name} is {number}; use None and say why")
+        if (self.value is None or self.low is None or self.high is None) and not self.why:
+            raise ValueError("a missing value or bound must say why")
+
+    def to_json(self) -> dict[str, Any]:
+        record: dict[str, Any] = {"value": self.value, "low": self.low, "high": self.high}
+        if self.why:
+            record["why"] = self.why
+        if self.method:
+            record["method"] = self.method
+        return record
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class in the judged split."""
+
+    rows: int
+    """Rows of the judged split whose label is this class."""
+    decided: int
+    """Rows of the judged split decided as this class."""
+    trained: int | None
+    """Rows of this class in training; 0 for a class never seen there, None if not known."""
+    band: str | None
+    """"head", "middle" or "tail", by share of training rows."""
+    measures: dict[str, Estimate]
+    """precision, recall, f1, average_precision."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The judgement of one split; written as `scores.json`."""
+
+    split: str
+    rows: int
+    measures: dict[str, Estimate]
+    classes: dict[str, ClassScores]
+    """Every class that has rows in the split or is known to the model, sorted by name."""
+    bands: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """"head", "middle", "tail": {"classes": [names], "macro_f1": Estimate, "macro_recall": ...}."""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "split": self.split,
+            "rows": self.rows,
+            "measures": {name: value.to_json() for name, value in self.measures.items()},
+            "classes": {
+                name: {
+                    "rows": scores.rows,
+                    "decided": scores.decided,
+                    "trained": scores.trained,
+                    "band": scores.band,
+                    **{measure: value.to_json() for measure, value in scores.measures.items()},
+                }
+                for name, scores in self.classes.items()
+            },
+            "bands": {
+                band: {
+                    key: value.to_json() if isinstance(value, Estimate) else value
+                    for key, value in record.items()
+                }
+                for band, record in self.bands.items()
+            },
+            "notes": list(self.notes),
+        }
