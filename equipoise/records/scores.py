@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from equipoise.errors import FolderError
+from equipoise.records.files import read_json, write_json
 
 SCHEMA = 1
 
@@ -95,3 +99,35 @@ class Scores:
             },
             "notes": list(self.notes),
         }
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    write_json(path, scores.to_json())
+
+
+def read_scores(path: Path) -> Scores:
+    """Raises FolderError if the file is missing, broken, or not a record of scores."""
+    record = read_json(path, schema=SCHEMA)
+    try:
+        return Scores(
+            split=record["split"],
+            rows=record["rows"],
+            measures={name: Estimate(**value) for name, value in record["measures"].items()},
+            classes={name: _class_scores(value) for name, value in record["classes"].items()},
+            bands={
+                band: {
+                    key: Estimate(**value) if isinstance(value, dict) else value
+                    for key, value in values.items()
+                }
+                for band, values in record["bands"].items()
+            },
+            notes=tuple(record["notes"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FolderError(f"{path}: not a record of scores ({error}); judge the run again") from None
+
+
+def _class_scores(record: dict[str, Any]) -> ClassScores:
+    counts = {name: record[name] for name in ("rows", "decided", "trained", "band")}
+    measures = {name: Estimate(**record[name]) for name in record if name not in counts}
+    return ClassScores(**counts, measures=measures)
