@@ -124,7 +124,9 @@ def read_scores(path: Path) -> Scores:
             notes=tuple(record["notes"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FolderError(f"{path}: not a record of scores ({error}); judge the run again") from None
+        raise FolderError(
+            f"{path}: not a record of scores ({error}); judge the run again"
+        ) from None
 
 
 def _class_scores(record: dict[str, Any]) -> ClassScores:
