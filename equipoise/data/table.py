@@ -1,0 +1,66 @@
+"""What reading hands on: the rows of each given part, and where everything came from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from equipoise.records.rows import Rows
+
+WHOLE = "all"
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """Which column of the source plays which role."""
+
+    text: str = "text"
+    """The column that is classified."""
+    label: str = "label"
+    """The column that holds the class."""
+    group: tuple[str, ...] = ()
+    """Columns whose combination names a group of rows that stays on one side of every split."""
+    weight: str | None = None
+    """Column of positive numbers: how much a row counts in training."""
+    id: str | None = None
+    """Column that names the row. None: a column called `id` if there is one, else row numbers."""
+    time: str | None = None
+    """Column of dates (ISO 8601) or numbers, by which rows are split forward in time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows as read, before they are checked, grouped and split."""
+
+    source: str
+    """The file, folder or hub name as given."""
+    parts: dict[str, Rows]
+    """{"all": rows} for one file, else a Rows for each of train, validation and test that was
+    given, in that order. A cell that is None was found faulty, and `faults` says why."""
+    columns: dict[str, str]
+    """Role to column name in the source, {"text": "body", "label": "topic"}; several group
+    columns are joined by ", "."""
+    fingerprint: str
+    """SHA-256 over ids, texts and labels of every part, in order."""
+    faults: tuple[str, ...] = field(default=())
+    """Faults of single cells and lines, one line each; `check_rows` raises them with its own."""
+
+    @property
+    def train(self) -> Rows | None:
+        """The rows from which training rows come: those of "train", or of the one file."""
+        return self.parts.get(TRAIN, self.parts.get(WHOLE))
+
+
+def fingerprint(parts: dict[str, Rows]) -> str:
+    """SHA-256 over part names, ids, texts and labels in order; each cell is preceded by its
+    length, so that ("ab", "c") and ("a", "bc") differ."""
+    digest = hashlib.sha256()
+    for name, rows in parts.items():
+        labels = [None] * len(rows) if rows.labels is None else rows.labels.tolist()
+        digest.update(f"{name}:{len(rows)}\n".encode())
+        for cells in zip(rows.ids.tolist(), rows.texts.tolist(), labels, strict=True):
+            for cell in cells:
+                raw = b"" if cell is None else cell.encode("utf-8", "surrogatepass")
+                digest.update(b"%d:" % (-1 if cell is None else len(raw)) + raw)
+    return digest.hexdigest()

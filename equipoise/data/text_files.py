@@ -1,0 +1,205 @@
+"""CSV, TSV and JSON-lines files, plain or gzipped: bytes to columns of cells."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+from equipoise.data.raw import BROKEN, LISTED, RawPart
+from equipoise.errors import DataError, SettingsError
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    # UTF-32's little-endian mark begins with UTF-16's, so it is asked first.
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_MAGIC = (
+    (b"\x1f\x8b", "gzip data; give the file a name that ends in .gz"),
+    (b"PAR1", "a Parquet file; give it a name that ends in .parquet"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook; save the sheet as CSV UTF-8"),
+    (b"%PDF", "a PDF; rows are read from .csv, .tsv, .jsonl or .parquet"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save the sheet as CSV UTF-8"),
+)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file, unpacked if its name ends in .gz. Raises DataError if it can't be
+    read, is cut off, or holds another format than its name says."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror}); check the path") from None
+    if path.suffix.lower() == ".gz":
+        try:
+            raw = gzip.decompress(raw)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{path}: not a whole gzip file ({error}); copy or download it again"
+            ) from None
+    for magic, what in _MAGIC:
+        if raw.startswith(magic):
+            raise DataError(f"{path}: holds {what}")
+    if not raw.strip(b"\0 \t\r\n"):
+        raise DataError(f"{path}: holds no rows; the file is {'blank' if raw else 'empty'}")
+    return raw
+
+
+def decode(raw: bytes, where: str, encoding: str | None = None) -> str:
+    """Text of a file: by its byte order mark, else `encoding`, else UTF-8.
+
+    Raises DataError with the offset of the first byte that does not fit; SettingsError if Python
+    knows no such encoding.
+    """
+    mark, marked = next(((m, e) for m, e in _BOMS if raw.startswith(m)), (b"", None))
+    chosen = marked or encoding or "utf-8"
+    try:
+        codecs.lookup(chosen)
+        return raw[len(mark) :].decode(chosen)
+    except LookupError:
+        raise SettingsError(
+            f"encoding {chosen!r} is not known; use utf-8, utf-16, latin-1, cp1252, ..."
+        ) from None
+    except UnicodeDecodeError as error:
+        offset = error.start + len(mark)
+        line = raw.count(b"\n", 0, offset) + 1
+        advice = (
+            "the file is cut off or mixed; save it again as UTF-8"
+            if marked
+            else "save the file as UTF-8, or name its encoding with --encoding (latin-1, cp1252)"
+        )
+        raise DataError(
+            f"{where}: byte {offset} (line {line}, 0x{raw[offset]:02x}) is not {chosen}; {advice}"
+        ) from None
+
+
+def parse_delimited(text: str, where: str, *, tabs: bool) -> RawPart:
+    """Cells of a .csv or .tsv file; its first line names the columns.
+
+    A .csv whose first line holds semicolons and no comma (as Excel writes in half of Europe) is
+    split at semicolons. Blank lines are skipped. Lines with too many or too few cells are faults.
+    """
+    # The default limit of 131,072 characters per cell is shorter than a long document.
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    first = text.split("\n", 1)[0]
+    semicolons = not tabs and ";" in first and "," not in first
+    delimiter = "\t" if tabs else ";" if semicolons else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records: list[list[Any]] = []
+    ragged: list[str] = []
+    names: list[str] | None = None
+    begun = 0
+    try:
+        for cells in reader:
+            line, begun = begun + 1, reader.line_num
+            if not cells:
+                continue
+            if names is None:
+                names = _header(cells, where, line)
+            elif len(cells) == len(names):
+                records.append(cells)
+            else:
+                records.append([BROKEN] * len(names))
+                ragged.append(
+                    f"{where}: line {line} has {_count(len(cells), 'cell')}, the first line "
+                    f"{len(names)}; quote cells that hold a {_NAMES[delimiter]}"
+                )
+    except csv.Error as error:
+        raise DataError(
+            f"{where}: the record that begins in line {begun + 1} can't be read ({error}); close "
+            'its quotes, and write a quote inside a quoted cell twice ("")'
+        ) from None
+    if names is None or not records:
+        raise DataError(f"{where}: holds no rows, only a line of column names; add rows")
+    columns = dict(zip(names, (list(c) for c in zip(*records, strict=True)), strict=True))
+    return RawPart(where, columns, len(records), _capped(ragged, where, "lines do not fit"))
+
+
+def parse_json_lines(text: str, where: str) -> RawPart:
+    """Cells of a .jsonl file: one object per line; blank lines are skipped."""
+    if text.lstrip().startswith("["):
+        raise DataError(
+            f"{where}: holds one JSON list; write one object per line, without brackets and commas"
+        )
+    records: list[dict[str, Any] | None] = []
+    faults: list[str] = []
+    # Not splitlines: a JSON string may hold U+2028 and other characters that it breaks at.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        record: dict[str, Any] | None = None
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", None) or str(error)
+            column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            faults.append(f"{where}: line {number}{column} is not JSON ({reason}); mend the line")
+        else:
+            if isinstance(value, dict):
+                record = value
+            else:
+                faults.append(
+                    f"{where}: line {number} holds {json_name(value)}, not an object; "
+                    'write {"text": ..., "label": ...}'
+                )
+        records.append(record)
+    if faults and len(faults) == len(records):
+        raise DataError(*_capped(faults, where, "lines are not JSON objects"))
+    if not records:
+        raise DataError(f"{where}: holds no rows; write one JSON object per line")
+    names = list(dict.fromkeys(name for record in records if record for name in record))
+    cells = {
+        name: [BROKEN if record is None else record.get(name) for record in records]
+        for name in names
+    }
+    return RawPart(where, cells, len(records), _capped(faults, where, "lines are not JSON objects"))
+
+
+def json_name(value: Any) -> str:
+    """What JSON calls the kind of `value`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, list | tuple) else "an object"
+
+
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+
+def _header(cells: list[str], where: str, line: int) -> list[str]:
+    # pandas writes its index under an empty name; such columns are called by their place.
+    names = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, start=1)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            *(
+                f"{where}: line {line} names the column {name!r} {names.count(name)} times; "
+                "give each column its own name"
+                for name in twice
+            )
+        )
+    return names
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _capped(faults: list[str], where: str, what: str) -> tuple[str, ...]:
+    if len(faults) <= LISTED:
+        return tuple(faults)
+    return (*faults[:LISTED], f"{where}: {len(faults) - LISTED:,} more {what}; mend them likewise")
