@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+_KEPT = ("name", "settings", "date", "seconds", "threads", "load_before", "result")
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,14 @@ class Bench:
                 if seconds is not None and time.monotonic() - started > seconds:
                     print(f"stopped after {in_words(seconds)}: {len(left) - k} units left")
                     break
+                # Who else used the cores when the unit began: timings of a busy machine are not
+                # worth much, and nothing else in the record would show it.
+                load = os.getloadavg()[0]
                 begun = time.monotonic()
                 try:
                     result = self.run(unit)
                     took = time.monotonic() - begun
-                    self._store(unit, result, took)
+                    self._store(unit, result, took, load)
                 except Exception as error:
                     failed.append(unit.name)
                     print(f"  FAILED {unit.name}: {type(error).__name__}: {error}", flush=True)
@@ -178,7 +182,7 @@ class Bench:
             signal.signal(signal.SIGTERM, before)
         return failed, False
 
-    def _store(self, unit: Unit, result: dict[str, Any], seconds: float) -> None:
+    def _store(self, unit: Unit, result: dict[str, Any], seconds: float, load: float) -> None:
         record = {
             "schema": SCHEMA,
             "bench": self.name,
@@ -188,6 +192,7 @@ class Bench:
             "date": today(),
             "seconds": round(seconds, 3),
             "threads": threads(),
+            "load_before": round(load, 2),
             "machine": machine(),
             "result": result,
         }
@@ -214,10 +219,9 @@ class Bench:
             "complete": complete,
             "units_wanted": len(self.units),
             "units": [
-                {
-                    key: unit[key]
-                    for key in ("name", "settings", "date", "seconds", "threads", "result")
-                }
+                {key: unit[key] for key in _KEPT}
+                # Units may have been run on several machines; say so where one differs.
+                | ({} if unit["machine"] == machine() else {"machine": unit["machine"]})
                 for unit in stored
             ],
             "summary": summary,
@@ -226,7 +230,9 @@ class Bench:
         write_json(path, record)
         print_table(self.table(stored) if self.table else [_line(unit) for unit in stored])
         for key, value in summary.items():
-            print(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+            said = value if isinstance(value, str) else json.dumps(value)
+            if len(said) <= 400:  # the rest is for the file: a table says it better
+                print(f"{key}: {said}")
         print(f"wrote {os.path.relpath(path)}")
 
     def _path(self, unit: Unit) -> Path:

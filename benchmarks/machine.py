@@ -21,6 +21,8 @@ class Child(NamedTuple):
     """What the child wrote to standard output, read as JSON (whole, or else its last line)."""
     seconds: float
     """Wall seconds of the whole process, start-up included."""
+    cpu_seconds: float
+    """User and system seconds over all its threads: on a busy machine steadier than `seconds`."""
     peak_rss: int
     """Bytes: largest resident size of the process, or of one of the processes it waited for."""
     stderr: str
@@ -33,8 +35,9 @@ import os, resource, subprocess, sys, time
 begun = time.monotonic()
 code = subprocess.call(sys.argv[2:])
 seconds = time.monotonic() - begun
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-os.write(int(sys.argv[1]), f"{code} {seconds} {peak}".encode())
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+report = f"{code} {seconds} {used.ru_utime + used.ru_stime} {used.ru_maxrss * 1024}"
+os.write(int(sys.argv[1]), report.encode())
 """
 
 
@@ -78,7 +81,8 @@ def run_child(
     if code not in codes:
         what = " ".join(Path(str(part)).name for part in command[:3])
         raise RuntimeError(f"{what} ended with {code}: {stderr.strip()[-2000:]}")
-    return Child(_last_json(stdout), float(report[1]), int(report[2]), stderr)
+    seconds, cpu_seconds, peak = report[1:]
+    return Child(_last_json(stdout), float(seconds), float(cpu_seconds), int(peak), stderr)
 
 
 def peak_rss() -> int:
