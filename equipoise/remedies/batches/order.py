@@ -1,0 +1,71 @@
+"""In which order rows are drawn: the whole plan for all epochs, made before training begins."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.remedies.labels import rows_by_class
+from equipoise.remedies.remedy import AtLeastOne
+
+
+def natural_order(n: int, epochs: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Every row once per epoch, in random order: (epochs, n) int64.
+
+    Epochs are drawn one after the other, so a plan for more epochs begins with the shorter one.
+    """
+    order = np.empty((epochs, n), dtype=np.int64)
+    for epoch in range(epochs):
+        order[epoch] = rng.permutation(n)
+    return order
+
+
+def balanced_order(
+    labels: NDArray[np.int64],
+    classes: int,
+    epochs: int,
+    rng: np.random.Generator,
+    *,
+    epoch_rows: AtLeastOne | None = None,
+) -> NDArray[np.int64]:
+    """Every class equally often, whatever its share.
+
+    Places are filled in blocks that hold each class once, in random order, so that even a small
+    batch is balanced to within one row per class. The rows of a class come in shuffled cycles:
+    none is drawn again before all of its class have been, across epochs too.
+
+    Shapes    labels (n,) in 0..classes-1. Returns (epochs, epoch_rows) int64: the row at each
+              place. Classes without rows are left out.
+    Settings  epoch_rows: places per epoch; none: as many as there are rows.
+    Raises    ShapeError for labels out of range, DataError without rows.
+    Helps     where rare classes must be learned in few epochs, above all for the head on
+              features that are already good.
+    Harms     where a rare class has few rows: they are repeated every epoch and learned by
+              heart, while most rows of large classes go unseen; features learned so are worse
+              than with natural order (the paper's finding).
+    Source    Kang et al. 2020, Decoupling representation and classifier for long-tailed
+              recognition, arXiv:1910.09217 (class-balanced sampling, q = 0).
+    """
+    groups = rows_by_class(labels, classes)
+    places = epoch_rows or len(labels)
+    total = epochs * places
+    blocks = -(-total // len(groups))
+    # Independent streams for blocks and for each class: how far one is read does not move the
+    # others, hence a plan for more epochs begins with the shorter one.
+    block_rng, *row_rngs = rng.spawn(1 + len(groups))
+    order = np.empty(blocks * len(groups), dtype=np.int64)
+    drawn = _shuffled_cycles(np.arange(len(groups)), len(order), block_rng)
+    for group, (rows, row_rng) in enumerate(zip(groups, row_rngs, strict=True)):
+        # Exactly one place in every block.
+        order[drawn == group] = _shuffled_cycles(rows, blocks, row_rng)
+    return order[:total].reshape(epochs, places)
+
+
+def _shuffled_cycles(
+    values: NDArray[np.int64], length: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """(length,): all values in random order, then all again in another order, and so on."""
+    cycles = -(-length // len(values))
+    repeated = np.broadcast_to(values, (cycles, len(values)))
+    shuffled: NDArray[np.int64] = rng.permuted(repeated, axis=1).reshape(-1)[:length]
+    return shuffled

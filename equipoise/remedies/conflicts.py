@@ -1,0 +1,94 @@
+"""Which remedies can stand together.
+
+Four corrections of unequal class shares act on the same figure without seeing each other: class
+weights, a sampler, a weighted loss and a margin in the loss all start from the shares of the rows
+as fed. Two of them correct twice, so that rare classes end up as over-represented as they were
+under-represented. That is refused unless one of the two says `twice=true`.
+
+All other pairs are harmless, for three reasons:
+
+- remedies on rows act first, and all others take the shares of the rows as fed, so they correct
+  only what is left (nothing, after oversampling with ratio 1);
+- decisions start from probabilities whose prior is known exactly, whatever was done in training
+  (`prior.log_source`), so they do not correct what is already corrected;
+- `measure_offsets` starts from the offsets of `posthoc_logit_adjustment` and fits what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from equipoise.remedies.remedy import Kind, Remedy, RemedySpec
+from equipoise.remedies.table import REMEDIES
+
+Verdict = Literal["fine", "twice", "never"]
+
+_ONE_ONLY: dict[Kind, str] = {
+    "loss": "a model is trained with one loss",
+    "sampler": "rows are drawn in one order",
+    "calibration": "scores are calibrated once",
+    "costs": "decisions are made by one cost matrix",
+}
+_HOW: dict[Kind, str] = {
+    "weights": "weighs rare classes up",
+    "sampler": "draws rare classes more often",
+    "loss": "favours rare classes in the loss",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    verdict: Verdict
+    """"fine"; "twice": refused unless asked for twice; "never"."""
+    why: str
+
+
+def pair(a: Remedy, b: Remedy) -> Pair:
+    """Whether two different remedies can stand together, and why. The order makes no difference."""
+    if a.kind == b.kind and a.kind in _ONE_ONLY:
+        return Pair("never", _ONE_ONLY[a.kind])
+    if {a.kind, b.kind} == {"offsets", "costs"}:
+        return Pair("never", "both decide: the least expected cost leaves nothing to an offset")
+    if a.may_double and b.may_double:
+        return Pair("twice", f"one {_HOW[a.kind]}, the other {_HOW[b.kind]}: one prior, two cures")
+    if a.moment == b.moment == "rows":
+        return Pair("fine", "the second acts on the rows that the first left")
+    if "rows" in (a.moment, b.moment):
+        return Pair("fine", "shares are counted after the rows are chosen")
+    if a.kind == b.kind == "offsets":
+        return Pair("fine", "the second starts from the offsets of the first")
+    if a.corrects_prior and b.corrects_prior:
+        return Pair("fine", "the decision knows which prior training has left")
+    return Pair("fine", "they do different things")
+
+
+def conflicts(specs: Sequence[RemedySpec]) -> list[str]:
+    """One line for every pair of the remedies asked for that can't stand together."""
+    faults = []
+    for a, b in combinations(specs, 2):
+        if a.name == b.name:
+            faults.append(f"remedy {a.name} is named twice; keep one")
+            continue
+        found = pair(REMEDIES[a.name], REMEDIES[b.name])
+        if found.verdict == "never":
+            faults.append(f"remedies {a.name} and {b.name} exclude each other: {found.why}")
+        elif found.verdict == "twice" and not (a.twice or b.twice):
+            faults.append(
+                f"remedies {a.name} and {b.name} correct the same class shares twice ({found.why});"
+                f" keep one, or say that you mean it: {b.name}:twice=true"
+            )
+    return faults
+
+
+def pairs_table() -> str:
+    """All pairs of remedies that correct the prior, or exclude each other, as a Markdown table."""
+    lines = ["| remedy | beside | together | why |", "| --- | --- | --- | --- |"]
+    says = {"fine": "fine", "twice": "refused unless `twice=true`", "never": "refused"}
+    for a, b in combinations(REMEDIES.values(), 2):
+        found = pair(a, b)
+        if (a.corrects_prior and b.corrects_prior) or found.verdict != "fine":
+            lines.append(f"| `{a.name}` | `{b.name}` | {says[found.verdict]} | {found.why} |")
+    return "\n".join(lines)

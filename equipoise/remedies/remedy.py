@@ -1,0 +1,115 @@
+"""What a table of remedies holds, and a remedy with the settings that someone asked for."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from equipoise.errors import SettingsError
+
+Moment = Literal["rows", "batches", "loss", "decision"]
+Kind = Literal["choose", "weights", "sampler", "loss", "calibration", "offsets", "costs"]
+
+Share = Annotated[float, Field(gt=0, le=1)]
+"""A setting above 0 and at most 1."""
+NotNegative = Annotated[float, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One keyword-only argument of a remedy's function."""
+
+    name: str
+    type: Any
+    """As annotated, with its range: `Annotated[float, Field(ge=0)]`."""
+    default: Any
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One line of a table. Which arguments the function takes is fixed by its kind:
+
+    choose       (labels, classes, rng, ...) -> (m,) index of the rows to feed
+    weights      (counts, ...) -> (K,) weight per class, mean 1 over the rows as fed
+    sampler      (labels, classes, epochs, rng, ...) -> (epochs, rows) row at each place
+    loss         (logits, labels, ...) -> (rows,) nats
+    calibration  (logits, labels, ...) -> (temperature, note)
+    offsets      (...) -> ((K,) nats added to log p before the largest is taken, note)
+    costs        (p, costs) -> (n,) decisions
+    """
+
+    name: str
+    moment: Moment
+    kind: Kind
+    function: Callable[..., Any]
+    source: str
+    """The paper, short."""
+    corrects_prior: bool = False
+    """Whether it makes up for unequal class shares."""
+    needs: tuple[str, ...] = ()
+    """What the function wants beside the arguments of its kind, by argument name: "counts",
+    "log_prior", "vectors". All are of the training rows as fed; the caller gives them."""
+    prior_shift: Callable[..., Any] | None = None
+    """Only for a loss that corrects the prior: (counts, **settings) -> (K,) nats that it adds to
+    the log prior under which softmax(logits) is a posterior."""
+    settings: tuple[Setting, ...] = field(init=False)
+    """Read off the signature: every keyword-only argument that is not one of `needs`."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        object.__setattr__(
+            self,
+            "settings",
+            tuple(
+                Setting(p.name, hints[p.name], p.default)
+                for p in inspect.signature(self.function).parameters.values()
+                if p.kind is p.KEYWORD_ONLY and p.name not in self.needs
+            ),
+        )
+
+    @property
+    def may_double(self) -> bool:
+        """Whether two of this sort would correct the same prior twice; see `conflicts.py`."""
+        return self.corrects_prior and self.moment in ("batches", "loss")
+
+
+@dataclass(frozen=True)
+class RemedySpec:
+    """A remedy as asked for: its name and every setting, defaults filled in. `spec.py` makes it."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)
+    twice: bool = False
+    """Asked for knowing that another remedy corrects the same prior."""
+
+
+def bind(remedy: Remedy, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of the remedy's function: its settings, and its needs out of `given`.
+
+    Raises SettingsError naming every need that `given` lacks.
+    """
+    missing = [need for need in remedy.needs if given.get(need) is None]
+    if missing:
+        raise SettingsError(
+            *(
+                f"remedy {remedy.name}: needs {need}, which is not at hand here; "
+                "leave the remedy out or give what it needs"
+                for need in missing
+            )
+        )
+    return {need: given[need] for need in remedy.needs} | dict(settings)
+
+
+def lookup(table: Mapping[str, Remedy], spec: RemedySpec, what: str) -> Remedy:
+    """The table's entry. Raises SettingsError if the remedy belongs to another folder."""
+    if spec.name not in table:
+        raise SettingsError(
+            f"remedy {spec.name!r} is not {what}; these are: {', '.join(sorted(table))}"
+        )
+    return table[spec.name]

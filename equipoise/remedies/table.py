@@ -1,0 +1,13 @@
+"""Every remedy by name: the four folders' tables in one. Importing it imports torch."""
+
+from __future__ import annotations
+
+from equipoise.remedies.batches import BATCHES
+from equipoise.remedies.decisions.table import DECISIONS
+from equipoise.remedies.losses import LOSSES
+from equipoise.remedies.remedy import Kind, Moment, Remedy, RemedySpec
+from equipoise.remedies.rows import ROWS
+
+__all__ = ["REMEDIES", "Kind", "Moment", "Remedy", "RemedySpec"]
+
+REMEDIES: dict[str, Remedy] = {**ROWS, **BATCHES, **LOSSES, **DECISIONS}
