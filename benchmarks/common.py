@@ -21,14 +21,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import Child, cores, machine, peak_rss, run_child, set_threads, threads
 from benchmarks.sets import ROOT, Pair, TextSet, data_folder, load_set, stratified_cap
-from equipoise.errors import EquipoiseError, FolderError
+from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.records.files import write_json
 
 __all__ = [
@@ -86,7 +86,7 @@ class Bench:
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run as a command line. 0 well, 1 a unit failed, 2 the user's fault, 130 interrupted."""
         args = self._parser().parse_args(argv)
-        bench = Bench(**{**self.__dict__, "folder": args.folder}) if args.folder else self
+        bench = replace(self, folder=args.folder) if args.folder else self
         try:
             return bench._main(args)
         except EquipoiseError as error:
@@ -116,9 +116,9 @@ class Bench:
         names = [unit.name for unit in self.units]
         if len({_file_name(name) for name in names}) < len(names):
             raise ValueError(f"{self.name}: unit names are not unique as file names")
-        chosen = [unit for unit in self.units if args.only is None or _matches(unit, args.only)]
+        chosen = _chosen(self.units, args.only)
         if not chosen:
-            raise FolderError(f"--only {args.only}: matches none of the {len(names)} units")
+            raise SettingsError(f"--only {args.only}: matches none of the {len(names)} units")
         if args.again:
             for unit in chosen:
                 self._path(unit).unlink(missing_ok=True)
@@ -284,13 +284,15 @@ def _line(unit: dict[str, Any]) -> dict[str, Any]:
     return {"unit": unit["name"], **plain, "took_s": unit["seconds"]}
 
 
-def _matches(unit: Unit, pattern: str) -> bool:
-    if fnmatch.fnmatchcase(unit.name, pattern):
-        return True
+def _chosen(units: Sequence[Unit], pattern: str | None) -> list[Unit]:
+    """The units whose whole name fits the pattern read as name*, else read as an expression."""
+    if pattern is None:
+        return list(units)
+    chosen = [unit for unit in units if fnmatch.fnmatchcase(unit.name, pattern)]
     try:
-        return re.search(pattern, unit.name) is not None
-    except re.error:
-        return False
+        return chosen or [unit for unit in units if re.search(pattern, unit.name)]
+    except re.error as error:
+        raise SettingsError(f"--only {pattern}: not an expression ({error})") from None
 
 
 def _file_name(name: str) -> str:

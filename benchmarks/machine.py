@@ -92,7 +92,7 @@ def peak_rss() -> int:
 
 def set_threads(n: int) -> None:
     """Limit every numeric library here, and in child processes, to n threads."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(n)
