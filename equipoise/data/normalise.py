@@ -26,10 +26,18 @@ def duplicate_key(text: str) -> str:
     >>> duplicate_key("great \N{THUMBS UP SIGN}") == duplicate_key("great \N{THUMBS DOWN SIGN}")
     False
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    folded = text.casefold()
+    if text.isascii():
+        folded = text.lower()  # what casefold does here, and a tenth of the regex's time
+        return " ".join(folded.translate(_ASCII_SPACED).split()) or " ".join(folded.split())
+    folded = unicodedata.normalize("NFKC", text).casefold()
     return _punctuation().sub(" ", folded).strip() or " ".join(folded.split())
+
+
+_ASCII_SPACED = "".join(
+    " " if unicodedata.category(character)[0] in "PZC" else character
+    for character in map(chr, range(128))
+)
+"""Every ASCII character, or a space for punctuation and control characters."""
 
 
 @lru_cache(maxsize=1)
