@@ -1,0 +1,17 @@
+"""Load, tokenize, train, predict and save: the only folder that holds language models.
+
+config.py      the settings of model and training
+load.py        a base model from the hub, a folder or the offline package
+tokenize.py    texts to token ids, never cut silently
+batches.py     which rows share an optimizer step, and padding
+classifier.py  body + pooling + head, the module that is trained
+cut.py         the cut of method `light`: states enter at a layer
+states.py      computing those states once
+cache.py       keeping them on disk
+methods.py     which weights train: full, light, head, adapter, LoRA, ...
+trainer.py     the one training loop, on transformers' Trainer
+train.py       the story of one training, with resume
+predict.py     logits of texts
+save.py        the model's part of a run folder
+baselines.py   what any language model must beat
+"""

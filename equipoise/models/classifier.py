@@ -1,0 +1,112 @@
+"""The module that is trained: body, pooling and head in one."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equipoise.models.cut import Cut
+from equipoise.models.pooling import pool
+
+
+class SequenceClassifier(nn.Module):
+    """Token ids, cached states or pooled vectors in; one score per class out.
+
+    `head` None means that `body` is an AutoModelForSequenceClassification with a head of its own.
+    """
+
+    def __init__(
+        self, body: nn.Module, head: nn.Module | None, *, pooling: str, causal: bool
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+        self.pooling = pooling
+        self.causal = causal
+        self.cut: Cut | None = None
+        self.added: nn.ModuleList | None = None
+        """Bottleneck adapters, which sit in hooks and so are registered here."""
+        accepted = inspect.signature(body.forward).parameters
+        self._takes_positions = causal and "position_ids" in accepted
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        states: Tensor | None = None,
+        vectors: Tensor | None = None,
+    ) -> Tensor:
+        """Logits (rows, classes).
+
+        Shapes  input_ids, attention_mask (rows, tokens); states (rows, tokens, width) as they
+                arrive at the cut; vectors (rows, width) as pooled, which need only the head.
+        """
+        if vectors is None:
+            assert input_ids is not None
+            assert attention_mask is not None
+            out = self._run_body(input_ids, attention_mask, states)
+            if self.head is None:
+                logits: Tensor = out.logits
+                return logits
+            vectors = self._pool(out.last_hidden_state, attention_mask)
+        assert self.head is not None
+        scores: Tensor = self.head(vectors)
+        return scores
+
+    def vectors(
+        self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None
+    ) -> Tensor:
+        """Pooled vectors (rows, width) of the body as it is now."""
+        out = self._run_body(input_ids, attention_mask, states, without_head=True)
+        return self._pool(out.last_hidden_state, attention_mask)
+
+    def train(self, mode: bool = True) -> SequenceClassifier:
+        """Frozen parts stay in evaluation mode: dropout there would be noise that nothing learns
+        from, and cached states have none."""
+        super().train(mode)
+        if mode and self.cut is not None:
+            self.body.eval()
+            for layer in self.cut.layers[self.cut.number :]:
+                layer.train()
+        elif mode and not any(p.requires_grad for p in self.body.parameters()):
+            self.body.eval()
+            if self.added is not None:
+                self.added.train()
+        return self
+
+    def _run_body(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        states: Tensor | None,
+        *,
+        without_head: bool = False,
+    ) -> Any:
+        inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self._takes_positions:
+            # Padding on the left must not shift a row's positions: its states would then depend
+            # on the longest row of its batch.
+            inputs["position_ids"] = (attention_mask.cumsum(1) - 1).clamp(min=0)
+            inputs["use_cache"] = False
+        entering: Any = contextlib.nullcontext()
+        if states is not None:
+            assert self.cut is not None
+            entering = self.cut.entering(states)
+        body: Any = self.body
+        if without_head and self.head is None:
+            body = getattr(body, body.base_model_prefix)
+        with entering:
+            return body(**inputs)
+
+    def _pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
+        # Prompt tuning puts virtual tokens in front, which belong to no row.
+        states = states[:, states.shape[1] - attention_mask.shape[1] :]
+        return pool(
+            states.float() if states.dtype != torch.float64 else states,
+            attention_mask,
+            self.pooling,
+        )

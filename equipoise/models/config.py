@@ -1,0 +1,130 @@
+"""Settings of model and training. Written whole beside the weights they produced."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+Method = Literal[
+    "light", "full", "head", "lora", "rslora", "dora", "ia3", "prefix", "prompt", "adapter"
+]
+METHODS: tuple[Method, ...] = (
+    "light",
+    "full",
+    "head",
+    "lora",
+    "rslora",
+    "dora",
+    "ia3",
+    "prefix",
+    "prompt",
+    "adapter",
+)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ModelConfig(_Settings):
+    """Which base model, and which part of it is trained."""
+
+    name: str = DEFAULT_MODEL
+    """Hub id or folder of the base model."""
+    method: Method = "light"
+    """How it is tuned. `light`: upper layers and a head, on cached states of the layers below."""
+    head: Literal["auto", "cosine", "linear", "native"] = "auto"
+    """`cosine` and `linear` are ours, on pooled states, started from class means; `native` is the
+    head of AutoModelForSequenceClassification; `auto` is cosine for `light` and `head`, else
+    linear."""
+    pooling: Literal["auto", "mean", "cls", "last", "max"] = "auto"
+    """How states become one vector; `auto`: as the model publishes, else mean (encoders) or last
+    (decoders)."""
+    max_tokens: PositiveInt = 128
+    """Longer rows are cut there; how many were is counted and reported."""
+    trained_layers: PositiveInt | None = None
+    """Upper layers that `light` trains; None: a third of them, at least one."""
+    rank: PositiveInt = 8
+    """LoRA rank, virtual tokens of prefix and prompt, or width of the bottleneck adapter / 8."""
+    alpha: PositiveFloat = 16.0
+    """LoRA scale: the update is multiplied by alpha / rank (alpha / √rank for rslora)."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout everywhere in the trained model; None: as the base publishes it."""
+    four_bit: bool = False
+    """Load the base in 4-bit (needs bitsandbytes and a GPU); only for methods that add weights."""
+    trust_remote_code: bool = False
+    """Run code that a hub repository brings along. Only for repositories you trust."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        faults = []
+        if self.four_bit and self.method in ("full", "light"):
+            faults.append(
+                f"four_bit needs a method that adds weights, such as lora; not {self.method}"
+            )
+        if self.method == "head" and self.head == "native":
+            faults.append("method head trains our own head on pooled vectors, not head native")
+        if self.trained_layers is not None and self.method != "light":
+            faults.append(f"trained_layers is only for method light, not {self.method}")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class TrainConfig(_Settings):
+    """How one model is trained. Written whole beside the weights it produced."""
+
+    epochs: PositiveInt = 5
+    """Passes over the rows as fed."""
+    learning_rate: PositiveFloat | None = None
+    """Highest rate of the body, reached when warm-up ends; None: a rate that suits the method
+    (see `models.methods.LEARNING_RATES`)."""
+    head_learning_rate: PositiveFloat | None = None
+    """Highest rate of the head; None: as suits the method."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the rate falls after warm-up."""
+    warmup_share: float = Field(default=0.06, ge=0, le=1)
+    """Share of all steps spent warming up, 0 to 1."""
+    weight_decay: NonNegativeFloat = 0.01
+    """Decoupled decay of weights, not of biases and norms."""
+    l1: NonNegativeFloat = 0.0
+    """Added to the loss: l1 × the sum of absolute trained weights."""
+    clip_norm: NonNegativeFloat = 1.0
+    """Largest gradient norm; 0 leaves gradients as they are."""
+    batch_rows: PositiveInt = 32
+    """Rows per optimizer step, over all processes."""
+    device_rows: PositiveInt = 32
+    """Rows held on the device at once; must divide batch_rows. Halved when memory runs out."""
+    bucket_steps: PositiveInt = 16
+    """Rows of similar length share a step within windows of so many steps; 1 leaves the order as
+    drawn. Every step keeps its number of rows per class."""
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    """Arithmetic of the forward and backward pass; weights stay in float32."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice and hold them once."""
+    choose_by: str = "macro_f1"
+    """Validation measure that chooses the epoch kept: a measure's name, or `recall:CLASS`,
+    `f1:CLASS`, `precision:CLASS`; `last` keeps the last epoch."""
+    patience: PositiveInt | None = None
+    """Stop after so many epochs without a better choose_by; None: run all epochs."""
+    track: tuple[str, ...] = ()
+    """Trackers the Trainer reports to, such as mlflow, tensorboard, wandb."""
+
+    @model_validator(mode="after")
+    def _device_rows_divide_batch(self) -> Self:
+        if self.batch_rows % self.device_rows:
+            raise ValueError(
+                f"batch_rows={self.batch_rows} is not a multiple of device_rows={self.device_rows}"
+            )
+        return self

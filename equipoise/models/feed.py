@@ -1,0 +1,94 @@
+"""Rows as the training loop takes them: token ids, states or vectors, labels and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equipoise.models.batches import StepPlan, micro_batches, padded
+from equipoise.models.cache import CachedStates
+from equipoise.models.tokenize import Tokens
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """n rows, ready to become padded batches."""
+
+    tokens: Tokens
+    labels: NDArray[np.int64]
+    """(n,) class numbers; -1 where unknown (never in training)."""
+    weights: NDArray[np.float64]
+    """(n,) how much each row counts in the loss."""
+    states: CachedStates | None
+    """States at the cut; None: the model computes everything from token ids."""
+    vectors_only: bool
+    """The head alone is trained, on pooled vectors."""
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """The model's inputs for `rows`. No rows give one row of weight 0, since a process with
+        nothing to do in a small last step must still take part in it."""
+        weights = self.weights[rows] if len(rows) else np.zeros(1)
+        rows = rows if len(rows) else np.zeros(1, dtype=np.int64)
+        inputs: Batch = {}
+        if self.vectors_only:
+            assert self.states is not None
+            inputs["vectors"] = torch.from_numpy(self.states.vectors[rows])
+        else:
+            ids, mask = padded([self.tokens.row(int(i)) for i in rows], fill=self.pad_id)
+            inputs["input_ids"] = torch.from_numpy(ids).long()
+            inputs["attention_mask"] = torch.from_numpy(mask)
+            if self.states is not None:
+                states, _ = padded([self.states.row(int(i)) for i in rows], fill=0.0)
+                inputs["states"] = torch.from_numpy(states)
+        inputs["labels"] = torch.from_numpy(self.labels[rows])
+        inputs["weights"] = torch.from_numpy(weights)
+        return inputs
+
+
+class PlannedBatches:
+    """The micro-batches of one process in one epoch: what a DataLoader takes as batch sampler."""
+
+    def __init__(
+        self,
+        plan: StepPlan,
+        lengths: NDArray[np.int64],
+        *,
+        device_rows: int,
+        processes: int,
+        process: int,
+    ) -> None:
+        self.plan = plan
+        self.lengths = lengths
+        self.device_rows = device_rows
+        self.processes = processes
+        self.process = process
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        full = self._parts(0, 0) if self.plan.steps > 1 else []
+        return (self.plan.steps - 1) * len(full) + len(self._parts(0, self.plan.steps - 1))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.plan.steps):
+            for part in self._parts(self.epoch, step):
+                yield part.tolist()
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def _parts(self, epoch: int, step: int) -> list[NDArray[np.int64]]:
+        rows = self.plan.step(epoch, step)
+        return micro_batches(
+            rows, self.lengths, device_rows=self.device_rows, processes=self.processes
+        )[self.process]

