@@ -1,0 +1,309 @@
+"""Who trains, who chooses, who judges: rows divided so that nothing leaks between them.
+
+One file (or only a train file): 70 % training, 15 % validation, 15 % test. Train and test: 15 % of
+train becomes validation. Train and validation: they stay, and there is no test. All three: they
+stay. Whatever was given to judge is never touched; where a duplicate, a look-alike or a group runs
+through two given parts, the one further from judging gives way: training to validation and test,
+validation to test. The notes say how many rows that took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.data.allot import allot
+from equipoise.data.duplicates import Clusters, codes, find_clusters
+from equipoise.data.forward import latest, time_values
+from equipoise.data.raw import LISTED
+from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
+from equipoise.errors import DataError, SettingsError, ShapeError
+from equipoise.records.rows import Rows, Splits
+
+_Parts = dict[str, Rows]
+
+
+def split_table(
+    table: Table,
+    *,
+    validation_share: float = 0.15,
+    test_share: float = 0.15,
+    seed: int = 0,
+    time_column: str | None = None,
+    threshold: float = 0.8,
+    max_cluster: int | None = None,
+    keep_crossing: bool = False,
+) -> Splits:
+    """Divide the rows of a checked table; every part's rows carry their cluster numbers.
+
+    validation_share, test_share
+                   Share of the rows that are divided, 0 to 1; used only for parts that were not
+                   given. test_share 0 makes no test part.
+    time_column    Split forward in time by this column; None: the table's own time column, if any.
+                   No row trains that is as late as the first judged row.
+    threshold, max_cluster
+                   What counts as look-alike and how much it may tie; see `find_clusters`.
+    keep_crossing  Keep training rows whose duplicate, look-alike or group is also in a judged
+                   part, with a note, rather than leaving them out.
+    Raises         SettingsError for bad shares; DataError if there are no training rows or
+                   labels, if a part would be empty, or if more than half of the training rows
+                   would have to be left out.
+    """
+    _check_shares(validation_share, test_share)
+    parts, clusters = _grouped(table, threshold, max_cluster, seed)
+    notes = _cluster_notes(clusters)
+    time_column = time_column or table.columns.get("time")
+    shares = {VALIDATION: validation_share, TEST: test_share}
+    missing = [part for part in (VALIDATION, TEST) if part not in parts]
+    if TEST in missing and (VALIDATION in parts or test_share == 0):
+        missing.remove(TEST)
+        notes.append("no test part: the model is judged on the rows that also chose it")
+    guard = _Guard(table.source, keep_crossing)
+    if len(parts) > 1:
+        parts = guard.drop_crossing(parts, notes)
+    if missing:
+        taken = {part: shares[part] for part in missing}
+        if time_column is None:
+            held = _hold_out(parts[TRAIN], taken, seed)
+            notes.append(_share_note(held, f"stratified by class, seed {seed}"))
+            parts = parts | held
+        else:
+            held, borders = _hold_out_latest(parts[TRAIN], taken, time_column, table.source)
+            notes.append(_share_note(held, f"by {time_column!r}: {borders}"))
+            parts = guard.drop_crossing(parts | held, notes)
+    _check_parts(parts, table.source)
+    notes.extend(_class_notes(parts))
+    return Splits(parts[TRAIN], parts[VALIDATION], parts.get(TEST), tuple(notes))
+
+
+def folds(
+    labels: Sequence[Any] | NDArray[Any], clusters: NDArray[np.int64], k: int, seed: int
+) -> NDArray[np.int64]:
+    """(rows,) fold of every row, 0 to k - 1: rows of one cluster in one fold, every class spread
+    as evenly as its clusters allow.
+
+    Raises SettingsError if k is below 2 or above the number of clusters.
+    """
+    if len(labels) != len(clusters):
+        raise ShapeError(f"{len(labels)} labels but {len(clusters)} clusters; give one per row")
+    cluster = codes(clusters.tolist())
+    held = int(cluster.max(initial=-1)) + 1
+    if not 2 <= k <= held:
+        raise SettingsError(
+            f"{k} folds of {len(labels)} rows in {held} groups that stay together; "
+            f"ask for 2 to {max(held, 2)} folds, or give more rows"
+        )
+    part = allot(
+        codes(list(labels)),
+        cluster,
+        np.full(k, 1 / k),
+        np.random.default_rng(seed),
+        first_trains=False,
+    )
+    return part[cluster]
+
+
+def _check_shares(validation_share: float, test_share: float) -> None:
+    faults = []
+    if not 0 < validation_share < 1:
+        faults.append(f"validation_share is {validation_share}; give a share between 0 and 1")
+    if not 0 <= test_share < 1:
+        faults.append(f"test_share is {test_share}; give a share from 0 to below 1")
+    if not faults and validation_share + test_share >= 1:
+        faults.append(
+            f"validation_share {validation_share} and test_share {test_share} leave nothing to "
+            "train on; their sum should be well below 1"
+        )
+    if faults:
+        raise SettingsError(*faults)
+
+
+def _grouped(
+    table: Table, threshold: float, max_cluster: int | None, seed: int
+) -> tuple[_Parts, Clusters]:
+    """The given parts with cluster numbers found over all of them; one file counts as training
+    rows."""
+    parts = {TRAIN if name == WHOLE else name: rows for name, rows in table.parts.items()}
+    if TRAIN not in parts:
+        raise DataError(
+            f"{table.source}: holds no training rows, only {' and '.join(parts)}; "
+            "add a train file, or give one file"
+        )
+    labels: list[str] = []
+    groups: list[str] = []
+    for name, rows in parts.items():
+        if rows.labels is None:
+            raise DataError(f"{table.source}: the {name} rows have no labels; add a label column")
+        labels += rows.labels.tolist()
+        groups += [""] * len(rows) if rows.groups is None else rows.groups.tolist()
+    texts = [text for rows in parts.values() for text in rows.texts.tolist()]
+    found = find_clusters(
+        texts,
+        groups if any(groups) else None,
+        labels,
+        threshold=threshold,
+        max_cluster=max_cluster,
+        seed=seed,
+    )
+    ends = np.cumsum([len(rows) for rows in parts.values()])
+    return {
+        name: replace(rows, clusters=found.ids[end - len(rows) : end])
+        for (name, rows), end in zip(parts.items(), ends.tolist(), strict=True)
+    }, found
+
+
+def _hold_out(rows: Rows, taken: dict[str, float], seed: int) -> _Parts:
+    """Training rows and the parts taken from them, stratified, clusters together."""
+    label, cluster = codes(_labels(rows).tolist()), codes(_clusters(rows).tolist())
+    shares = np.array([1 - sum(taken.values()), *taken.values()])
+    part = allot(label, cluster, shares, np.random.default_rng(seed), first_trains=True)[cluster]
+    return {name: rows.take(part == place) for place, name in enumerate([TRAIN, *taken])}
+
+
+def _hold_out_latest(
+    rows: Rows, taken: dict[str, float], column: str, source: str
+) -> tuple[_Parts, str]:
+    """Training rows, and the latest as the parts taken from them; and from when on in words."""
+    if column not in rows.columns:
+        raise DataError(
+            f"{source}: has no column {column!r} for the time; its other columns are "
+            f"{', '.join(map(repr, rows.columns)) or 'none'}; name the right one with --time"
+        )
+    cells = rows.columns[column].tolist()
+    times = time_values(cells, column, source)
+    left = np.ones(len(rows), dtype=bool)
+    parts: _Parts = {}
+    borders = []
+    for name in reversed(taken):
+        border = latest(times[left], taken[name] * len(rows))
+        if border is None:
+            raise DataError(
+                f"{source}: {column!r} holds too few different times to divide the rows forward "
+                "in time; leave --time out, or name a finer column"
+            )
+        here = left & (times >= border)
+        parts[name] = rows.take(here)
+        left &= ~here
+        borders.append(f"{name} from {cells[int(np.flatnonzero(times == border)[0])]}")
+    parts[TRAIN] = rows.take(left)
+    return {name: parts[name] for name in (TRAIN, *taken)}, ", ".join(reversed(borders))
+
+
+@dataclass(frozen=True)
+class _Guard:
+    """What is done with rows whose cluster is also in a part nearer to judging."""
+
+    source: str
+    keep: bool
+
+    def drop_crossing(self, parts: _Parts, notes: list[str]) -> _Parts:
+        for name, nearer in ((VALIDATION, [TEST]), (TRAIN, [VALIDATION, TEST])):
+            judged = [part for part in nearer if part in parts]
+            if name not in parts or not judged:
+                continue
+            rows = parts[name]
+            clusters = np.concatenate([_clusters(parts[part]) for part in judged])
+            crossing = np.isin(_clusters(rows), clusters)
+            count = int(crossing.sum())
+            if not count:
+                continue
+            where = " or ".join(judged)
+            if self.keep:
+                notes.append(
+                    f"{count:,} of {len(rows):,} {name} rows repeat, resemble or share a group "
+                    f"with rows of {where}, and were kept as asked; the scores flatter the model"
+                )
+                continue
+            if count > len(rows) / 2:
+                raise DataError(
+                    f"{self.source}: {count:,} of {len(rows):,} {name} rows repeat, resemble or "
+                    f"share a group with rows of {where}; name only group columns that should "
+                    "stay on one side, mend the files, or keep such rows (keep_crossing)"
+                )
+            notes.append(
+                f"left out {count:,} of {len(rows):,} {name} rows that repeat, resemble or share "
+                f"a group with rows of {where}"
+            )
+            notes.extend(_emptied(rows, crossing, name))
+            parts = parts | {name: rows.take(~crossing)}
+        return parts
+
+
+def _emptied(rows: Rows, crossing: NDArray[np.bool_], name: str) -> list[str]:
+    labels = _labels(rows)
+    gone = sorted(set(labels[crossing].tolist()) - set(labels[~crossing].tolist()))
+    return [f"that leaves no {name} row of {_listed(gone)}"] if gone else []
+
+
+def _check_parts(parts: _Parts, source: str) -> None:
+    for name, rows in parts.items():
+        if not len(rows):
+            raise DataError(
+                f"{source}: no rows are left for {name}; add rows (a class needs at least three "
+                "rows that are no duplicates), or give a file of its own"
+            )
+    if len(parts[TRAIN].counts()) < 2:
+        held = ", ".join(map(repr, parts[TRAIN].counts()))
+        raise DataError(
+            f"{source}: the training rows would hold one class only, {held}; "
+            "add rows of another, or split otherwise"
+        )
+
+
+def _cluster_notes(found: Clusters) -> list[str]:
+    notes = []
+    if found.repeated:
+        notes.append(
+            f"{found.repeated:,} rows repeat the text of another (but for case, spaces and "
+            "punctuation) and stay with it"
+        )
+    if found.links:
+        cut = (
+            f"; {found.cut:,} of them are apart all the same, where a chain of look-alikes had "
+            "grown too long"
+            if found.cut
+            else ""
+        )
+        notes.append(f"{found.links:,} pairs of texts look alike and stay together{cut}")
+    return notes
+
+
+def _share_note(held: _Parts, how: str) -> str:
+    counts = ", ".join(f"{len(rows):,} {name}" for name, rows in held.items())
+    return f"{sum(map(len, held.values())):,} rows divided into {counts} ({how})"
+
+
+def _class_notes(parts: _Parts) -> list[str]:
+    notes = []
+    train = parts[TRAIN].counts()
+    for name in (VALIDATION, TEST):
+        if name in parts:
+            absent = [label for label in train if label not in parts[name].counts()]
+            if absent:
+                notes.append(
+                    f"{_listed(absent)}: trained, but without a row in {name}; "
+                    "too few rows (or groups of rows) to be there as well"
+                )
+            unseen = [label for label in parts[name].counts() if label not in train]
+            if unseen:
+                notes.append(f"{_listed(unseen)}: in {name}, but without a training row")
+    return notes
+
+
+def _listed(labels: list[str]) -> str:
+    more = f" and {len(labels) - LISTED:,} more" if len(labels) > LISTED else ""
+    return ("class " if len(labels) == 1 else "classes ") + ", ".join(labels[:LISTED]) + more
+
+
+def _labels(rows: Rows) -> NDArray[Any]:
+    assert rows.labels is not None, "_grouped saw to it"
+    return rows.labels
+
+
+def _clusters(rows: Rows) -> NDArray[Any]:
+    assert rows.clusters is not None, "_grouped set them"
+    return rows.clusters
