@@ -1,0 +1,55 @@
+"""What it cost in time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from equipoise.report.charts import bar
+from equipoise.report.read import RunFolder
+from equipoise.report.words import memory, percent, seconds
+
+
+@dataclass(frozen=True)
+class PriceSection:
+    stages: tuple[tuple[str, str, str, Markup], ...]
+    """Stage, seconds in words, share of the whole, bar."""
+    total: str
+    baselines: tuple[tuple[str, str, str], ...]
+    """Title, seconds in words, trained parameters."""
+    facts: tuple[tuple[str, str], ...]
+
+
+def price_section(run: RunFolder) -> PriceSection:
+    m = run.manifest
+    total = sum(m.seconds.values())
+    longest = max(m.seconds.values(), default=0) or 1.0
+    facts = [
+        ("Peak memory", memory(m.peak_memory_bytes)),
+        ("Trained parameters", f"{m.model.trained_parameters:,}"),
+        ("Device", m.device),
+    ]
+    if m.device_bytes is not None:
+        facts.insert(1, ("Peak device memory", memory(m.device_bytes)))
+    return PriceSection(
+        stages=tuple(
+            (
+                stage.replace("_", " ").capitalize(),
+                seconds(value),
+                percent(value / total if total else 0),
+                bar(value, top=longest),
+            )
+            for stage, value in m.seconds.items()
+        ),
+        total=seconds(total),
+        baselines=tuple(
+            (
+                b.title,
+                seconds(b.seconds),
+                "not recorded" if b.trained_parameters is None else f"{b.trained_parameters:,}",
+            )
+            for b in m.baselines
+        ),
+        facts=tuple(facts),
+    )

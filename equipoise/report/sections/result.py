@@ -1,0 +1,200 @@
+"""The result: this run beside its baselines, with intervals of each and of the differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from equipoise.records.scores import Estimate, Scores
+from equipoise.report.charts import bar, difference
+from equipoise.report.read import RunFolder
+from equipoise.report.verdict import Finding, finding
+from equipoise.report.words import (
+    LOWER_IS_BETTER,
+    MEASURES,
+    NONE,
+    count,
+    interval,
+    listed,
+    measure_name,
+    number,
+    seconds,
+    signed,
+)
+
+FINDINGS: dict[Finding, str] = {
+    "better": "this run is better",
+    "worse": "this run is worse",
+    "noise": "can’t be told from noise",
+    "unknown": "no interval",
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One model in the comparison."""
+
+    title: str
+    css: str
+    value: str
+    interval: str
+    why: str | None
+    """Why there is no interval."""
+    bar: Markup
+    seconds: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """This run minus one baseline, paired row by row."""
+
+    against: str
+    measure: str
+    value: str
+    interval: str
+    finding: str
+    tone: Finding
+    says: str
+    chart: Markup
+
+
+@dataclass(frozen=True)
+class MeasureLine:
+    name: str
+    lower_is_better: bool
+    cells: tuple[tuple[str, str, str | None], ...]
+    """Per arm: value, interval, why there is none."""
+
+
+@dataclass(frozen=True)
+class Band:
+    name: str
+    classes: str
+    measures: tuple[tuple[str, str, str, str | None, Markup], ...]
+    """Name, value, interval, why there is none, bar."""
+
+
+@dataclass(frozen=True)
+class ResultSection:
+    measure: str
+    arms: tuple[Arm, ...]
+    gaps: tuple[Gap, ...]
+    lines: tuple[MeasureLine, ...]
+    bands: tuple[Band, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def result_section(run: RunFolder, measure: str) -> ResultSection:
+    arms = [("This run", "run", run.scores, _own_seconds(run))]
+    arms += [(b.record.title, "plain", b.scores, seconds(b.record.seconds)) for b in run.baselines]
+    top = _top(measure, [scores for _, _, scores, _ in arms])
+    return ResultSection(
+        measure=measure_name(measure),
+        arms=tuple(_arm(*arm, measure=measure, top=top) for arm in arms),
+        gaps=_gaps(run),
+        lines=_lines(run, [scores for _, _, scores, _ in arms]),
+        bands=_bands(run.scores),
+        missing=run.missing_baselines,
+        notes=run.scores.notes,
+    )
+
+
+def _own_seconds(run: RunFolder) -> str:
+    """All stages of the run itself: the baselines are priced on their own lines."""
+    own = [value for stage, value in run.manifest.seconds.items() if "baseline" not in stage]
+    return seconds(sum(own))
+
+
+def _top(measure: str, scores: list[Scores]) -> float:
+    """End of the bars: 1, or for a measure without an upper bound the highest end of all."""
+    ends = [
+        end
+        for s in scores
+        if (e := s.measures.get(measure))
+        for end in (e.value, e.high)
+        if end is not None
+    ]
+    return max([1.0 if measure not in LOWER_IS_BETTER else 0.0, *ends]) or 1.0
+
+
+def _arm(title: str, css: str, scores: Scores, took: str, *, measure: str, top: float) -> Arm:
+    value = scores.measures.get(measure) or Estimate(None, why="not measured")
+    return Arm(
+        title,
+        css,
+        number(value.value, measure),
+        interval(value.low, value.high, measure),
+        value.why,
+        bar(value.value, value.low, value.high, top=top, css=css),
+        took,
+    )
+
+
+def _gaps(run: RunFolder) -> tuple[Gap, ...]:
+    titles = {b.name: b.title for b in run.manifest.baselines}
+    spans: dict[str, float] = {}
+    for c in run.manifest.comparisons:
+        reach = max(abs(end) for end in (c.value, c.low, c.high) if end is not None)
+        spans[c.measure] = max(spans.get(c.measure, 1e-9), 1.1 * reach)
+    return tuple(
+        Gap(
+            titles.get(c.against, c.against),
+            measure_name(c.measure),
+            signed(c.value, c.measure),
+            interval(c.low, c.high, c.measure, sign=True),
+            FINDINGS[finding(c)] + (f": {c.why}" if c.low is None and c.why else ""),
+            finding(c),
+            c.says,
+            difference(c.value, c.low, c.high, span=spans[c.measure]),
+        )
+        for c in run.manifest.comparisons
+    )
+
+
+def _lines(run: RunFolder, scores: list[Scores]) -> tuple[MeasureLine, ...]:
+    known = [m for m in MEASURES if any(m in s.measures for s in scores)]
+    others = [m for m in run.scores.measures if m not in known]
+    return tuple(
+        MeasureLine(
+            _with_unit(run, measure),
+            measure in LOWER_IS_BETTER,
+            tuple(_cell(s.measures.get(measure), measure) for s in scores),
+        )
+        for measure in [*known, *others]
+    )
+
+
+def _with_unit(run: RunFolder, measure: str) -> str:
+    name = measure_name(measure)
+    if measure != "expected_cost":
+        return name
+    return f"{name}, in {run.costs.unit if run.costs else 'mistakes'}"
+
+
+def _cell(value: Estimate | None, measure: str) -> tuple[str, str, str | None]:
+    if value is None:
+        return NONE, "", "not measured"
+    bounds = interval(value.low, value.high, measure)
+    return number(value.value, measure), "" if bounds == NONE else bounds, value.why
+
+
+def _bands(scores: Scores) -> tuple[Band, ...]:
+    bands = []
+    for name, record in scores.bands.items():
+        names = record.get("classes") or []
+        measures = tuple(
+            (
+                measure_name(key),
+                number(value.value, key),
+                interval(value.low, value.high, key),
+                value.why,
+                bar(value.value, value.low, value.high),
+            )
+            for key, value in record.items()
+            if isinstance(value, Estimate)
+        )
+        classes = f"{count(len(names), 'class', 'classes')}: {listed(names, 6)}" if names else ""
+        bands.append(Band(name, classes or "no class", measures))
+    return tuple(bands)

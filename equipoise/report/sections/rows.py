@@ -1,0 +1,114 @@
+"""What the rows are like: how many of each class, how lopsided, how much repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from equipoise.report.charts import columns, parts
+from equipoise.report.read import RunFolder
+from equipoise.report.words import SPLITS, count, percent, ratio
+
+LOG_FROM = 50.0
+"""Imbalance from which counts are drawn on a log scale: below it, the smallest bar still shows."""
+MANY_CLASSES = 20
+"""From here on a chart of all classes at a glance goes before the table."""
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    name: str
+    counts: tuple[int, ...]
+    """Rows per split."""
+    share: str
+    """Of the training rows."""
+    bars: Markup
+
+
+@dataclass(frozen=True)
+class RowsSection:
+    facts: tuple[tuple[str, str], ...]
+    """What, how much."""
+    splits: tuple[str, ...]
+    """Names in words, in the order of the counts."""
+    lines: tuple[ClassLine, ...]
+    """Most training rows first."""
+    log: bool
+    chart: Markup | None
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def rows_section(run: RunFolder) -> RowsSection:
+    record = run.manifest.rows
+    splits = [name for name in SPLITS if name in record.splits]
+    counts = {name: record.splits[name].counts for name in splits}
+    train = counts.get("train", {})
+    names = sorted({n for c in counts.values() for n in c}, key=lambda n: (-train.get(n, 0), n))
+    top = max((n for c in counts.values() for n in c.values()), default=1)
+    present = [n for n in train.values() if n > 0]
+    log = bool(present) and max(present) / min(present) > LOG_FROM
+    total = max(sum(train.values()), 1)
+    lines = tuple(
+        ClassLine(
+            name=name,
+            counts=(row := tuple(counts[split].get(name, 0) for split in splits)),
+            share=percent(train.get(name, 0) / total),
+            bars=parts(row, top, splits, log=log),
+        )
+        for name in names
+    )
+    return RowsSection(
+        facts=_facts(run, train),
+        splits=tuple(SPLITS[name] for name in splits),
+        lines=lines,
+        log=log,
+        chart=_chart(train, names) if len(names) >= MANY_CLASSES else None,
+        warnings=tuple(record.warnings),
+        notes=tuple(record.notes),
+    )
+
+
+def _facts(run: RunFolder, train: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    record = run.manifest.rows
+    facts = [
+        (f"{SPLITS.get(name, name).capitalize()} rows", f"{part.rows:,}")
+        for name, part in record.splits.items()
+    ]
+    facts.append(("Classes", f"{len(run.manifest.classes):,}"))
+    present = {name: n for name, n in train.items() if n > 0}
+    if present:
+        most, least = max(present.values()), min(present.values())
+        facts.append(("Most frequent to rarest", ratio(most / least)))
+        facts.append(("Rows of the rarest class", f"{least:,}"))
+    facts.append(("Rows that repeat or share a group", _repeats(run)))
+    facts.append(("Rows cut at the model’s window", f"{run.manifest.model.truncated_rows:,}"))
+    return tuple(facts)
+
+
+def _repeats(run: RunFolder) -> str:
+    shared = [n for n in run.cluster_rows.values() if n > 1]
+    if run.cluster_rows:
+        if not shared:
+            return "0"
+        groups = count(len(shared), "group")
+        return f"{sum(shared):,} in {groups}, the largest of {max(shared):,}"
+    splits = run.manifest.rows.splits.values()
+    return f"{sum(part.rows - part.clusters for part in splits):,}"
+
+
+def _chart(train: Mapping[str, int], names: list[str]) -> Markup:
+    values = [train.get(name, 0) for name in names]
+    half = next(k for k in range(1, len(values) + 1) if 2 * sum(values[:k]) >= sum(values))
+    return columns(
+        values,
+        label="training rows (log scale)",
+        title="Training rows of every class, most frequent first",
+        description=(
+            f"{count(len(values), 'class', 'classes')} from {max(values):,} rows down to "
+            f"{min(values):,}; the {count(half, 'most frequent class', 'most frequent classes')} "
+            "hold half of all rows. The table below gives every count."
+        ),
+    )

@@ -1,0 +1,84 @@
+"""How training went: loss, and the validation measure at every evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from equipoise.report.charts import Axis, Series, axis_for, line_chart, thinned
+from equipoise.report.read import RunFolder
+from equipoise.report.words import count, measure_name, number
+
+
+@dataclass(frozen=True)
+class Curve:
+    title: str
+    chart: Markup
+    head: tuple[str, str]
+    lines: tuple[tuple[str, str], ...]
+    """Epoch and value, for the table."""
+
+
+@dataclass(frozen=True)
+class TrainingSection:
+    curves: tuple[Curve, ...]
+    kept: str
+
+
+def training_section(run: RunFolder) -> TrainingSection:
+    training = run.manifest.training
+    losses = [(line.epoch, line.loss) for line in run.history if line.loss is not None]
+    losses = sorted(p for p in losses)
+    measure = _measure(run)
+    values = [
+        (line.epoch, line.measures[measure]) for line in run.history if measure in line.measures
+    ]
+    best = next((h.epoch for h in run.history if h.step == training.best_step), None)
+    curves = []
+    if losses:
+        curves.append(_curve("Training loss", thinned(losses), None, end=_end(run)))
+    if values:
+        name = f"Validation {measure_name(measure)}"
+        curves.append(_curve(name, values, best, end=_end(run)))
+    kept = (
+        "The weights of the last step were kept."
+        if training.best_step is None
+        else f"The weights of step {training.best_step:,} were kept"
+        + (f" (epoch {best:.3g}), the upright line." if best is not None else ".")
+    )
+    return TrainingSection(tuple(curves), kept)
+
+
+def _measure(run: RunFolder) -> str:
+    """What the step was chosen by, where it was logged; else macro F1; else the first logged."""
+    logged = {name for line in run.history for name in line.measures}
+    wanted = [run.manifest.training.chosen_by, "macro_f1", *sorted(logged)]
+    return next((name for name in wanted if name in logged), "macro_f1")
+
+
+def _end(run: RunFolder) -> float:
+    return max(line.epoch for line in run.history)
+
+
+def _curve(
+    title: str, points: list[tuple[float, float]], best: float | None, *, end: float
+) -> Curve:
+    values = [value for _, value in points]
+    trend = f"from {number(values[0])} to {number(values[-1])} over {count(round(end), 'epoch')}"
+    chart = line_chart(
+        [Series(title, tuple(points), "run", dots=len(points) <= 40)],
+        Axis("epoch", 0.0, max(end, 1e-6)),
+        axis_for("", values, floor=0.0),  # the caption above names it
+        title=title,
+        description=f"It goes {trend}. The table below gives the figures.",
+        mark_x=best,
+    )
+    # A table of hundreds of logged steps helps nobody: about twenty show the same course.
+    shown = thinned(points, most=20) if len(points) > 40 else points
+    return Curve(
+        title,
+        chart,
+        ("Epoch", title),
+        tuple((f"{epoch:.2f}".rstrip("0").rstrip("."), number(value)) for epoch, value in shown),
+    )

@@ -1,0 +1,128 @@
+"""What was done: the model, how it was tuned, and each remedy with what it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from equipoise.records.run import RemedyRecord
+from equipoise.report.charts import parts
+from equipoise.report.read import RunFolder
+from equipoise.report.words import count, measure_name, percent
+
+MOMENTS = {
+    "rows": "on the rows",
+    "batches": "on batches and weights",
+    "loss": "in the loss",
+    "decision": "on the decision",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One class before and after a remedy, in training rows or expected draws an epoch."""
+
+    name: str
+    before: int
+    after: int
+    bars: Markup
+
+
+@dataclass(frozen=True)
+class Remedy:
+    name: str
+    moment: str
+    settings: str
+    effect: str
+    changes: tuple[Change, ...]
+    """Most rows first; empty where the remedy changes no rows."""
+    changes_title: str
+
+
+@dataclass(frozen=True)
+class TreatmentSection:
+    model: tuple[tuple[str, str], ...]
+    remedies: tuple[Remedy, ...]
+    decision: tuple[str, ...]
+    """How scores become decisions, a sentence each."""
+
+
+def treatment_section(run: RunFolder) -> TreatmentSection:
+    return TreatmentSection(
+        model=_model(run),
+        remedies=tuple(_remedy(record) for record in run.manifest.remedies),
+        decision=_decision(run),
+    )
+
+
+def _model(run: RunFolder) -> tuple[tuple[str, str], ...]:
+    m, t = run.manifest.model, run.manifest.training
+    cut = f", lower {m.cut} of {m.layers} layers frozen" if m.cut is not None else ""
+    share = percent(m.trained_parameters / m.parameters) if m.parameters else "none"
+    kept = "the last step" if t.best_step is None else f"step {t.best_step:,}"
+    chosen = (
+        f", chosen by validation {measure_name(t.chosen_by)}" if t.chosen_by and t.best_step else ""
+    )
+    facts = [
+        ("Base model", f"{m.name} ({m.architecture})"),
+        ("Tuning method", f"{m.method}{cut}"),
+        ("Trained parameters", f"{m.trained_parameters:,} of {m.parameters:,} ({share})"),
+        ("Head and pooling", f"{m.head} head, {m.pooling} pooling"),
+        ("Window", f"{m.max_tokens:,} tokens; {count(m.truncated_rows, 'row')} cut there"),
+        ("Epochs", f"{t.epochs_run:g} of {t.epochs_planned:g}, {count(t.steps, 'step')}"),
+        ("Weights kept", kept + chosen),
+    ]
+    if t.stopped:
+        facts.append(("Ended early", t.stopped))
+    return tuple(facts)
+
+
+def _remedy(record: RemedyRecord) -> Remedy:
+    before, after = record.before or {}, record.after or {}
+    names = sorted({*before, *after}, key=lambda n: (-before.get(n, 0), n))
+    top = max([*before.values(), *after.values(), 1])
+    changes = tuple(
+        Change(
+            name,
+            pair[0],
+            pair[1],
+            parts(pair, top, ("plain", "run")),
+        )
+        for name in names
+        if (pair := (before.get(name, 0), after.get(name, 0)))
+    )
+    unit = "Expected draws an epoch" if record.moment == "batches" else "Training rows"
+    return Remedy(
+        name=record.name,
+        moment=MOMENTS[record.moment],
+        settings=", ".join(f"{key} = {_setting(value)}" for key, value in record.settings.items()),
+        effect=record.effect,
+        changes=changes,
+        changes_title=f"{unit} of each class before and after {record.name}",
+    )
+
+
+def _setting(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _decision(run: RunFolder) -> tuple[str, ...]:
+    rule = run.decision
+    how = {
+        "argmax": "The most probable class is decided.",
+        "offsets": "The class with the largest log probability plus its own offset is decided.",
+        "costs": "The decision with the least expected cost is taken.",
+    }[rule.kind]
+    temperature = (
+        "Scores are used as they come (temperature 1)."
+        if rule.temperature == 1
+        else f"Scores are divided by a temperature of {rule.temperature:.2f} to calibrate them."
+    )
+    prior = (
+        "Probabilities are given for equally frequent classes."
+        if len(set(rule.log_target.round(9).tolist())) == 1
+        else "Probabilities are given for the class shares of the target prior."
+    )
+    return (temperature, prior, how, *rule.notes)

@@ -1,0 +1,203 @@
+"""Numbers and lists in words: one way of writing each, for text, tables and charts alike."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
+
+from equipoise.records.scores import Estimate
+
+MINUS = "\N{MINUS SIGN}"
+NONE = "\N{EM DASH}"
+
+MEASURES = {
+    "macro_f1": "Macro F1",
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "weighted_f1": "Weighted F1",
+    "mcc": "Matthews correlation",
+    "g_mean": "Geometric mean of recalls",
+    "macro_average_precision": "Macro average precision",
+    "macro_roc_auc": "Macro ROC AUC",
+    "macro_recall": "Macro recall",
+    "macro_precision": "Macro precision",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "ece": "Expected calibration error",
+    "expected_cost": "Expected cost per 1,000 rows",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "average_precision": "Average precision",
+}
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "expected_cost", "loss"})
+
+SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def measure_name(name: str) -> str:
+    """
+    >>> measure_name("macro_f1"), measure_name("tail_hits")
+    ('Macro F1', 'Tail hits')
+    """
+    return MEASURES.get(name, name.replace("_", " ").capitalize())
+
+
+def number(value: float | None, measure: str = "") -> str:
+    """Three decimals; costs, which have no scale of their own, four significant figures.
+
+    >>> number(0.87149), number(-0.01), number(None)
+    ('0.871', '−0.010', '—')
+    >>> number(1234.5, "expected_cost"), number(4.0, "expected_cost")
+    ('1,234', '4')
+    """
+    if value is None:
+        return NONE
+    if measure == "expected_cost":
+        digits = 3 - math.floor(math.log10(abs(value))) if value else 0
+        text = f"{value:,.{min(max(digits, 0), 4)}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return text.replace("-", MINUS)
+    text = f"{value:.3f}"
+    return (text.replace("-", "") if float(text) == 0 else text).replace("-", MINUS)
+
+
+def signed(value: float | None, measure: str = "") -> str:
+    """
+    >>> signed(0.0213), signed(-0.5), signed(0.0)
+    ('+0.021', '−0.500', '0.000')
+    """
+    text = number(value, measure)
+    return f"+{text}" if value and value > 0 and text.strip("0.,") else text
+
+
+def interval(low: float | None, high: float | None, measure: str = "", sign: bool = False) -> str:
+    """
+    >>> interval(0.8, 0.9), interval(None, None), interval(-0.02, 0.1, sign=True)
+    ('0.800 to 0.900', '—', '−0.020 to +0.100')
+    """
+    if low is None or high is None:
+        return NONE
+    show = signed if sign else number
+    return f"{show(low, measure)} to {show(high, measure)}"
+
+
+def estimate(value: Estimate, measure: str = "") -> str:
+    """
+    >>> estimate(Estimate(0.5, 0.4, 0.6))
+    '0.500 (0.400 to 0.600)'
+    >>> estimate(Estimate(0.5, why="2 rows"))
+    '0.500 (no interval)'
+    """
+    if value.value is None:
+        return "not defined"
+    bounds = interval(value.low, value.high, measure)
+    return f"{number(value.value, measure)} ({'no interval' if bounds == NONE else bounds})"
+
+
+def percent(share: float) -> str:
+    """
+    >>> percent(0.0312), percent(0.5), percent(1.0), percent(0.9999), percent(0.0001)
+    ('3.1 %', '50 %', '100 %', '> 99.9 %', '< 0.1 %')
+    """
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def ratio(value: float) -> str:
+    """
+    >>> ratio(3309.2), ratio(2.46), ratio(40)
+    ('3,309 : 1', '2.5 : 1', '40 : 1')
+    """
+    return f"{value:,.0f} : 1" if value >= 10 else f"{value:.1f} : 1"
+
+
+def count(n: int | float, one: str, many: str | None = None) -> str:
+    """
+    >>> count(1, "row"), count(1200, "row"), count(2, "class", "classes")
+    ('1 row', '1,200 rows', '2 classes')
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def seconds(value: float) -> str:
+    """
+    >>> seconds(0.04), seconds(4.26), seconds(76.4), seconds(4000)
+    ('0.04 s', '4.3 s', '76 s', '1 h 7 min')
+    """
+    if value < 1:
+        return f"{value:.2f} s"
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 180:
+        return f"{value:.0f} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def memory(size: int) -> str:
+    """
+    >>> memory(512), memory(1_500_000), memory(3_221_225_472)
+    ('512 B', '1.4 MiB', '3.0 GiB')
+    """
+    value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def listed(names: Iterable[str], limit: int = 8) -> str:
+    """
+    >>> listed(["a"]), listed("abc"), listed("abcd", limit=2)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    items: Sequence[str] = list(names)
+    if len(items) > limit:
+        return f"{', '.join(items[:limit])} and {len(items) - limit} more"
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def clean(text: str) -> str:
+    """Text as HTML may hold it: what a file can't show (control characters, lone surrogates,
+    characters that turn the direction of the writing) becomes a visible mark.
+
+    >>> clean("a\\x00b\\u202ec"), clean("one\\ntwo")
+    ('a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c', 'one\\ntwo')
+    """
+    if text.isprintable():
+        return text
+    return "".join("\N{REPLACEMENT CHARACTER}" if _hidden(letter) else letter for letter in text)
+
+
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _hidden(letter: str) -> bool:
+    return letter in _TURNS or (
+        letter not in "\n\t" and unicodedata.category(letter) in {"Cc", "Cs"}
+    )
+
+
+def short(text: str, limit: int = 80) -> str:
+    """
+    >>> short("abcdef", 4), short("abcd", 4)
+    ('abc…', 'abcd')
+    """
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def breakable(text: str) -> Markup:
+    """A name as HTML, escaped, that may break after its joints rather than within a word.
+
+    >>> breakable("gift_card<b>")
+    Markup('gift_<wbr>card&lt;b&gt;')
+    """
+    joints = str.maketrans({mark: f"{mark}\x00" for mark in "_/.:-+"})
+    pieces = clean(text).translate(joints).split("\x00")
+    return Markup("<wbr>").join(piece for piece in pieces if piece)
