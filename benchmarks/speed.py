@@ -83,6 +83,7 @@ def compare(arms: dict[str, Any]) -> dict[str, Any]:
         "ratio": round(rival_seconds / seconds, 2) if seconds else None,
         "whole_cpu_ratio": round(arms[rival]["cpu_seconds"] / ours["cpu_seconds"], 2),
         "first_evaluation_seconds": ours["evaluations"][0]["seconds"],
+        "start_up_seconds": ours["start_up_seconds"],
         "stages": ours["stages"],
         "test_macro_f1": {arm: round(arms[arm]["macro_f1"], 4) for arm in ("equipoise", *RIVALS)},
     }
@@ -114,7 +115,8 @@ def ten_times(name: str, line: dict[str, Any]) -> str:
     """What the time would have to shrink to for ten times, against where it goes now."""
     budget = line["rival_seconds"] / 10
     now = line["equipoise_seconds"]
-    stages = ", ".join(f"{stage} {took:.0f} s" for stage, took in line["stages"].items())
+    took = {"start-up": line["start_up_seconds"], **line["stages"]}
+    stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in took.items())
     if now is None:
         return f"{name}: the rivals' best was not reached, so no time for it can be given"
     verdict = "is there" if now <= budget else f"asks for {now - budget:.0f} s less"

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks/ is run from the root and is not installed
 
-from benchmarks import rivals, speed  # noqa: E402
+from benchmarks import real_input, rivals, speed  # noqa: E402
 from benchmarks.common import Bench, Unit, run_child, stratified_cap  # noqa: E402
 from benchmarks.sets import data_folder, load_set  # noqa: E402
 from equipoise.errors import FolderError  # noqa: E402
@@ -190,8 +190,25 @@ def arm(*evaluations: tuple[float, float], **more: float) -> dict[str, Any]:
     return {"evaluations": lines, "macro_f1": 0.5, "cpu_seconds": 100.0, "seconds": 300.0, **more}
 
 
+def test_history_is_read_with_the_start_up(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    lines = [
+        {"seconds": 3.0, "step": 5, "epoch": 0.5, "loss": 1.0},
+        {"seconds": 7.25, "step": 10, "epoch": 1.0, "measures": {"macro_f1": 0.5, "mcc": 0.1}},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert real_input.read_history(path, 2.0) == [
+        {"epoch": 1.0, "step": 10, "macro_f1": 0.5, "seconds": 9.25}
+    ]
+
+
 def test_speed_is_time_to_the_rivals_best() -> None:
-    ours = {"validation_macro_f1": 0.9, "stages": {"train": 20.0}, "cpu_seconds": 50.0}
+    ours = {
+        "validation_macro_f1": 0.9,
+        "stages": {"training": 20.0},
+        "start_up_seconds": 4.0,
+        "cpu_seconds": 50.0,
+    }
     arms = {
         "trainer_plain": arm((0.5, 50), (0.7, 100)),
         "trainer_early": arm((0.5, 52), (0.7, 110), (0.6, 170)),
@@ -201,6 +218,9 @@ def test_speed_is_time_to_the_rivals_best() -> None:
     # The plain Trainer got there at 100 s, less the 2 s of the validation before.
     assert (line["target"], line["by"], line["rival_seconds"]) == (0.7, "trainer_plain", 98)
     assert line["ratio"] == 4.9
+    assert speed.ten_times("toy", line) == (
+        "toy: 10 times is 10 s, now 20 s: asks for 10 s less (stages: start-up 4 s, training 20 s)"
+    )
     # Never in training but in the end by its decision rule: the whole run counts.
     arms["equipoise"] = arm((0.6, 15), **ours, seconds=49.0)
     assert speed.compare(arms)["ratio"] == 2.0
