@@ -1,0 +1,178 @@
+"""The losses, as plain torch functions, and in a form that a stock `transformers.Trainer` takes.
+
+from equipoise.losses import for_trainer
+trainer = Trainer(..., compute_loss_func=for_trainer("logit_adjusted", labels=train_labels))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equipoise.errors import SettingsError, ShapeError
+from equipoise.remedies.batches.weights import WeightKind
+from equipoise.remedies.batches.weights import class_weights as weights_from
+from equipoise.remedies.conflicts import conflicts
+from equipoise.remedies.labels import check_labels
+from equipoise.remedies.losses import (
+    LOSSES,
+    build_loss,
+    cross_entropy,
+    focal_cross_entropy,
+    logit_adjusted_cross_entropy,
+    weighted_cross_entropy,
+)
+from equipoise.remedies.losses.common import per_class
+from equipoise.remedies.remedy import RemedySpec
+from equipoise.remedies.spec import remedy_spec
+
+__all__ = [
+    "LOSSES",
+    "ComputeLoss",
+    "cross_entropy",
+    "focal_cross_entropy",
+    "for_trainer",
+    "logit_adjusted_cross_entropy",
+    "weighted_cross_entropy",
+]
+
+IGNORED = -100
+"""Label of a row that does not count, as everywhere in transformers."""
+
+ComputeLoss = Callable[..., Tensor]
+"""(outputs, labels, num_items_in_batch=None) -> scalar loss."""
+
+
+def for_trainer(
+    loss: str | Callable[..., Tensor] = "cross_entropy",
+    *,
+    counts: Any = None,
+    labels: Any = None,
+    class_weights: Any = None,
+    twice: bool = False,
+    **settings: Any,
+) -> ComputeLoss:
+    """The `compute_loss_func` of a stock `transformers.Trainer` for sequence classification.
+
+    The loss of a micro-batch is the sum of weight × loss over its rows, divided by
+    `num_items_in_batch`: the Trainer's count of labelled rows in the whole optimizer step, over
+    all micro-batches and (with `average_tokens_across_devices`, its default) all processes. It is
+    the same for each micro-batch, so gradients add up to those of the whole batch however it is
+    cut. The divisor is the number of rows, not the sum of their weights, which no micro-batch can
+    know; class weights have mean 1 over the training rows, so both agree on average, and a batch
+    without rare rows is not weighed up. Without a count (older Trainers) rows of the batch divide.
+
+    loss           a name ("cross_entropy", or one of `LOSSES`), or a function
+                   (logits (rows, K), labels (rows,), **settings) -> (rows,) nats.
+    counts         (K,) rows per class as fed to training; or
+    labels         (n,) class numbers of the training rows, from which the counts are taken.
+                   K is the largest label + 1: give counts if the last class may have no rows.
+    class_weights  "inverse", "sqrt", "effective", or (K,) weights, scaled to a mean of 1 over the
+                   rows if counts are known. Refused beside a loss that corrects the prior already,
+                   unless twice=True.
+    settings       of the loss: gamma=2, tau=1.
+
+    Raises SettingsError for unknown names and settings, ShapeError for counts or weights that do
+    not fit the logits, DataError if the loss needs shares and a class has no rows.
+    """
+    numbers = _counts(counts, labels)
+    spec = None
+    if callable(loss):
+        function: Callable[[Tensor, Tensor], Tensor] = lambda z, y: loss(z, y, **settings)  # noqa: E731
+    else:
+        spec = _loss_spec(loss, settings)
+        needs = LOSSES[spec.name].needs if spec else ()
+        if numbers is None and needs:
+            raise SettingsError(f"loss {loss} needs {needs[0]}: give counts= or labels=")
+        function = build_loss(spec, numbers if numbers is not None else np.ones(1))
+    weights = _weights(class_weights, numbers)
+    if weights is not None and spec is not None and not twice:
+        faults = conflicts([remedy_spec("class_weights"), spec])
+        if faults:
+            # The fault names the setting as the command line has it; here it is an argument.
+            raise SettingsError(
+                *(f.replace(f"{spec.name}:twice=true", "twice=True") for f in faults)
+            )
+
+    def compute_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
+        labels = labels.view(-1)
+        kept = labels != IGNORED
+        logits, labels = logits.view(-1, logits.shape[-1])[kept], labels[kept]
+        rows = function(logits, labels)
+        if rows.shape != labels.shape:
+            raise ShapeError(
+                f"the loss gave shape {tuple(rows.shape)} for {len(labels)} rows; "
+                "it must return one value per row (reduction='none')"
+            )
+        if weights is not None:
+            rows = rows * per_class(weights, rows.new_empty(logits.shape), "class_weights")[labels]
+        return rows.sum() / _divisor(num_items_in_batch, labels)
+
+    return compute_loss
+
+
+def _divisor(num_items_in_batch: Any, labels: Tensor) -> Tensor | int:
+    """Rows of the optimizer step. With several GPUs in one process the Trainer hands over one
+    count per GPU and averages over them what it has got, hence their sum."""
+    if num_items_in_batch is None:
+        return max(len(labels), 1)
+    if isinstance(num_items_in_batch, Tensor):
+        return num_items_in_batch.sum().to(labels.device).clamp_min(1)
+    return max(int(num_items_in_batch), 1)
+
+
+def _loss_spec(name: str, settings: dict[str, Any]) -> RemedySpec | None:
+    if name == "cross_entropy" and not settings:
+        return None
+    aliases = {remedy.function.__name__: key for key, remedy in LOSSES.items()}
+    key = aliases.get(name, name)
+    if key not in LOSSES:
+        known = ", ".join(["cross_entropy", *LOSSES])
+        asked = f"settings {', '.join(settings)}" if name == "cross_entropy" else f"loss {name!r}"
+        raise SettingsError(
+            f"unknown {asked}; losses are: {known}; cross_entropy takes no settings"
+        )
+    return remedy_spec(key, settings)
+
+
+def _counts(counts: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    if counts is not None and labels is not None:
+        raise SettingsError("counts and labels are both given; keep one")
+    if labels is not None:
+        numbers = np.asarray(labels)
+        check_labels(numbers, int(numbers.max(initial=0)) + 1)
+        return np.bincount(numbers).astype(np.float64)
+    if counts is None:
+        return None
+    found = np.asarray(counts, dtype=np.float64)
+    if found.ndim != 1 or not np.isfinite(found).all() or (found < 0).any():
+        raise ShapeError(f"counts are {counts!r}; expected one number of rows per class")
+    return found
+
+
+def _weights(asked: Any, counts: Any) -> Tensor | None:
+    if asked is None:
+        return None
+    if isinstance(asked, str):
+        if asked not in get_args(WeightKind):
+            raise SettingsError(
+                f"class_weights is {asked!r}; expected {', '.join(get_args(WeightKind))}, "
+                "or one number per class"
+            )
+        if counts is None:
+            raise SettingsError(f"class_weights {asked!r} need counts= or labels=")
+        return torch.from_numpy(weights_from(counts, kind=asked))  # type: ignore[arg-type]
+    found = torch.as_tensor(asked, dtype=torch.float64)
+    if found.ndim != 1 or not torch.isfinite(found).all() or (found < 0).any():
+        raise ShapeError(f"class_weights are {asked!r}; expected one weight, 0 or more, per class")
+    if counts is None:
+        return found
+    if len(counts) != len(found):
+        raise ShapeError(f"{len(found)} class weights for {len(counts)} classes in the counts")
+    rows = torch.from_numpy(counts)
+    return found * (rows.sum() / (rows * found).sum())

@@ -1,0 +1,150 @@
+"""Samplers that own the whole order of rows, and a mixin by which a Trainer takes one.
+
+A sampler that draws as it goes can't be resumed exactly: after a stop, the state of its generator
+is gone or wrong. Here every place of every epoch is laid down before training begins, so the
+epoch's number is all the state there is.
+
+    class BalancedTrainer(SamplerMixin, Trainer): ...
+
+    sampler = balanced_sampler(labels, epochs=3, seed=0)
+    BalancedTrainer(..., sampler=sampler).train(resume_from_checkpoint=True)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from equipoise.errors import SettingsError, ShapeError
+from equipoise.remedies.batches import BATCHES, build_order
+from equipoise.remedies.batches.order import balanced_order, natural_order
+from equipoise.remedies.spec import parse_remedy, remedy_spec
+
+__all__ = [
+    "OrderSampler",
+    "SamplerMixin",
+    "balanced_order",
+    "balanced_sampler",
+    "natural_order",
+    "natural_sampler",
+    "sampler_for",
+]
+
+
+class OrderSampler(Sampler[int]):
+    """Yields the rows of one epoch of `order` (epochs, rows per epoch).
+
+    Call `set_epoch` before each epoch, as with torch's DistributedSampler; `SamplerMixin` and
+    accelerate do. Every process holds the same order, so accelerate's sharding of batches works
+    on it as on any sampler.
+    """
+
+    def __init__(self, order: NDArray[np.int64]) -> None:
+        order = np.asarray(order)
+        if order.ndim != 2 or not len(order) or not np.issubdtype(order.dtype, np.integer):
+            raise ShapeError(
+                f"order has shape {order.shape} and type {order.dtype}; expected whole numbers, "
+                "(epochs, rows per epoch), with at least one epoch"
+            )
+        self.order = order
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Raises SettingsError if the order was not laid down so far ahead."""
+        if not 0 <= epoch < len(self.order):
+            raise SettingsError(
+                f"epoch {epoch} is asked for, but the sampler holds {len(self.order)} epochs; "
+                "make it with epochs= the number of epochs to train"
+            )
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order[self.epoch].tolist())
+
+    def __len__(self) -> int:
+        return int(self.order.shape[1])
+
+
+def sampler_for(
+    remedy: str, labels: Any, *, epochs: int, seed: int, classes: int | None = None, **settings: Any
+) -> OrderSampler:
+    """A sampler by the name of its remedy: "balanced_sampler", "balanced_sampler:epoch_rows=500".
+
+    labels (n,) class numbers of the training rows; classes: K (None: the largest label + 1).
+    The first epochs are the same whatever `epochs` is. Raises SettingsError, ShapeError, DataError.
+    """
+    labels = np.asarray(labels)
+    spec = remedy_spec(remedy, settings) if settings else parse_remedy(remedy)
+    if spec.name not in BATCHES or BATCHES[spec.name].kind != "sampler":
+        names = ", ".join(name for name, found in BATCHES.items() if found.kind == "sampler")
+        raise SettingsError(f"remedy {spec.name!r} is not a sampler; samplers are: {names}")
+    known = classes if classes is not None else int(labels.max(initial=0)) + 1
+    if epochs < 1:
+        raise SettingsError(f"epochs is {epochs}; expected 1 or more")
+    order = build_order([spec], labels, known, epochs, np.random.default_rng(seed))
+    return OrderSampler(order)
+
+
+def balanced_sampler(
+    labels: Any, *, epochs: int, seed: int, epoch_rows: int | None = None
+) -> OrderSampler:
+    """Every class equally often; see `balanced_order`."""
+    settings = {} if epoch_rows is None else {"epoch_rows": epoch_rows}
+    return sampler_for("balanced_sampler", labels, epochs=epochs, seed=seed, **settings)
+
+
+def natural_sampler(rows: int, *, epochs: int, seed: int) -> OrderSampler:
+    """Every row once per epoch in random order; see `natural_order`."""
+    return OrderSampler(natural_order(rows, epochs, np.random.default_rng(seed)))
+
+
+class SamplerMixin:
+    """Gives a `transformers.Trainer` subclass the argument `sampler=`.
+
+    Name it before the Trainer: `class MyTrainer(SamplerMixin, Trainer)`. Stopping and resuming,
+    in the middle of an epoch too, feeds the very rows that would have come.
+    """
+
+    def __init__(self, *args: Any, sampler: OrderSampler | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sampler = sampler
+        if sampler is not None:
+            # Accelerate passes the epoch on to the sampler through one or two wrappers, but not
+            # through the three that stand there when several processes resume inside an epoch.
+            self.add_callback(_epoch_setter(sampler))  # type: ignore[attr-defined]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """The Trainer's own hook; it takes no sampler as an argument."""
+        if self.sampler is None:
+            return super()._get_train_sampler(train_dataset)  # type: ignore[misc]
+        dataset = self.train_dataset if train_dataset is None else train_dataset  # type: ignore[attr-defined]
+        highest = int(self.sampler.order.max())
+        if highest >= len(dataset):
+            raise SettingsError(
+                f"the sampler asks for row {highest}, the training set has {len(dataset)} rows; "
+                "make it from the labels of this training set"
+            )
+        arguments = self.args  # type: ignore[attr-defined]
+        epochs = math.ceil(arguments.num_train_epochs)
+        if arguments.max_steps <= 0 and len(self.sampler.order) < epochs:
+            raise SettingsError(
+                f"the sampler holds {len(self.sampler.order)} epochs, {epochs} are to be trained; "
+                f"make it with epochs={epochs}"
+            )
+        return self.sampler
+
+
+def _epoch_setter(sampler: OrderSampler) -> Any:
+    from transformers import TrainerCallback  # at hand already: a Trainer is being made
+
+    class SetEpoch(TrainerCallback):
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            # Whole at the end of an epoch, with a fraction when resumed inside one.
+            sampler.set_epoch(int(state.epoch or 0))
+
+    return SetEpoch()

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from equipoise.errors import DataError
+from equipoise.remedies.batches import build_order, build_weights
+from equipoise.remedies.losses import LOSSES
+from equipoise.remedies.prior import (
+    drawn_counts,
+    log_shares,
+    log_source,
+    normalised,
+    trained_correction,
+)
+from equipoise.remedies.spec import parse_remedy
+
+COUNTS = np.array([8, 2])
+FLAT = [0.5, 0.5]
+
+
+def source(texts, counts=COUNTS, **kwargs):
+    return np.exp(log_source([parse_remedy(t) for t in texts], counts, **kwargs))
+
+
+def test_sources_by_hand():
+    np.testing.assert_allclose(source([]), [0.8, 0.2])
+    np.testing.assert_allclose(source(["focal"]), [0.8, 0.2])
+    np.testing.assert_allclose(source(["logit_adjusted"]), FLAT)
+    # sqrt(0.8) : sqrt(0.2) = 2 : 1
+    np.testing.assert_allclose(source(["logit_adjusted:tau=0.5"]), [2 / 3, 1 / 3])
+    np.testing.assert_allclose(source(["weighted_cross_entropy"]), FLAT)
+    np.testing.assert_allclose(source(["weighted_cross_entropy:kind=sqrt"]), [2 / 3, 1 / 3])
+    np.testing.assert_allclose(source([], drawn=np.array([5, 5])), FLAT)
+    # 0.8 * 1 : 0.2 * 3
+    np.testing.assert_allclose(source([], weights=np.array([1.0, 3.0])), [4 / 7, 3 / 7])
+
+
+def test_two_cures_overshoot_to_the_mirror_image():
+    """What the refused pairs do: the rare class ends up as frequent as the common one was."""
+    weights = build_weights([parse_remedy("class_weights")], COUNTS)
+    np.testing.assert_allclose(source([], weights=weights), FLAT)
+    np.testing.assert_allclose(source(["logit_adjusted"], weights=weights), [0.2, 0.8])
+    np.testing.assert_allclose(source([], weights=weights, drawn=np.array([5, 5])), [0.2, 0.8])
+    np.testing.assert_allclose(source(["logit_adjusted"], drawn=np.array([5, 5])), [0.2, 0.8])
+
+
+def test_half_cures_compose_to_a_whole_one():
+    weights = build_weights([parse_remedy("class_weights:kind=sqrt")], COUNTS)
+    np.testing.assert_allclose(source(["logit_adjusted:tau=0.5"], weights=weights), FLAT)
+
+
+def test_after_oversampling_nothing_is_left_to_correct():
+    fed = np.array([8, 8])
+    for texts in ([], ["logit_adjusted"], ["weighted_cross_entropy"]):
+        np.testing.assert_allclose(source(texts, counts=fed), FLAT)
+
+
+def test_the_balanced_sampler_draws_flat_shares():
+    labels = np.repeat([0, 1], [8, 2])
+    specs = [parse_remedy("balanced_sampler")]
+    order = build_order(specs, labels, 2, 3, np.random.default_rng(0))
+    drawn = drawn_counts(labels, order, 2)
+    np.testing.assert_allclose(drawn, [5, 5])
+    np.testing.assert_allclose(np.exp(log_source(specs, COUNTS, drawn=drawn)), FLAT)
+
+
+def test_every_loss_that_corrects_the_prior_says_how():
+    for remedy in LOSSES.values():
+        assert remedy.corrects_prior == (remedy.prior_shift is not None), remedy.name
+
+
+def test_shares_sum_to_one_at_extreme_ratios():
+    for texts in (["logit_adjusted:tau=3"], ["weighted_cross_entropy"], []):
+        log = log_source([parse_remedy(t) for t in texts], np.array([10**9, 1, 7]))
+        assert np.isfinite(log).all()
+        np.testing.assert_allclose(np.exp(log).sum(), 1)
+    np.testing.assert_allclose(normalised(np.array([-2000.0, -2000.0])), np.log(FLAT))
+
+
+def test_a_class_without_rows_is_named():
+    with pytest.raises(DataError, match=r"classes \[1\] have no training rows"):
+        log_shares(np.array([3, 0]))
+
+
+def test_trained_correction_is_what_training_took_out():
+    given = log_shares(COUNTS)
+    np.testing.assert_allclose(trained_correction(given, given), [0, 0], atol=1e-15)
+    flat = log_source([parse_remedy("logit_adjusted")], COUNTS)
+    np.testing.assert_allclose(trained_correction(flat, given), [0, np.log(4)])
