@@ -26,7 +26,8 @@ class Estimate:
     high: float | None = None
     why: str | None = None
     method: str | None = None
-    """How the interval was made: "mid-p", "clopper-pearson", "bootstrap", "logit"."""
+    """How the interval was made: "mid-p", "clopper-pearson", "bootstrap" (smoothed, over
+    clusters), "mover" (per-class intervals squared and added), "cluster-t"."""
 
     def __post_init__(self) -> None:
         for name in ("value", "low", "high"):
@@ -56,7 +57,7 @@ class ClassScores:
     trained: int | None
     """Rows of this class in training; 0 for a class never seen there, None if not known."""
     band: str | None
-    """"head", "middle" or "tail", by share of training rows."""
+    """"head" (more than 100 training rows), "middle" or "tail" (fewer than 20)."""
     measures: dict[str, Estimate]
     """precision, recall, f1, average_precision."""
 
@@ -71,7 +72,8 @@ class Scores:
     classes: dict[str, ClassScores]
     """Every class that has rows in the split or is known to the model, sorted by name."""
     bands: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """"head", "middle", "tail": {"classes": [names], "macro_f1": Estimate, "macro_recall": ...}."""
+    """"head", "middle", "tail": {"classes": [names], "rows": n in the split, "macro_f1": Estimate,
+    "macro_recall": Estimate}."""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

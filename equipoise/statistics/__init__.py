@@ -1,0 +1,1 @@
+"""Intervals and resampling: arrays in, bounds out."""

@@ -1,0 +1,100 @@
+"""How often the model is right when it says it is so sure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.evaluate.measures import ECE_BINS, bin_of
+from equipoise.evaluate.outcomes import Outcomes, outcomes
+from equipoise.evaluate.per_class import overall_agreement
+from equipoise.records.predictions import Predictions
+from equipoise.statistics.clusters import effective_rows, mean_cluster_size
+from equipoise.statistics.intervals import mid_p
+from equipoise.statistics.sums import Floats
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Rows whose stated probability lies in (low, high]."""
+
+    low: float
+    high: float
+    rows: int
+    stated: float
+    """Mean probability that was stated."""
+    observed: float
+    """Share of the rows for which it came true."""
+    observed_low: float
+    observed_high: float
+    """95 % interval of the share (mid-P)."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A reliability curve; bins without rows are left out."""
+
+    name: str | None
+    """The class whose probability is judged; None for the most probable class of each row."""
+    rows: int
+    bins: tuple[Bin, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "rows": self.rows, "bins": [vars(b) for b in self.bins]}
+
+
+def reliability(predictions: Predictions, *, bins: int = ECE_BINS) -> tuple[Curve, ...]:
+    """The curve of the top label first, then one per class that the model knows, by name.
+
+    Raises  DataError if there are no rows or rows without a label.
+    """
+    seen = outcomes(predictions)
+    everywhere = np.arange(len(seen.labels))
+    top = seen.probabilities.argmax(axis=1)
+    agree = overall_agreement(seen)
+    curves = [
+        _curve(None, seen.probabilities[everywhere, top], top == seen.labels, seen, agree, bins)
+    ]
+    curves += [
+        _curve(seen.classes[k], seen.probabilities[:, k], seen.labels == k, seen, agree, bins)
+        for k in np.flatnonzero(seen.known)
+    ]
+    return tuple(curves)
+
+
+def _curve(
+    name: str | None,
+    stated: Floats,
+    came_true: NDArray[np.bool_],
+    seen: Outcomes,
+    agree: float,
+    bins: int,
+) -> Curve:
+    number = bin_of(stated, bins)
+    rows = np.bincount(number, minlength=bins)
+    full = np.flatnonzero(rows)
+    hits = np.bincount(number, weights=came_true, minlength=bins)[full]
+    said = np.bincount(number, weights=stated, minlength=bins)[full]
+    size = mean_cluster_size(number, seen.clusters, bins)[full]
+    share = hits / rows[full]
+    worth = effective_rows(rows[full].astype(np.float64), size, agree)
+    low, high = mid_p(share * worth, worth)
+    return Curve(
+        name,
+        len(stated),
+        tuple(
+            Bin(
+                low=float(k / bins),
+                high=float((k + 1) / bins),
+                rows=int(rows[k]),
+                stated=float(said[i] / rows[k]),
+                observed=float(share[i]),
+                observed_low=float(low[i]),
+                observed_high=float(high[i]),
+            )
+            for i, k in enumerate(full)
+        ),
+    )

@@ -1,0 +1,216 @@
+"""The difference between two models on the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.errors import DataError, SettingsError
+from equipoise.evaluate import measures, ranking
+from equipoise.evaluate.judge import percentile
+from equipoise.evaluate.outcomes import Outcomes, outcomes
+from equipoise.records.predictions import Predictions
+from equipoise.records.scores import Estimate
+from equipoise.statistics.bootstrap import resampler
+from equipoise.statistics.intervals import mean_interval
+from equipoise.statistics.sums import Floats
+
+LOWER_IS_BETTER = frozenset({"expected_cost", "log_loss", "brier", "ece"})
+BY_ROW = {"log_loss": measures.row_log_loss, "brier": measures.row_brier}
+DECISIONS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "mcc",
+    "g_mean",
+    "expected_cost",
+)
+WITHOUT_INTERVAL = ("macro_average_precision", "macro_roc_auc", "ece")
+MEASURES = (*DECISIONS, *BY_ROW, *WITHOUT_INTERVAL)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much larger a measure is for b than for a, on the same rows."""
+
+    measure: str
+    a: float | None
+    b: float | None
+    difference: Estimate
+    """b - a, with its 95 % interval."""
+    rows: int
+    says: str
+    """One sentence."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "measure": self.measure,
+            "a": self.a,
+            "b": self.b,
+            "difference": self.difference.to_json(),
+            "rows": self.rows,
+            "says": self.says,
+        }
+
+
+def compare(
+    a: Predictions,
+    b: Predictions,
+    *,
+    measure: str = "macro_f1",
+    costs: NDArray[np.float64] | None = None,
+    seed: int = 0,
+    resamples: int = 2000,
+    names: tuple[str, str] = ("the first", "the second"),
+) -> Difference:
+    """b minus a in `measure`, over the same rows, resampled together.
+
+    Both are resampled by the same draws of clusters (`equipoise.statistics.bootstrap`), so what
+    makes rows hard for both cancels out. `log_loss` and `brier` are means over rows: their
+    difference has Student's interval over clusters. Rows may come in different orders.
+
+    Raises  DataError if the two do not hold the same rows with the same labels; SettingsError
+            if the measure is not known.
+    """
+    if measure not in MEASURES:
+        raise SettingsError(f"measure {measure!r} is not known; known are {', '.join(MEASURES)}")
+    second = b.take(_same_rows(a, b))
+    seen = (outcomes(_widened(a, b), costs), outcomes(_widened(second, a), costs))
+    values = tuple(_value(one, measure) for one in seen)
+    if np.isnan(values).any():
+        estimate = Estimate(None, why=f"{measure} is 0/0 for one of the two")
+    elif measure in BY_ROW:
+        estimate = _by_row(seen, measure)
+    elif measure in WITHOUT_INTERVAL:
+        estimate = Estimate(
+            values[1] - values[0],
+            why=f"no interval for a difference in {measure} was found to keep its promise; "
+            "compare by a measure of decisions, by log loss or by Brier score",
+        )
+    else:
+        estimate = _by_resampling(seen, measure, values, seed, resamples)
+    a_value, b_value = (None if np.isnan(v) else v for v in values)
+    return Difference(
+        measure, a_value, b_value, estimate, len(a), _sentence(measure, estimate, names, len(a))
+    )
+
+
+def _same_rows(a: Predictions, b: Predictions) -> NDArray[np.int64]:
+    """Where each row of `a` is in `b`."""
+    faults = []
+    for name, one in (("first", a), ("second", b)):
+        if len(set(one.ids.tolist())) < len(one):
+            faults.append(f"the {name} predictions hold an id twice; predict with unique ids")
+    if faults:
+        raise DataError(*faults)
+    place = {row: k for k, row in enumerate(b.ids.tolist())}
+    missing = [row for row in a.ids.tolist() if row not in place]
+    extra = len(b) - (len(a) - len(missing))
+    if missing or extra:
+        first = f" (the first is {missing[0]!r})" if missing else ""
+        raise DataError(
+            f"the two do not hold the same rows: {len(missing)} rows of the first are missing in "
+            f"the second{first}, {extra} are only in the second; compare predictions of one split"
+        )
+    index = np.array([place[row] for row in a.ids.tolist()], dtype=np.int64)
+    differ = np.flatnonzero(a.labels != b.labels[index])
+    if len(differ):
+        k = int(differ[0])
+        raise DataError(
+            f"{len(differ)} rows have another label in the second; row {a.ids[k]!r} is "
+            f"{a.labels[k]!r} and {b.labels[index][k]!r}; predict again on one set of labels"
+        )
+    return index
+
+
+def _widened(one: Predictions, other: Predictions) -> Predictions:
+    """With the classes of both as columns, so that one cost matrix and one macro mean serve both.
+
+    A class that only the other model knows gets probability 0: this one never decides it.
+    """
+    if one.classes == other.classes:
+        return one
+    names = tuple(sorted({*one.classes, *other.classes}))
+    columns = [names.index(name) for name in one.classes]
+    probabilities = np.zeros((len(one), len(names)))
+    probabilities[:, columns] = one.probabilities
+    logits = np.full((len(one), len(names)), -np.inf)
+    logits[:, columns] = one.logits
+    return replace(one, classes=names, logits=logits, probabilities=probabilities)
+
+
+def _value(seen: Outcomes, measure: str) -> float:
+    if measure in DECISIONS:
+        return float(measures.decision_measures(seen.sums)[measure])
+    answered = seen.known[seen.labels]
+    if measure in BY_ROW:
+        kept = answered if measure == "log_loss" else np.ones(len(answered), dtype=bool)
+        rows = BY_ROW[measure](seen.probabilities[kept], seen.labels[kept])
+        return float(rows.mean()) if len(rows) else float("nan")
+    if measure == "ece":
+        return measures.ece(seen.probabilities, seen.labels)
+    of_class = {
+        "macro_average_precision": ranking.average_precision,
+        "macro_roc_auc": ranking.roc_auc,
+    }[measure]
+    present = np.flatnonzero(seen.sums.rows > 0)
+    return float(
+        np.mean(
+            [
+                of_class(seen.probabilities[:, k], seen.labels == k) if seen.known[k] else 0.0
+                for k in present
+            ]
+        )
+    )
+
+
+def _by_row(seen: tuple[Outcomes, Outcomes], measure: str) -> Estimate:
+    one = seen[0]
+    kept = one.known[one.labels] if measure == "log_loss" else np.ones(len(one.labels), dtype=bool)
+    rows = [BY_ROW[measure](s.probabilities[kept], s.labels[kept]) for s in seen]
+    apart: Floats = rows[1] - rows[0]
+    clusters = one.clusters[kept]
+    value = float(apart.mean())
+    if len(np.unique(clusters)) < 2:
+        return Estimate(value, why="all rows are one cluster of look-alikes")
+    return Estimate(value, *mean_interval(apart, clusters), method="cluster-t")
+
+
+def _by_resampling(
+    seen: tuple[Outcomes, Outcomes],
+    measure: str,
+    values: tuple[float, ...],
+    seed: int,
+    resamples: int,
+) -> Estimate:
+    one, two = seen
+    pair = resampler(
+        one.labels, np.stack([one.decided, two.decided]), one.clusters, one.known, one.costs
+    )
+    drawn = pair.draw(resamples, np.random.default_rng(seed))
+    samples = [measures.decision_measures(sums)[measure] for sums in drawn]
+    return percentile(values[1] - values[0], samples[1] - samples[0])
+
+
+def _sentence(measure: str, found: Estimate, names: tuple[str, str], rows: int) -> str:
+    if found.value is None or found.low is None or found.high is None:
+        return f"Whether {names[1]} differs from {names[0]} in {measure} is open: {found.why}."
+    interval = f"{found.value:+.3g} (95 % interval {found.low:+.3g} to {found.high:+.3g})"
+    if found.low <= 0 <= found.high:
+        return (
+            f"{_capital(names[1])} and {names[0]} can't be told apart by {measure} on {rows} "
+            f"rows: the difference is {interval}."
+        )
+    better = (found.value < 0) == (measure in LOWER_IS_BETTER)
+    return (
+        f"{_capital(names[1])} is {'better' if better else 'worse'} than {names[0]} by {measure} "
+        f"on {rows} rows: the difference is {interval}."
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,294 @@
+"""Resamples of confusion sums over clusters of rows, smoothed where a class has few rows.
+
+The plain percentile bootstrap draws again only what has been seen, so ten right rows of ten give
+the interval [1, 1], and a class of one row never varies. Here each class has PRIOR_ROWS further
+observations that behave like the average class: a drawn cluster of a class with G clusters is, with
+probability PRIOR_ROWS / (G + PRIOR_ROWS), replaced by one that is right with chance r, else decided
+as a class that rows are wrongly decided as. r is drawn anew for every resample from
+Beta(x + 1/2, L - x + 1/2), x being the sum of the L classes' smoothed recalls: what the classes
+teach about each other is itself uncertain, the more so the fewer classes there are.
+
+Clusters of one class are drawn within their class, so a class of rows that stand alone keeps its
+size; clusters that hold several classes are drawn among themselves.
+
+Speed: clusters that look alike (class, decisions, size) are one type, and a multinomial over types
+is exactly the same draw as one over clusters. Lone rows have at most one type per confusion cell.
+
+Sources: Efron and Tibshirani 1993, An Introduction to the Bootstrap, ch. 6 and 8 (clusters,
+strata); Gelman et al. 2013, Bayesian Data Analysis, ch. 5 (classes that inform each other). The
+size of PRIOR_ROWS was chosen by simulation: benchmarks/coverage.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from equipoise.statistics.sums import Floats, Sums
+
+PRIOR_ROWS = 1.5
+"""Observations of the average class that are added to each class."""
+
+_CHUNK_CELLS = 2_000_000
+"""Numbers per array and chunk of resamples: 16 MB of float64, however many rows there are."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampler:
+    """Draws resamples of C decisions of the same rows: 1 to judge a model, 2 to compare two."""
+
+    count: int
+    """L classes."""
+    channels: int
+    """C decisions per row."""
+    costs: Floats
+    """(L, L + 1) cost per (true, decided)."""
+    strata: tuple[tuple[int, int, Floats], ...]
+    """(first type, one past the last, how many clusters are of each type), each stratum
+    resampled by itself."""
+    features: sparse.csr_matrix
+    """(types, F) sums of one cluster of the type: F = L rows, then for each channel L right,
+    L + 1 decided, 1 cost."""
+    segment_type: Ints
+    """(segments,) a segment is the rows of one class in one type."""
+    segment_class: Ints
+    segment_size: Floats
+    segment_features: sparse.csr_matrix
+    """(segments, F)."""
+    replaced: Floats
+    """(segments,) chance of a drawn segment to be replaced by a prior observation."""
+    known: NDArray[np.bool_]
+    """(L,) False for a class that the model can't decide: it is never right."""
+    average: Floats
+    """(C, 2) Beta parameters of the average class's chance to be right."""
+    wrong: Floats
+    """(C, L + 1) where wrong decisions go, shares."""
+    concordance: float
+    """Share of prior observations on which the channels are right or wrong together."""
+
+    def draw(self, resamples: int, rng: np.random.Generator) -> list[Sums]:
+        """One `Sums` per channel, of `resamples` resamples each."""
+        parts = list(self._chunks(resamples, rng))
+        return [
+            Sums(*(np.concatenate([part[c][k] for part in parts]) for k in range(4)))
+            for c in range(self.channels)
+        ]
+
+    def _chunks(
+        self, resamples: int, rng: np.random.Generator
+    ) -> Iterator[list[tuple[Floats, ...]]]:
+        width = max(self.features.shape[0] + len(self.segment_type), self.features.shape[1])
+        size = max(1, min(resamples, _CHUNK_CELLS // max(width, 1)))
+        for start in range(0, resamples, size):
+            total = self._draw_chunk(min(size, resamples - start), rng)
+            yield [self._channel(total, c) for c in range(self.channels)]
+
+    def _draw_chunk(self, size: int, rng: np.random.Generator) -> Floats:
+        """(size, F) sums."""
+        weights = np.empty((size, self.features.shape[0]), dtype=np.int64)
+        for first, last, clusters in self.strata:
+            n = int(clusters.sum())
+            weights[:, first:last] = rng.multinomial(n, clusters / n, size=size)
+        gone = rng.binomial(weights[:, self.segment_type], self.replaced)
+        total = (
+            self.features.T @ weights.T.astype(np.float64)
+            - self.segment_features.T @ gone.T.astype(np.float64)
+        ).T
+        sums: Floats = np.ascontiguousarray(total) + self._prior_rows(gone, rng)
+        return sums
+
+    def _prior_rows(self, gone: Ints, rng: np.random.Generator) -> Floats:
+        """(size, F) sums of the observations that take the place of the `gone` ones."""
+        size, features = gone.shape[0], self.features.shape[1]
+        chance = rng.beta(self.average[:, 0], self.average[:, 1], size=(size, self.channels))
+        where, segment = np.nonzero(gone)
+        repeat = gone[where, segment]
+        where, segment = np.repeat(where, repeat), np.repeat(segment, repeat)
+        label, rows = self.segment_class[segment], self.segment_size[segment]
+        luck, place = rng.random((2, self.channels, len(where)))
+        together = rng.random(len(where)) < self.concordance
+        cells, amounts = [where * features + label], [rows]
+        for c in range(self.channels):
+            u = np.where(together, luck[0], luck[c])
+            v = np.where(together, place[0], place[c])
+            right = (u < chance[where, c]) & self.known[label]
+            decided = np.where(right, label, self._wrong_decision(c, label, v))
+            at = where * features + self._offset(c)
+            cells += [at[right] + label[right], at + self.count + decided]
+            cells.append(at + 2 * self.count + 1)
+            amounts += [rows[right], rows, rows * self.costs[label, decided]]
+        flat = np.bincount(
+            np.concatenate(cells), weights=np.concatenate(amounts), minlength=size * features
+        )
+        # With no observation to place, bincount returns whole numbers.
+        return flat.reshape(size, features).astype(np.float64)
+
+    def _wrong_decision(self, channel: int, label: Ints, place: Floats) -> Ints:
+        """A draw from `wrong` without the label's own column: `place`, uniform in 0..1, is laid
+        along the other columns' shares."""
+        shares = self.wrong[channel]
+        ends = np.cumsum(shares)
+        own = np.append(shares, 0.0)[label]
+        before = ends[label] - own
+        point = place * (ends[-1] - own)
+        point = np.where(point < before, point, point + own)
+        decided = np.searchsorted(ends, point, side="right")
+        # Rounding may lay a point on the label's own column or past the end: take a neighbour.
+        others = np.flatnonzero(shares)
+        decided = np.minimum(decided, others[-1])
+        neighbour = np.where(label == others[0], others[1], others[0])
+        chosen: Ints = np.where(decided == label, neighbour, decided).astype(np.int64)
+        return chosen
+
+    def _offset(self, channel: int) -> int:
+        return self.count + channel * (2 * self.count + 2)
+
+    def _channel(self, total: Floats, channel: int) -> tuple[Floats, ...]:
+        at, n = self._offset(channel), self.count
+        return (
+            total[:, :n],
+            total[:, at : at + n],
+            total[:, at + n : at + 2 * n + 1],
+            total[:, at + 2 * n + 1],
+        )
+
+
+def resampler(
+    labels: Ints,
+    decided: NDArray[np.int64],
+    clusters: Ints,
+    known: NDArray[np.bool_],
+    costs: Floats | None = None,
+    *,
+    prior_rows: float = PRIOR_ROWS,
+) -> Resampler:
+    """Prepare resampling of n >= 1 rows.
+
+    Shapes  labels (n,) in 0..L-1; decided (C, n) in 0..L, L being "left to a person";
+            clusters (n,) rows with the same number are drawn together; known (L,), at least two
+            of them; costs (L, L + 1), None for 0/1.
+    """
+    count, channels = len(known), len(decided)
+    table = 1.0 - np.eye(count, count + 1) if costs is None else costs
+    types = _types(labels, decided, clusters, count)
+    per_class = np.bincount(
+        types.segment_class, weights=types.clusters[types.segment_type], minlength=count
+    )
+    scale: Floats = prior_rows / np.maximum(per_class + prior_rows, 1e-300)
+    rows = np.bincount(labels, minlength=count)
+    average, wrong = [], []
+    for channel in decided:
+        right = np.bincount(labels[labels == channel], minlength=count)
+        judged = known & (rows > 0)
+        smooth = ((right + 0.5) / (rows + 1))[judged].sum()
+        average.append((smooth + 0.5, judged.sum() - smooth + 0.5))
+        misses = np.bincount(channel[labels != channel], minlength=count + 1).astype(np.float64)
+        # Half a row for every class that can be decided, none for "left to a person".
+        misses[:count] += np.where(known, 0.5, 0.0)
+        wrong.append(misses / misses.sum())
+    hits = decided == labels
+    same = (decided == decided[0]).all(axis=0) | (hits == hits[0]).all(axis=0)
+    return Resampler(
+        count=count,
+        channels=channels,
+        costs=table,
+        strata=types.strata,
+        features=_features(types.type_of, types.row, types.total, labels, decided, table),
+        segment_type=types.segment_type,
+        segment_class=types.segment_class,
+        segment_size=types.segment_size,
+        segment_features=_features(
+            types.segment_of, types.row, len(types.segment_type), labels, decided, table
+        ),
+        replaced=scale[types.segment_class],
+        known=known,
+        average=np.array(average),
+        wrong=np.array(wrong),
+        concordance=float((same.sum() + 0.5) / (len(labels) + 1)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Types:
+    total: int
+    clusters: Floats
+    """(types,) clusters of each type."""
+    strata: tuple[tuple[int, int, Floats], ...]
+    row: Ints
+    """Rows of one cluster for each type, one after the other."""
+    type_of: Ints
+    """The type of each of these rows, and below its segment."""
+    segment_of: Ints
+    segment_type: Ints
+    segment_class: Ints
+    segment_size: Floats
+
+
+def _types(labels: Ints, decided: Ints, clusters: Ints, count: int) -> _Types:
+    cell = labels.copy()
+    for channel in decided:
+        cell = cell * (count + 1) + channel
+    order = np.lexsort((cell, clusters))
+    _, first, size = np.unique(clusters[order], return_index=True, return_counts=True)
+    alike: dict[bytes, list[int]] = {}
+    lone = first[size == 1]
+    _, example, often = np.unique(cell[order[lone]], return_index=True, return_counts=True)
+    found = [(order[lone[e] : lone[e] + 1], int(n)) for e, n in zip(example, often, strict=True)]
+    for start, n in zip(first[size > 1], size[size > 1], strict=True):
+        alike.setdefault(cell[order[start : start + n]].tobytes(), []).append(start)
+    for key, starts in alike.items():
+        n = len(key) // cell.itemsize
+        found.append((order[starts[0] : starts[0] + n], len(starts)))
+    # Rows are sorted by cell, and so by label: a type is of one class if its ends agree.
+    mixed = np.array([labels[r[0]] != labels[r[-1]] for r, _ in found])
+    stratum = np.array(
+        [count if m else labels[r[0]] for (r, _), m in zip(found, mixed, strict=True)]
+    )
+    found = [found[k] for k in np.argsort(stratum, kind="stable")]
+    stratum = np.sort(stratum, kind="stable")
+    number = np.array([n for _, n in found], dtype=np.float64)
+    _, begins = np.unique(stratum, return_index=True)
+    ends = np.append(begins[1:], len(found))
+    row = np.concatenate([r for r, _ in found])
+    type_of = np.repeat(np.arange(len(found)), [len(r) for r, _ in found])
+    segments, segment_of, segment_size = np.unique(
+        type_of * count + labels[row], return_inverse=True, return_counts=True
+    )
+    return _Types(
+        total=len(found),
+        clusters=number,
+        strata=tuple((int(a), int(b), number[a:b]) for a, b in zip(begins, ends, strict=True)),
+        row=row,
+        type_of=type_of,
+        segment_of=segment_of,
+        segment_type=segments // count,
+        segment_class=segments % count,
+        segment_size=segment_size.astype(np.float64),
+    )
+
+
+def _features(
+    part: Ints, row: Ints, parts: int, labels: Ints, decided: Ints, costs: Floats
+) -> sparse.csr_matrix:
+    """(parts, F) sums of the rows of each part."""
+    count = costs.shape[0]
+    label = labels[row]
+    places, columns, amounts = [part], [label], [np.ones(len(row))]
+    for c, channel in enumerate(decided):
+        at = count + c * (2 * count + 2)
+        choice = channel[row]
+        hit = choice == label
+        places += [part[hit], part, part]
+        columns += [at + label[hit], at + count + choice, np.full(len(row), at + 2 * count + 1)]
+        amounts += [np.ones(int(hit.sum())), np.ones(len(row)), costs[label, choice]]
+    width = count + len(decided) * (2 * count + 2)
+    return sparse.csr_matrix(
+        (np.concatenate(amounts), (np.concatenate(places), np.concatenate(columns))),
+        shape=(parts, width),
+    )

@@ -1,0 +1,66 @@
+"""How much rows that move together are worth: the design effect.
+
+Ten copies of one text are one observation, not ten. A share of n rows in clusters of sizes m has
+the variance of a share of n / deff independent rows, with Kish's
+deff = 1 + (mean size - 1) × agreement, the mean taken over rows: Σ m² / Σ m.
+Source: Kish 1965, Survey Sampling, 8.2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WARY_CLUSTERS = 2
+"""Clusters' worth of pairs that are taken to agree wholly before any is seen: an agreement
+measured on a handful of clusters is not to be trusted towards independence."""
+
+
+def mean_cluster_size(
+    codes: NDArray[np.int64], clusters: NDArray[np.int64], count: int
+) -> NDArray[np.float64]:
+    """Size of the cluster in which an average row of each part sits, within that part.
+
+    Shapes  codes (n,) in 0..count-1, the part that a row belongs to; clusters (n,).
+    Returns (count,): Σ m² / Σ m over the part's clusters; 1 where a part has no rows.
+    """
+    if len(codes) == 0:
+        return np.ones(count)
+    pairs, size = np.unique(np.stack([codes, clusters]), axis=1, return_counts=True)
+    squares = np.bincount(pairs[0], weights=size.astype(np.float64) ** 2, minlength=count)
+    rows = np.bincount(pairs[0], weights=size, minlength=count)
+    mean: NDArray[np.float64] = np.where(rows > 0, squares / np.maximum(rows, 1), 1.0)
+    return mean
+
+
+def agreement(
+    right: NDArray[np.bool_], expected: NDArray[np.float64], clusters: NDArray[np.int64]
+) -> float:
+    """Correlation, 0 to 1, of being right between two rows of one cluster.
+
+    Shapes  right (n,); expected (n,) the chance of each row to be right, strictly within 0..1
+            (its class's recall, say); clusters (n,).
+    Returns 1 where no cluster has two rows. Drawn towards 1 where few clusters have.
+    """
+    _, number, size = np.unique(clusters, return_inverse=True, return_counts=True)
+    several = size >= 2
+    if not several.any():
+        return 1.0
+    # In units of a row's own standard deviation, so that pairs of all classes weigh the same.
+    standard = (right - expected) / np.sqrt(expected * (1 - expected))
+    sums = np.bincount(number, weights=standard)[several]
+    squares = np.bincount(number, weights=standard**2)[several]
+    pairs = (size * (size - 1.0))[several]
+    wary = _WARY_CLUSTERS * pairs.mean()
+    # Standardised by the expected variance, squares average 1 per row: pairs are the divisor.
+    return float(np.clip(((sums**2 - squares).sum() + wary) / (pairs.sum() + wary), 0.0, 1.0))
+
+
+def effective_rows(
+    rows: NDArray[np.float64], mean_size: NDArray[np.float64], agree: float
+) -> NDArray[np.float64]:
+    """Independent rows that carry as much as `rows` rows in clusters; shapes broadcast.
+
+    With `agree` 1 it is the number of clusters (where they are of one size).
+    """
+    return rows / (1 + (mean_size - 1) * agree)
