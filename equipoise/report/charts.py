@@ -152,7 +152,7 @@ def columns(values: Sequence[float], *, label: str, title: str, description: str
             continue
         share = axis.place(math.log10(value))
         marks.append(
-            Markup('<rect class="fill run" x="{}%" width="{}%" y="{}%" height="{}%"/>').format(
+            Markup('<rect class="fill train" x="{}%" width="{}%" y="{}%" height="{}%"/>').format(
                 _round(k * width + width * 0.1),
                 _round(width * 0.8),
                 _round(100 - share),

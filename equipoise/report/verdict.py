@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from equipoise.records.predictions import DEFER
 from equipoise.records.run import Comparison
 from equipoise.records.scores import ClassScores
-from equipoise.report.read import Baseline, RunFolder
+from equipoise.report.read import RunFolder
 from equipoise.report.words import (
     LOWER_IS_BETTER,
     NONE,
@@ -29,8 +30,8 @@ from equipoise.report.words import (
 Finding = Literal["better", "worse", "noise", "unknown"]
 
 TOO_WIDE = 0.5
-"""A class whose recall interval spans more than this share of the scale is not judged: ten rows
-with nine right reach 0.55 to 1.00, so this refuses classes of about ten rows and fewer."""
+"""A class whose recall interval spans more than this share of the scale is not judged. Of ten rows
+nine right can be judged (0.55 to 1.00), eight right can't; from 17 rows on every class can be."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,19 @@ class Verdict:
     unjudged: tuple[Unjudged, ...]
 
 
+NEEDLESS = {"tfidf": "language model", "vectors": "fine-tuning"}
+"""What is not needed where a baseline does as well."""
+
+
 def verdict_of(run: RunFolder) -> Verdict:
     measure = headline_measure(run)
     versus = {c.against: c for c in run.manifest.comparisons if c.measure == measure}
-    plain = versus.get("plain")
-    cheap = next((b for b in run.baselines if not b.record.language_model), None)
-    cheap_versus = versus.get(cheap.record.name) if cheap else None
-    headline, tone = _headline(finding(plain), finding(cheap_versus), cheap)
+    headline, tone = _headline(run, {name: finding(c) for name, c in versus.items()})
     unjudged = unjudged_classes(run)
     sentences = [
         _result(run, measure),
-        _against_plain(run, plain, measure),
-        _against_cheap(cheap, cheap_versus, measure),
+        _against_plain(run, versus.get("plain"), measure),
+        *(_against_cheap(run, name, versus.get(name), measure) for name in NEEDLESS),
         _unjudged_sentence(unjudged, len(run.scores.classes)),
         _deferred(run),
         _validation_only(run),
@@ -126,33 +128,37 @@ def _why_unjudged(scores: ClassScores, split: str) -> str | None:
 
 
 def _headline(
-    plain: Finding, cheap: Finding, baseline: Baseline | None
+    run: RunFolder, found: dict[str, Finding]
 ) -> tuple[str, Literal["good", "mixed", "bad"]]:
-    cheap_title = baseline.record.title if baseline else ""
-    if cheap == "worse":
-        return f"No language model is needed here: {cheap_title} does better.", "bad"
-    if cheap == "noise":
-        return (
-            f"No language model is needed, as far as these rows can tell: the gain over "
-            f"{cheap_title} can’t be told from noise.",
-            "mixed",
-        )
-    worth = "A language model is worth its price, " if cheap == "better" else ""
-    says = {
-        "better": "this run beats plain fine-tuning.",
-        "noise": "this run can’t be told from plain fine-tuning.",
-        "worse": "this run is worse than plain fine-tuning.",
-        "unknown": "how this run compares with plain fine-tuning is not known.",
-    }[plain]
-    if cheap == plain == "unknown":
+    titles = {b.name: _in_sentence(b.title) for b in run.manifest.baselines}
+    for name, what in NEEDLESS.items():
+        if found.get(name) == "worse":
+            return f"No {what} is needed here: {titles.get(name, name)} does better.", "bad"
+        if found.get(name) == "noise":
+            return (
+                f"No {what} is needed, as far as these rows can tell: the gain over "
+                f"{titles.get(name, name)} can’t be told from noise.",
+                "mixed",
+            )
+    needed = "better" in (found.get(name) for name in NEEDLESS)
+    plain = found.get("plain", "unknown")
+    if not run.manifest.remedies:
+        if needed:
+            return "A language model is worth its price; this run treats no imbalance.", "mixed"
+        return "Scored, but not compared: nothing was found to set this plain run against.", "mixed"
+    if plain == "unknown" and not needed:
         return "Scored, but not compared: no baseline gives an interval to set it against.", "mixed"
-    if cheap == "unknown" or plain == "unknown":
-        tone: Literal["good", "mixed", "bad"] = "bad" if plain == "worse" else "mixed"
-    else:
-        tone = {"better": "good", "noise": "mixed", "worse": "bad"}[plain]  # type: ignore[assignment]
-    link = "" if not worth else "and " if plain == "better" else "but "
-    sentence = worth + link + says
-    return sentence[0].upper() + sentence[1:], tone
+    says = {
+        "better": "and this run beats plain fine-tuning.",
+        "noise": "but this run can’t be told from plain fine-tuning.",
+        "worse": "but this run is worse than plain fine-tuning.",
+        "unknown": "but how this run compares with plain fine-tuning is not known.",
+    }[plain]
+    tone: Literal["good", "mixed", "bad"] = "bad" if plain == "worse" else "mixed"
+    if needed:
+        return f"A language model is worth its price, {says}", "good" if plain == "better" else tone
+    says = says.partition(" ")[2]
+    return says[0].upper() + says[1:], tone
 
 
 def _result(run: RunFolder, measure: str) -> str:
@@ -163,62 +169,57 @@ def _result(run: RunFolder, measure: str) -> str:
     if value is None:
         return f"It was judged on {rows} of {classes}."
     unit = f" {run.costs.unit}" if run.costs and measure == "expected_cost" else ""
-    reason = "" if value.low is not None else f" There is no interval: {value.why}."
-    return (
-        f"On {rows} of {classes} it reaches a {_in_sentence(measure)} of "
-        f"{estimate(value, measure)}{unit}; brackets hold 95 % intervals.{reason}"
-    )
+    name = f"On {rows} of {classes} its {_in_sentence(measure_name(measure))} is"
+    if value.low is None:
+        return f"{name} {number(value.value, measure)}{unit}, with no interval: {value.why}."
+    return f"{name} {estimate(value, measure)}{unit}; brackets hold 95 % intervals."
 
 
 def _against_plain(run: RunFolder, versus: Comparison | None, measure: str) -> str:
+    if not run.manifest.remedies:
+        return "It treats no imbalance, so it is itself the plain run."
     if versus is None:
-        named = {b.record.name for b in run.baselines}
-        lost = "was not compared with" if "plain" in named else "has no baseline of"
-        return f"It {lost} plain fine-tuning, so what its remedies did is not known."
-    size, bounds = number(abs(versus.value), measure), _bounds(versus)
-    side = "above" if versus.value > 0 else "below"
+        return "It was not compared with plain fine-tuning, so what its remedies did is not known."
+    gap = f"It is {_gap(versus, measure)} the same model without remedies"
     match finding(versus):
         case "noise":
-            return (
-                f"It is {size} {side} plain fine-tuning of the same model{bounds}; that interval "
-                "holds 0, so the difference can’t be told from noise."
-            )
+            return f"{gap}: an interval that holds 0, so the difference can’t be told from noise."
         case "unknown":
-            return (
-                f"It is {size} {side} plain fine-tuning of the same model, with no interval "
-                f"({versus.why}), so nothing can be concluded from that."
-            )
+            return f"{gap}, with no interval ({versus.why}), so nothing follows from that."
         case found:
-            return (
-                f"It is {size} {side} plain fine-tuning of the same model{bounds}: {found}, by "
-                "more than chance among the judged rows explains."
-            )
+            return f"{gap}: {found}, by more than chance among the judged rows explains."
 
 
-def _against_cheap(cheap: Baseline | None, versus: Comparison | None, measure: str) -> str:
-    if cheap is None:
+def _against_cheap(run: RunFolder, name: str, versus: Comparison | None, measure: str) -> str:
+    """TF-IDF is always spoken of, since it tells whether a language model is needed."""
+    baseline = next((b for b in run.baselines if b.record.name == name), None)
+    if baseline is None or versus is None:
+        if name != "tfidf":
+            return ""
         return (
-            "No baseline without a language model was run, so whether one is needed is not known."
+            "It was not compared with TF-IDF, so whether a language model is needed is not known."
         )
-    title, price = cheap.record.title, seconds(cheap.record.seconds)
-    own = cheap.scores.measures.get(measure)
-    reached = f" reaches {number(own.value, measure)} in {price}" if own else f" takes {price}"
-    if versus is None:
-        return f"{title}{reached}; the two were not compared row by row."
-    size, bounds = number(abs(versus.value), measure), _bounds(versus)
-    side = "above" if versus.value > 0 else "below"
+    own, took = baseline.scores.measures.get(measure), seconds(baseline.record.seconds)
+    reached = f" reaches {number(own.value, measure)}" if own else " was ready"
+    what = "a language model" if name == "tfidf" else "fine-tuning"
+    gap = f"{baseline.record.title}{reached} in {took}; this run is {_gap(versus, measure)} that"
     match finding(versus):
         case "better":
-            return f"{title}{reached}; this run is {size} {side} that{bounds}."
+            return f"{gap}."
         case "worse":
-            return f"{title}{reached}; this run is {size} {side} that{bounds}, and is not needed."
+            return f"{gap}: worse, by more than chance explains."
         case "noise":
-            return (
-                f"{title}{reached}; this run is {size} {side} that{bounds}, which holds 0: until "
-                "more rows say otherwise, the cheaper model will do."
-            )
+            return f"{gap}, which holds 0: until more rows say otherwise, {what} is not needed."
         case _:
-            return f"{title}{reached}; the difference has no interval ({versus.why})."
+            return f"{gap}, with no interval ({versus.why})."
+
+
+def _gap(versus: Comparison, measure: str) -> str:
+    """ "0.061 (+0.021 to +0.102) above", with the interval where there is one."""
+    bounds = interval(versus.low, versus.high, measure, sign=True)
+    size = number(abs(versus.value), measure)
+    side = "above" if versus.value > 0 else "below"
+    return f"{size} {side}" if bounds == NONE else f"{size} ({bounds}) {side}"
 
 
 def _figures(run: RunFolder, measure: str, unjudged: int) -> tuple[Figure, ...]:
@@ -246,12 +247,6 @@ def _figures(run: RunFolder, measure: str, unjudged: int) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _bounds(versus: Comparison) -> str:
-    if versus.low is None or versus.high is None:
-        return ""
-    return f" ({interval(versus.low, versus.high, versus.measure, sign=True)})"
-
-
 def _unjudged_sentence(unjudged: tuple[Unjudged, ...], classes: int) -> str:
     if not unjudged:
         return ""
@@ -264,8 +259,8 @@ def _unjudged_sentence(unjudged: tuple[Unjudged, ...], classes: int) -> str:
 
 
 def _deferred(run: RunFolder) -> str:
-    n = int((run.predictions.decided == "defer").sum()) if len(run.predictions) else 0
-    if not n:
+    n = int((run.predictions.decided == DEFER).sum())
+    if not n or DEFER in run.predictions.classes:
         return ""
     share = percent(n / len(run.predictions))
     return f"It hands {count(n, 'row')} ({share}) to a person instead of deciding them."
@@ -280,8 +275,11 @@ def _validation_only(run: RunFolder) -> str:
     )
 
 
-def _in_sentence(measure: str) -> str:
-    """The measure's name inside a sentence: "macro F1", but "Brier score" and "F1"."""
-    name = measure_name(measure)
-    keep = name.split()[0] in {"F1", "Brier", "Matthews"}
-    return name if keep else name[0].lower() + name[1:]
+def _in_sentence(name: str) -> str:
+    """A name inside a sentence.
+
+    >>> _in_sentence("Macro F1"), _in_sentence("TF-IDF"), _in_sentence("Brier score")
+    ('macro F1', 'TF-IDF', 'Brier score')
+    """
+    keep = name.split()[0] in {"F1", "Brier", "Matthews"} or name[1:2].isupper()
+    return name if keep else name[:1].lower() + name[1:]

@@ -40,9 +40,12 @@ SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 
 def measure_name(name: str) -> str:
     """
-    >>> measure_name("macro_f1"), measure_name("tail_hits")
-    ('Macro F1', 'Tail hits')
+    >>> measure_name("macro_f1"), measure_name("tail_hits"), measure_name("recall:fraud")
+    ('Macro F1', 'Tail hits', 'Recall of “fraud”')
     """
+    kind, colon, of = name.partition(":")
+    if colon:
+        return f"{measure_name(kind)} of “{of}”"
     return MEASURES.get(name, name.replace("_", " ").capitalize())
 
 

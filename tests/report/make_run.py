@@ -18,7 +18,7 @@ from equipoise.records.run import Manifest, write_manifest
 from equipoise.records.scores import ClassScores, Estimate, Scores, write_scores
 
 TITLES = {
-    "plain": "Plain fine-tuning",
+    "plain": "The same recipe without remedies",
     "tfidf": "TF-IDF + balanced logistic regression",
     "vectors": "Encoder vectors + balanced logistic regression",
 }
@@ -290,7 +290,7 @@ def _manifest(
         differences = {
             "plain": (0.061, 0.021, 0.102),
             "tfidf": (0.044, 0.006, 0.083),
-            "vectors": (0.02, -0.013, 0.051),
+            "vectors": (0.03, 0.004, 0.058),
         }
     after = {name: max(n, max(train.values()) // 2) for name, n in train.items()}
     steps = [
@@ -334,7 +334,7 @@ def _manifest(
             "seconds": {"read": 0.21, "cache": 41.2, "train": 22.7, "judge": 3.4},
             "peak_memory_bytes": 1_288_490_188,
             "baselines": [{"name": name, "title": TITLES[name],
-                           "language_model": name != "tfidf", "seconds": 3.2 + 40 * k}
+                           "language_model": name == "plain", "seconds": 3.2 + 40 * k}
                           for k, name in enumerate(baselines)],
             "comparisons": [
                 {"against": name, "measure": "macro_f1", "value": differences[name][0],

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.evaluate.outcomes import Outcomes, outcomes
+from equipoise.evaluate.confusion import Confusion, Pair, confusion, most_confused
+from equipoise.records.predictions import DEFER
 from equipoise.report.charts import heat_steps
 from equipoise.report.read import RunFolder
-from equipoise.report.words import count, number, percent
+from equipoise.report.words import NONE, count, number, percent
 
 MATRIX_UP_TO = 20
 """Classes up to which the whole matrix is shown; beyond, nobody reads it."""
 PAIRS = 20
 """Pairs of classes listed where there is no matrix; half as many below one."""
-SHORT_NAME = 3
+LEVEL_NAME = 3
 """Characters up to which column names stay level."""
+LEFT = "left to a person"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairLine:
     true: str
     decided: str
     rows: int
@@ -50,7 +52,7 @@ class Pair:
 class ConfusionSection:
     matrix: Matrix | None
     cost_matrix: Matrix | None
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairLine, ...]
     unit: str | None
     notes: tuple[str, ...]
 
@@ -59,48 +61,19 @@ def confusion_section(run: RunFolder) -> ConfusionSection:
     if not len(run.predictions):
         return ConfusionSection(None, None, (), None, ())
     stated = stated_costs(run)
-    out = outcomes(run.predictions, stated)
-    size = len(out.classes)
-    rows = np.zeros((size, size + 1), dtype=np.int64)
-    np.add.at(rows, (out.labels, out.decided), 1)
-    cost = None if stated is None else rows.astype(np.float64) * np.nan_to_num(out.costs)
-    decisions = _decisions(out.classes, out.known, rows)
-    shown = size <= MATRIX_UP_TO
+    table = confusion(run.predictions, costs=stated)
+    shown = len(table.classes) <= MATRIX_UP_TO
     unit = None if stated is None else (run.costs.unit if run.costs else "cost")
-    matrix = cost_matrix = None
-    if shown:
-        matrix = _rows_matrix(out.classes, decisions, rows)
-    if shown and cost is not None:
-        priced = [(d, name) for d, name in decisions if not np.isnan(out.costs[:, d]).any()]
-        cost_matrix = _cost_matrix(out.classes, priced, cost, unit or "")
+    pairs = most_confused(table, limit=10**6, by="rows" if stated is None else "cost")
+    mistakes = [p for p in pairs if not _is_left(run, p)]
+    known = run.predictions.classes
     return ConfusionSection(
-        matrix,
-        cost_matrix,
-        _pairs(out.classes, rows, cost)[: PAIRS // 2 if shown else PAIRS],
-        unit,
-        _notes(out, rows, stated is not None),
+        matrix=_rows_matrix(table, known) if shown else None,
+        cost_matrix=_cost_matrix(table, known, unit) if shown and unit is not None else None,
+        pairs=tuple(map(_line, mistakes[: PAIRS // 2 if shown else PAIRS])),
+        unit=unit,
+        notes=_notes(table, known, costs=stated is not None),
     )
-
-
-def _notes(out: Outcomes, rows: NDArray[np.int64], costs: bool) -> tuple[str, ...]:
-    notes = []
-    left = int(rows[:, -1].sum())
-    if costs and left and np.isnan(out.costs[:, -1]).any():
-        notes.append(
-            f"No cost was stated for handing a row to a person, so {count(left, 'such row')} "
-            "can’t be priced."
-        )
-    if costs and not out.known.all():
-        notes.append(
-            "A class that training never saw has no costs of its own: each of its rows is priced "
-            "as the dearest mistake that ends in the same decision."
-        )
-    if len(out.classes) > MATRIX_UP_TO:
-        notes.append(
-            f"A matrix of {len(out.classes)} classes can’t be read; these are its largest cells "
-            "off the diagonal."
-        )
-    return tuple(notes)
 
 
 def stated_costs(run: RunFolder) -> NDArray[np.float64] | None:
@@ -110,48 +83,68 @@ def stated_costs(run: RunFolder) -> NDArray[np.float64] | None:
     return None if run.costs is None else run.costs.matrix(run.predictions.classes)
 
 
-def _decisions(
-    classes: tuple[str, ...], known: NDArray[np.bool_], rows: NDArray[np.int64]
-) -> list[tuple[int, str]]:
-    """Column and name of every decision: a class that can't be decided has no column, and
-    "left to a person" has one only if that happened."""
-    found = [(k, name) for k, name in enumerate(classes) if known[k]]
-    return [*found, (len(classes), "left to a person")] if rows[:, -1].any() else found
+def _is_left(run: RunFolder, pair: Pair) -> bool:
+    return pair.decided == DEFER and DEFER not in run.predictions.classes
 
 
-def _rows_matrix(
-    classes: tuple[str, ...], decisions: list[tuple[int, str]], rows: NDArray[np.int64]
-) -> Matrix:
-    totals = np.maximum(rows.sum(axis=1, keepdims=True), 1)
-    steps = heat_steps((rows / totals).tolist(), top=1.0)
+def _line(pair: Pair) -> PairLine:
+    cost = NONE if pair.cost is None else number(pair.cost, "expected_cost")
+    return PairLine(pair.label, pair.decided, pair.rows, percent(pair.share), cost)
+
+
+def _notes(table: Confusion, known: tuple[str, ...], *, costs: bool) -> tuple[str, ...]:
+    notes = []
+    if costs and np.isnan(table.cost).any():
+        rows = int(table.rows[np.isnan(table.cost)].sum())
+        notes.append(
+            f"No cost was stated for handing a row to a person, so {count(rows, 'such row')} "
+            "can’t be priced."
+        )
+    if costs and set(table.classes) - set(known):
+        notes.append(
+            "A class that training never saw has no costs of its own: each of its rows is priced "
+            "as the dearest mistake that ends in the same decision."
+        )
+    if len(table.classes) > MATRIX_UP_TO:
+        notes.append(
+            f"A matrix of {len(table.classes)} classes can’t be read; these are its largest cells "
+            "off the diagonal."
+        )
+    return tuple(notes)
+
+
+def _rows_matrix(table: Confusion, known: tuple[str, ...]) -> Matrix:
+    totals = np.maximum(table.rows.sum(axis=1, keepdims=True), 1)
     return _matrix(
         "Rows of each true class (lines) by what they were decided as (columns)",
-        classes,
-        decisions,
-        [[f"{int(n):,}" for n in line] for line in rows],
-        steps,
+        table,
+        known,
+        [[f"{n:,}" for n in line] for line in table.rows.tolist()],
+        heat_steps((table.rows / totals).tolist(), top=1.0),
     )
 
 
-def _cost_matrix(
-    classes: tuple[str, ...],
-    decisions: list[tuple[int, str]],
-    cost: NDArray[np.float64],
-    unit: str,
-) -> Matrix:
-    steps = heat_steps(np.maximum(cost, 0).tolist())
-    texts = [[number(float(v), "expected_cost") if v else "0" for v in line] for line in cost]
+def _cost_matrix(table: Confusion, known: tuple[str, ...], unit: str) -> Matrix:
+    # A right decision that pays is a cost below 0: it is printed, and has no shade.
+    steps = heat_steps(np.maximum(np.nan_to_num(table.cost), 0).tolist())
+    texts = [
+        [NONE if np.isnan(v) else number(v, "expected_cost") if v else "0" for v in line]
+        for line in table.cost.tolist()
+    ]
     caption = f"Cost in {unit} of each true class (lines) by what its rows were decided as"
-    return _matrix(caption, classes, decisions, texts, steps)
+    return _matrix(caption, table, known, texts, steps)
 
 
 def _matrix(
     caption: str,
-    classes: tuple[str, ...],
-    decisions: list[tuple[int, str]],
+    table: Confusion,
+    known: tuple[str, ...],
     texts: list[list[str]],
     steps: list[list[int]],
 ) -> Matrix:
+    """A class that the model can't decide has a line and no column."""
+    size = len(table.classes)
+    at = [d for d, name in enumerate(table.decisions) if d == size or name in set(known)]
     lines = tuple(
         (
             name,
@@ -160,28 +153,10 @@ def _matrix(
                     texts[k][d],
                     f"{'r' if k == d else 'w'}{steps[k][d]}" if steps[k][d] else "none",
                 )
-                for d, _ in decisions
+                for d in at
             ),
         )
-        for k, name in enumerate(classes)
+        for k, name in enumerate(table.classes)
     )
-    names = tuple(name for _, name in decisions)
-    return Matrix(caption, names, lines, turned=max(map(len, names), default=0) > SHORT_NAME)
-
-
-def _pairs(
-    classes: tuple[str, ...], rows: NDArray[np.int64], cost: NDArray[np.float64] | None
-) -> tuple[Pair, ...]:
-    """The most frequent mistakes, or the dearest; ties by the order of the classes."""
-    mistakes = rows[:, :-1].copy()
-    np.fill_diagonal(mistakes, 0)
-    weight = mistakes if cost is None else np.where(mistakes > 0, cost[:, :-1], -np.inf)
-    order = np.argsort(-weight.astype(float), axis=None, kind="stable")[:PAIRS]
-    found = []
-    for true, decided in zip(*np.unravel_index(order, mistakes.shape), strict=True):
-        n = int(mistakes[true, decided])
-        if n:
-            price = "" if cost is None else number(float(cost[true, decided]), "expected_cost")
-            share = percent(n / int(rows[true].sum()))
-            found.append(Pair(classes[true], classes[decided], n, share, price))
-    return tuple(found)
+    names = tuple(LEFT if d == size else table.decisions[d] for d in at)
+    return Matrix(caption, names, lines, turned=max(map(len, names), default=0) > LEVEL_NAME)

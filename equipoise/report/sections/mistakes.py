@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from equipoise.evaluate.confusion import Mistake, mistakes
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.report.charts import bar
 from equipoise.report.read import RunFolder
@@ -26,7 +26,7 @@ SURE = 0.9
 
 
 @dataclass(frozen=True)
-class Mistake:
+class MistakeRow:
     id: str
     text: str | None
     label: str
@@ -49,7 +49,7 @@ class MistakesSection:
     judged: int
     deferred: int
     sure: int
-    rows: tuple[Mistake, ...]
+    rows: tuple[MistakeRow, ...]
     options: tuple[tuple[int, str, int], ...]
     """Number, class, wrong rows of it: what the filter offers."""
     has_texts: bool
@@ -59,63 +59,65 @@ class MistakesSection:
 
 def mistakes_section(run: RunFolder) -> MistakesSection:
     p = run.predictions
-    deferred = p.decided == DEFER
-    wrong = np.flatnonzero((p.decided != p.labels) & ~deferred)
-    sure = _probability(p, p.decided)
-    # Surest first; among equals in the order of the file, so that the page is the same each time.
-    wrong = wrong[np.argsort(-sure[wrong], kind="stable")]
-    labels = sorted({str(p.labels[k]) for k in wrong})
-    numbers = {name: k for k, name in enumerate(labels)}
-    chosen = _chosen(p, wrong, len(labels))
-    own = _probability(p, p.labels)
-    first = set(wrong[:SHOWN].tolist())
+    left = _left_to_a_person(p)
+    found = mistakes(p) if len(p) else ()
+    wrong = [m for m in found if m.decided != DEFER or DEFER in p.classes]
+    counts = Counter(m.label for m in wrong)
+    numbers = {name: k for k, name in enumerate(sorted(counts))}
+    groups = dict(zip(p.ids.tolist(), p.groups.tolist(), strict=True))
     rows = tuple(
-        Mistake(
-            id=short(str(p.ids[k])),
-            text=short(run.texts[p.ids[k]], TEXT) if p.ids[k] in run.texts else None,
-            label=str(p.labels[k]),
-            decided=str(p.decided[k]),
-            group=short(str(p.groups[k])) if p.groups[k] is not None else None,
-            sure=percent(sure[k]),
-            own=NONE if np.isnan(own[k]) else percent(own[k]),
-            bar=bar(float(sure[k]), css="wrong"),
-            class_number=numbers[str(p.labels[k])],
-            extra=k not in first,
+        _row(
+            m,
+            text=run.texts.get(m.id),
+            group=groups[m.id],
+            known=m.label in p.classes,
+            class_number=numbers[m.label],
+            extra=place >= SHOWN,
         )
-        for k in chosen
+        for place, m in _chosen(wrong)
     )
-    counts = {name: int((p.labels[wrong] == name).sum()) for name in labels}
     return MistakesSection(
         wrong=len(wrong),
         judged=len(p),
-        deferred=int(deferred.sum()),
-        sure=int((sure[wrong] >= SURE).sum()),
+        deferred=left,
+        sure=sum(m.sure >= SURE for m in wrong),
         rows=rows,
-        options=tuple((numbers[name], name, counts[name]) for name in labels),
+        options=tuple((number, name, counts[name]) for name, number in numbers.items()),
         has_texts=any(row.text is not None for row in rows),
         has_groups=any(row.group is not None for row in rows),
-        shown=len(first),
+        shown=min(SHOWN, len(rows)),
     )
 
 
-def _probability(p: Predictions, names: NDArray[np.object_]) -> NDArray[np.float64]:
-    """(n,) probability of the class that each row names; NaN where the model knows no such."""
-    place = {name: k for k, name in enumerate(p.classes)}
-    at = np.array([place.get(name, -1) for name in names], dtype=np.int64)
-    found = np.full(len(p), np.nan)
-    known = at >= 0
-    found[known] = p.probabilities[np.flatnonzero(known), at[known]]
-    return found
+def _left_to_a_person(p: Predictions) -> int:
+    return 0 if DEFER in p.classes else int((p.decided == DEFER).sum())
 
 
-def _chosen(p: Predictions, wrong: NDArray[np.int64], classes: int) -> list[int]:
-    """The first SHOWN rows and up to PER_CLASS of each class, still the surest first."""
-    each = min(PER_CLASS, max(1, (MOST - SHOWN) // max(classes, 1)))
-    seen: dict[str, int] = {}
+def _row(
+    m: Mistake, *, text: str | None, group: str | None, known: bool, class_number: int, extra: bool
+) -> MistakeRow:
+    return MistakeRow(
+        id=short(m.id),
+        text=None if text is None else short(text, TEXT),
+        label=m.label,
+        decided=m.decided,
+        group=None if group is None else short(group),
+        sure=percent(m.sure),
+        own=percent(m.given_to_label) if known else NONE,
+        bar=bar(m.sure, css="wrong"),
+        class_number=class_number,
+        extra=extra,
+    )
+
+
+def _chosen(wrong: list[Mistake]) -> list[tuple[int, Mistake]]:
+    """Place and row of the SHOWN surest and of up to PER_CLASS of each class, surest first."""
+    labels = len({m.label for m in wrong})
+    each = min(PER_CLASS, max(1, (MOST - SHOWN) // max(labels, 1)))
+    seen: Counter[str] = Counter()
     chosen = []
-    for place, k in enumerate(wrong.tolist()):
-        name = str(p.labels[k])
-        if place < SHOWN or seen.get(name, 0) < each:
-            chosen.append(k)
-            seen[name] = seen.get(name, 0) + 1
+    for place, m in enumerate(wrong):
+        if place < SHOWN or seen[m.label] < each:
+            chosen.append((place, m))
+            seen[m.label] += 1
     return chosen[:MOST]

@@ -51,7 +51,7 @@ def _command(run: RunFolder) -> str:
         if role != column:
             words += [f"--{role}", column]
     words += ["--model", m.model.name, "--method", m.model.method]
-    for remedy in m.remedies:
-        settings = [f"{key}={value}" for key, value in remedy.settings.items()]
-        words += ["--remedy", ":".join([remedy.name, ",".join(settings)]).rstrip(":")]
+    asked = m.recipe.get("remedies")
+    for remedy in asked if isinstance(asked, list) else [r.name for r in m.remedies]:
+        words += ["--remedy", str(remedy)]
     return shlex.join([*words, "--seed", str(m.seed), "--out", run.folder.name])

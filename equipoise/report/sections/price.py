@@ -23,8 +23,10 @@ class PriceSection:
 
 def price_section(run: RunFolder) -> PriceSection:
     m = run.manifest
-    total = sum(m.seconds.values())
-    longest = max(m.seconds.values(), default=0) or 1.0
+    # Baselines have their own table, so that this one adds up to the price of the run.
+    own = {stage: value for stage, value in m.seconds.items() if "baseline" not in stage}
+    total = sum(own.values())
+    longest = max(own.values(), default=0) or 1.0
     facts = [
         ("Peak memory", memory(m.peak_memory_bytes)),
         ("Trained parameters", f"{m.model.trained_parameters:,}"),
@@ -40,7 +42,7 @@ def price_section(run: RunFolder) -> PriceSection:
                 percent(value / total if total else 0),
                 bar(value, top=longest),
             )
-            for stage, value in m.seconds.items()
+            for stage, value in own.items()
         ),
         total=seconds(total),
         baselines=tuple(

@@ -195,6 +195,6 @@ def _bands(scores: Scores) -> tuple[Band, ...]:
             for key, value in record.items()
             if isinstance(value, Estimate)
         )
-        classes = f"{count(len(names), 'class', 'classes')}: {listed(names, 6)}" if names else ""
+        classes = f"{count(len(names), 'class', 'classes')}: {listed(names, 3)}" if names else ""
         bands.append(Band(name, classes or "no class", measures))
     return tuple(bands)
