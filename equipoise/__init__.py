@@ -1,3 +1,38 @@
-"""Equipoise: fine-tune language models on imbalanced data, and know that it worked."""
+"""Equipoise: fine-tune language models on imbalanced data, and know that it worked.
+
+The names below are the whole public door of the package; `equipoise.losses` and
+`equipoise.samplers` hold what goes into other people's Trainers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from equipoise.classifier import EquipoiseClassifier
+    from equipoise.errors import EquipoiseError
+    from equipoise.fit import fit
+    from equipoise.load import load
+    from equipoise.recipe import Recipe
 
 __version__ = "0.1.0"
+__all__ = ["EquipoiseClassifier", "EquipoiseError", "Recipe", "__version__", "fit", "load"]
+
+_HOMES = {
+    "EquipoiseClassifier": "equipoise.classifier",
+    "EquipoiseError": "equipoise.errors",
+    "Recipe": "equipoise.recipe",
+    "fit": "equipoise.fit",
+    "load": "equipoise.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Names are fetched when first used: `equipoise --help` must not wait for torch.
+    if name in _HOMES:
+        from importlib import import_module
+
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value  # "fit" and "load" are modules too; keep the function
+        return value
+    raise AttributeError(f"module 'equipoise' has no attribute {name!r}")

@@ -7,6 +7,7 @@ trainer = Trainer(..., compute_loss_func=for_trainer("logit_adjusted", labels=tr
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -80,23 +81,10 @@ def for_trainer(
     not fit the logits, DataError if the loss needs shares and a class has no rows.
     """
     numbers = _counts(counts, labels)
-    spec = None
-    if callable(loss):
-        function: Callable[[Tensor, Tensor], Tensor] = lambda z, y: loss(z, y, **settings)  # noqa: E731
-    else:
-        spec = _loss_spec(loss, settings)
-        needs = LOSSES[spec.name].needs if spec else ()
-        if numbers is None and needs:
-            raise SettingsError(f"loss {loss} needs {needs[0]}: give counts= or labels=")
-        function = build_loss(spec, numbers if numbers is not None else np.ones(1))
+    function, spec = _bound(loss, settings, numbers)
     weights = _weights(class_weights, numbers)
     if weights is not None and spec is not None and not twice:
-        faults = conflicts([remedy_spec("class_weights"), spec])
-        if faults:
-            # The fault names the setting as the command line has it; here it is an argument.
-            raise SettingsError(
-                *(f.replace(f"{spec.name}:twice=true", "twice=True") for f in faults)
-            )
+        _refuse_double(spec)
 
     def compute_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
@@ -114,6 +102,27 @@ def for_trainer(
         return rows.sum() / _divisor(num_items_in_batch, labels)
 
     return compute_loss
+
+
+def _bound(
+    loss: str | Callable[..., Tensor], settings: dict[str, Any], counts: Any
+) -> tuple[Callable[[Tensor, Tensor], Tensor], RemedySpec | None]:
+    """(logits, labels) -> (rows,) with everything else bound, and the remedy that it is, if any."""
+    if callable(loss):
+        return partial(loss, **settings), None
+    spec = _loss_spec(loss, settings)
+    needs = LOSSES[spec.name].needs if spec else ()
+    if counts is None and needs:
+        raise SettingsError(f"loss {loss} needs {needs[0]}: give counts= or labels=")
+    return build_loss(spec, np.ones(1) if counts is None else counts), spec
+
+
+def _refuse_double(spec: RemedySpec) -> None:
+    faults = conflicts([remedy_spec("class_weights"), spec])
+    if faults:
+        # The fault names the setting as the command line has it; here it is an argument.
+        asked = f"{spec.name}:twice=true"
+        raise SettingsError(*(fault.replace(asked, "twice=True") for fault in faults))
 
 
 def _divisor(num_items_in_batch: Any, labels: Tensor) -> Tensor | int:

@@ -102,6 +102,16 @@ class CachedStates:
         ]
         return part
 
+    def take(self, index: NDArray[np.int64]) -> CachedStates:
+        """The rows at `index`, repeats allowed."""
+        return CachedStates(
+            self._segments,
+            self._segment[index],
+            self._start[index],
+            self.lengths[index],
+            self.vectors[index],
+        )
+
 
 class StateCache:
     """The segments of one key."""

@@ -35,6 +35,17 @@ class Feed:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def take(self, index: NDArray[np.int64], factors: NDArray[np.float64]) -> Feed:
+        """The rows at `index`, repeats allowed, their weights times `factors`."""
+        return Feed(
+            tokens=self.tokens.take(index),
+            labels=self.labels[index],
+            weights=self.weights[index] * factors,
+            states=None if self.states is None else self.states.take(index),
+            vectors_only=self.vectors_only,
+            pad_id=self.pad_id,
+        )
+
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The model's inputs for `rows`. No rows give one row of weight 0, since a process with
         nothing to do in a small last step must still take part in it."""

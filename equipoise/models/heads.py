@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 _SCALE = 16.0
@@ -61,7 +64,9 @@ def make_head(
 
 
 @torch.no_grad()
-def start_from_class_means(head: nn.Module, vectors: Tensor, labels: Tensor) -> None:
+def start_from_class_means(
+    head: nn.Module, vectors: NDArray[np.floating[Any]], labels: NDArray[np.int64]
+) -> None:
     """Set each class's direction to the mean of its rows' vectors, centred on the mean of classes.
 
     The centre is the mean over classes, not over rows: else frequent classes would lie near it
@@ -70,12 +75,13 @@ def start_from_class_means(head: nn.Module, vectors: Tensor, labels: Tensor) -> 
     Shapes  vectors (rows, width), labels (rows,) int64.
     Source  Liu et al. and Shi et al. 2023, LIFT, arXiv:2309.10019 (semantic-aware start).
     """
-    units = F.normalize(vectors.double(), dim=-1)
+    units = F.normalize(torch.tensor(vectors, dtype=torch.float64), dim=-1)
+    owner = torch.tensor(labels)
     assert isinstance(head, CosineHead | LinearHead)
     weight = head.weight if isinstance(head, CosineHead) else head.linear.weight
     classes = len(weight)
-    counts = torch.bincount(labels, minlength=classes).double()
-    sums = torch.zeros(classes, units.shape[1], dtype=torch.float64).index_add_(0, labels, units)
+    counts = torch.bincount(owner, minlength=classes).double()
+    sums = torch.zeros(classes, units.shape[1], dtype=torch.float64).index_add_(0, owner, units)
     present = counts > 0
     means = sums[present] / counts[present, None]
     if isinstance(head, CosineHead):

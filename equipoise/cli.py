@@ -1,0 +1,376 @@
+"""The command line: one command per verb, each of which reads, calls, writes and prints.
+
+Nothing heavy is imported at the top, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from equipoise.errors import EquipoiseError, SettingsError
+
+app = typer.Typer(
+    help="Fine-tune language models on imbalanced data, and know that it worked.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+RowsArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ROWS",
+        help="A .csv, .tsv, .jsonl or .parquet file (also .gz), a folder with train, validation "
+        "and test in one of these forms, or hf:owner/name[:config].",
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Text = Annotated[str, typer.Option("--text", help="Column that holds the text.")]
+Label = Annotated[str, typer.Option("--label", help="Column that holds the class.")]
+Group = Annotated[
+    list[str],
+    typer.Option(
+        "--group", help="Column whose rows stay on one side of every split; may be repeated."
+    ),
+]
+Weight = Annotated[str | None, typer.Option("--weight", help="Column of row weights.")]
+Id = Annotated[str | None, typer.Option("--id", help="Column that names the row.")]
+Time = Annotated[
+    str | None, typer.Option("--time", help="Column of dates or numbers; split forward in time.")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", help="Encoding of text files other than UTF-8.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from equipoise import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")] = False,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the main job on built-in support messages: baselines, plain, treated, report."""
+    from equipoise.demo import DEMO_REMEDIES, demo_folder
+
+    _train(
+        str(demo_folder()),
+        out,
+        {"remedies": list(DEMO_REMEDIES)},
+        _columns(group=["customer"]),
+        seed=seed,
+        force=force,
+        json_=json_,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def train(
+    rows: RowsArgument,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("run"),
+    model: Annotated[
+        str | None, typer.Option("--model", help="Base model: a hub id or a folder.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method",
+            help="light, full, head, lora, rslora, dora, ia3, prefix, prompt or adapter.",
+        ),
+    ] = None,
+    remedy: Annotated[
+        list[str],
+        typer.Option(
+            "--remedy", help="NAME[:key=value,...]; may be repeated; `none` for no remedy."
+        ),
+    ] = [],  # noqa: B006 (typer copies it)
+    costs: Annotated[
+        Path | None, typer.Option("--costs", help="YAML file: what each mistake costs.")
+    ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            "--prior", help="Class shares to decide for: train, balanced, or a YAML file."
+        ),
+    ] = None,
+    measure: Annotated[
+        str | None, typer.Option("--measure", help="What decides; macro_f1 by default.")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="auto, cosine, linear or native.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the rows.")] = None,
+    baseline: Annotated[
+        list[str],
+        typer.Option("--baseline", help="tfidf, vectors, plain or none; may be repeated."),
+    ] = [],  # noqa: B006
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="YAML file of settings; options override it.")
+    ] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="Any other setting, as train.batch_rows=64; may be repeated."),
+    ] = [],  # noqa: B006
+    track: Annotated[
+        list[str], typer.Option("--track", help="Tracker, such as mlflow; may be repeated.")
+    ] = [],  # noqa: B006
+    text: Text = "text",
+    label: Label = "label",
+    group: Group = [],  # noqa: B006
+    weight: Weight = None,
+    id_: Id = None,
+    time: Time = None,
+    encoding: Encoding = None,
+    seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")] = False,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fine-tune a model on ROWS, judge it, and write the run folder with its report."""
+    from equipoise.settings import train_settings
+
+    settings = train_settings(
+        recipe=recipe,
+        model=model,
+        method=method,
+        head=head,
+        remedies=remedy,
+        costs=costs,
+        prior=prior,
+        measure=measure,
+        epochs=epochs,
+        baselines=baseline,
+        track=track,
+        assignments=set_,
+    )
+    columns = _columns(text, label, group, weight, id_, time)
+    _train(
+        rows,
+        out,
+        settings,
+        columns,
+        seed=seed,
+        force=force,
+        json_=json_,
+        quiet=quiet,
+        encoding=encoding,
+    )
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    rows: RowsArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for scores.json and predictions.parquet.")
+    ] = None,
+    text: Text = "text",
+    label: Label = "label",
+    group: Group = [],  # noqa: B006
+    id_: Id = None,
+    encoding: Encoding = None,
+    json_: Json = False,
+) -> None:
+    """Judge a finished RUN on labelled ROWS that it has not seen."""
+    from equipoise.data.read import read_rows
+    from equipoise.load import load
+    from equipoise.records.predictions import write_predictions
+    from equipoise.records.scores import write_scores
+    from equipoise.summary import scores_text
+
+    with _only_json(json_):
+        loaded = load(run)
+        table = read_rows(rows, columns=_columns(text, label, group, None, id_), encoding=encoding)
+        predictions, scores = loaded.evaluate(table)
+        if out is not None:
+            write_predictions(out / "predictions.parquet", predictions)
+            write_scores(out / "scores.json", scores)
+    _say(json_, scores.to_json(), scores_text(scores))
+
+
+@app.command()
+def predict(
+    run: RunArgument,
+    rows: RowsArgument,
+    out: Annotated[Path, typer.Option("--out", help="A .csv, .jsonl or .parquet file.")],
+    text: Text = "text",
+    id_: Id = None,
+    encoding: Encoding = None,
+    json_: Json = False,
+) -> None:
+    """Decide ROWS with a finished RUN; write id, decision and probabilities to a file."""
+    from equipoise.data.read import read_rows
+    from equipoise.load import load
+    from equipoise.summary import decisions_table, write_table
+
+    with _only_json(json_):
+        if out.suffix not in (".csv", ".jsonl", ".parquet"):
+            raise SettingsError(f"--out {out}: give a name that ends in .csv, .jsonl or .parquet")
+        loaded = load(run)
+        columns = _columns(text, "label", [], None, id_)
+        table = read_rows(rows, columns=columns, encoding=encoding, need_labels=False)
+        if table.faults:
+            raise EquipoiseError(*table.faults)
+        decided = decisions_table(loaded, table)
+        write_table(decided, out)
+    counts = decided["decided"].value_counts().sort_index().to_dict()
+    summary = "\n".join(f"  {name}: {count}" for name, count in counts.items())
+    _say(
+        json_,
+        {"rows": len(decided), "out": str(out), "decided": counts},
+        f"{len(decided)} rows decided, written to {out}:\n{summary}",
+    )
+
+
+@app.command()
+def report(folder: RunArgument, json_: Json = False) -> None:
+    """Write the report of a finished RUN again: RUN/report.html."""
+    from equipoise.report import write_report
+
+    with _only_json(json_):
+        path = write_report(folder)
+    _say(json_, {"report": str(path)}, f"report: {path}")
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove every cached state.")] = False,
+    json_: Json = False,
+) -> None:
+    """Show where cached states lie and how much room they take, or clear them.
+
+    The folder is EQUIPOISE_CACHE (default ~/.cache/equipoise), its limit EQUIPOISE_CACHE_GB (8).
+    """
+    from equipoise.models.cache import cache_settings, cache_size, clear_cache
+
+    settings = cache_settings()
+    freed = clear_cache(settings) if clear else 0
+    size = cache_size(settings)
+    record = {
+        "folder": str(settings.folder),
+        "bytes": size,
+        "limit_bytes": settings.limit_bytes,
+        "freed_bytes": freed,
+    }
+    said = f"{settings.folder}: {size / 1e6:.0f} MB of at most {settings.limit_bytes / 1e6:.0f} MB"
+    _say(json_, record, said + (f", {freed / 1e6:.0f} MB freed" if clear else ""))
+
+
+def _train(
+    rows: str,
+    out: Path,
+    settings: dict[str, Any],
+    columns: Any,
+    *,
+    seed: int,
+    force: bool,
+    json_: bool,
+    quiet: bool,
+    encoding: str | None = None,
+) -> None:
+    from equipoise.fit import fit
+    from equipoise.progress import shown, silent
+    from equipoise.recipe import make_recipe
+    from equipoise.report import write_report
+    from equipoise.summary import run_record, run_text
+
+    with _only_json(json_), contextlib.nullcontext(silent) if quiet else shown() as progress:
+        run = fit(
+            rows,
+            out,
+            make_recipe(settings),
+            columns=columns,
+            encoding=encoding,
+            seed=seed,
+            force=force,
+            progress=progress,
+        )
+        page = write_report(run.folder)
+    _say(json_, run_record(run, page), run_text(run, page))
+
+
+def _columns(
+    text: str = "text",
+    label: str = "label",
+    group: list[str] | None = None,
+    weight: str | None = None,
+    id_: str | None = None,
+    time: str | None = None,
+) -> Any:
+    from equipoise.data.table import ColumnNames
+
+    return ColumnNames(text, label, tuple(group or ()), weight, id_, time)
+
+
+@contextlib.contextmanager
+def _only_json(json_: bool) -> Iterator[None]:
+    """What libraries print on standard output goes to standard error, so that --json holds."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _say(json_: bool, record: dict[str, Any], text: str) -> None:
+    typer.echo(json.dumps(record, ensure_ascii=False) if json_ else text)
+
+
+def main() -> None:
+    """Run the command; 0 done, 2 the input is at fault, 130 interrupted, 1 our own fault."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        code = app(standalone_mode=False)
+    except EquipoiseError as error:
+        _fail(error.faults)
+    except KeyboardInterrupt:
+        _interrupted()
+    except typer.Abort:
+        _interrupted()
+    except Exception as error:
+        # Usage errors: typer keeps their class to itself, but all can say what is wrong.
+        if hasattr(error, "format_message"):
+            _fail((f"{error.format_message().rstrip('.')}; see equipoise --help",))
+        raise
+    raise SystemExit(code or 0)
+
+
+def _fail(faults: tuple[str, ...]) -> None:
+    for fault in faults:
+        typer.echo(f"error: {fault}", err=True)
+    if "--json" in sys.argv[1:]:
+        typer.echo(json.dumps({"errors": list(faults)}, ensure_ascii=False))
+    raise SystemExit(2)
+
+
+def _interrupted() -> None:
+    typer.echo("interrupted; the same command goes on where this one stopped", err=True)
+    raise SystemExit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The story of one run, in order: rows → remedies → train → decide → judge → folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.data.check import check_rows
+from equipoise.data.read import read_rows
+from equipoise.data.split import split_table
+from equipoise.data.table import ColumnNames
+from equipoise.errors import SettingsError
+from equipoise.evaluate.quick import quick_measures
+from equipoise.fitting.arms import Prepared, prepare, train_arm
+from equipoise.fitting.baselines import judge_split, run_baselines
+from equipoise.fitting.clock import timed
+from equipoise.fitting.decide import decide_validation_and_test, decision_folds
+from equipoise.fitting.folder import HISTORY, History, open_run
+from equipoise.fitting.record import run_manifest, save_order, save_rows
+from equipoise.models.load import find_base
+from equipoise.models.predict import predict_logits
+from equipoise.models.save import load_classifier, save_classifier
+from equipoise.progress import Progress, silent
+from equipoise.recipe import Recipe, write_recipe
+from equipoise.records.decision import write_decision
+from equipoise.records.files import text_sha256
+from equipoise.records.predictions import write_predictions
+from equipoise.records.run import Manifest, read_manifest, write_manifest
+from equipoise.records.scores import write_scores
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    manifest: Manifest
+    resumed: bool
+    """True if the folder held the run already, whole or in part."""
+
+
+def fit(
+    source: str | Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    columns: ColumnNames | None = None,
+    encoding: str | None = None,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Run:
+    """Fit a recipe on rows and leave the run folder `out` behind.
+
+    The same call on a folder that a killed run left goes on where it stopped; on the folder of
+    the finished run it returns that run. Raises DataError, SettingsError, ModelError, FolderError
+    or DivergedError; then nothing that looks like a finished run is left.
+    """
+    started = time.perf_counter()
+    seconds: dict[str, float] = {}
+    with timed(seconds, "reading"):
+        table = read_rows(source, columns=columns or ColumnNames(), encoding=encoding)
+        warnings = check_rows(table)
+        base = find_base(recipe.model)
+        run_id = text_sha256(recipe.id, base.fingerprint, table.fingerprint, str(seed))[:16]
+        opened = open_run(out, run_id, force=force)
+    if opened.state == "finished":
+        return Run(out, read_manifest(out), resumed=True)
+    with timed(seconds, "dividing rows"):
+        splits = split_table(
+            table,
+            validation_share=recipe.split.validation_share,
+            test_share=recipe.split.test_share,
+            seed=seed,
+            threshold=recipe.split.threshold,
+            keep_crossing=recipe.split.keep_crossing,
+        )
+    with timed(seconds, "tokenizing"):
+        prepared = prepare(splits, recipe, base, seed)
+        warnings += _window_warnings(prepared)
+    _check_settings(prepared)
+
+    history = History(out / HISTORY)
+    measures = quick_measures(splits.validation, prepared.classes, recipe.train.choose_by)
+    with timed(seconds, "training"):
+        arm = train_arm(
+            prepared,
+            recipe.specs,
+            checkpoints=opened.checkpoints / "run",
+            measures=measures,
+            log_line=lambda line: history.append(
+                {"seconds": round(time.perf_counter() - started, 3)} | line
+            ),
+            progress=progress,
+            title="training",
+        )
+    if int(os.environ.get("RANK", "0")) > 0:
+        raise SystemExit(0)  # the first process of a distributed run writes the folder
+    with timed(seconds, "saving"):
+        history.settle()
+        save_classifier(out, arm.classifier, base, recipe.model, prepared.classes)
+        write_recipe(out / "recipe.yaml", recipe)
+        save_order(out, arm)
+    with timed(seconds, "predicting"):
+        logits = _reloaded_logits(out, prepared)
+    with timed(seconds, "deciding"):
+        fold_ids = decision_folds(splits.validation, seed)
+        predictions, rule = decide_validation_and_test(prepared, arm, logits, fold_ids)
+        write_decision(out / "decision.json", rule)
+        write_predictions(out / "predictions.parquet", predictions)
+        save_rows(out, splits, recipe.keep_texts)
+    with timed(seconds, "judging"):
+        scores = judge_split(prepared, predictions, prepared.judged)
+        write_scores(out / "scores.json", scores)
+        write_scores(
+            out / "scores_validation.json",
+            scores
+            if prepared.judged == "validation"
+            else judge_split(prepared, predictions, "validation"),
+        )
+    baselines, comparisons = run_baselines(
+        prepared, arm, predictions, out, opened.checkpoints, measures, seconds, progress
+    )
+    shutil.rmtree(opened.checkpoints, ignore_errors=True)
+    manifest = run_manifest(
+        table, prepared, arm, warnings, run_id, seconds, baselines, comparisons, scores.notes, out
+    )
+    write_manifest(out, manifest)
+    return Run(out, manifest, resumed=opened.state == "resumed")
+
+
+def _check_settings(prepared: Prepared) -> None:
+    """What only the rows can tell: class names in costs, prior and the choosing measure."""
+    recipe = prepared.recipe
+    faults: list[str] = []
+    if recipe.stated_costs is not None:
+        try:
+            recipe.stated_costs.matrix(prepared.classes)
+        except SettingsError as error:
+            faults += error.faults
+    if isinstance(recipe.prior, dict):
+        faults += [
+            f"prior: class {name!r} is not in the training rows"
+            for name in sorted(set(recipe.prior) - set(prepared.classes))
+        ]
+        faults += [
+            f"prior: states no share for class {name!r}"
+            for name in sorted(set(prepared.classes) - set(recipe.prior))
+        ]
+    if faults:
+        raise SettingsError(*faults)
+
+
+def _reloaded_logits(out: Path, prepared: Prepared) -> dict[str, NDArray[np.float64]]:
+    """Predictions come from what was saved, read back: what is judged is what is deployed."""
+    loaded = load_classifier(out)
+    return {
+        split: predict_logits(loaded, prepared.rows(split).texts)
+        for split in ("validation", "test")
+        if split in prepared.tokens
+    }
+
+
+def _window_warnings(prepared: Prepared) -> list[str]:
+    """Text that the base model's window or language does not fit."""
+    warnings = []
+    total = sum(len(tokens) for tokens in prepared.tokens.values())
+    cut = sum(tokens.truncated for tokens in prepared.tokens.values())
+    if cut:
+        warnings.append(
+            f"{cut} of {total} rows are longer than {prepared.base.max_tokens} tokens and were cut "
+            "there; raise max_tokens if what tells the classes apart stands at the end"
+        )
+    unknown = prepared.tokens["train"].unknown_share
+    if unknown > 0.02:
+        warnings.append(
+            f"{unknown:.0%} of the tokens are unknown to {prepared.base.name}'s tokenizer; "
+            "it was hardly trained on this language or script, so try another base model"
+        )
+    return warnings

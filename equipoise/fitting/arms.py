@@ -1,0 +1,313 @@
+"""One arm of a comparison: rows and remedies in, logits of the judged rows out.
+
+The run itself is an arm, and so are its baselines; all of them start from the same prepared rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.models.baselines import tfidf_baseline, vectors_baseline
+from equipoise.models.batches import StepPlan, plan_steps
+from equipoise.models.cache import CachedStates, cache_settings
+from equipoise.models.classifier import SequenceClassifier
+from equipoise.models.feed import Feed
+from equipoise.models.heads import start_from_class_means
+from equipoise.models.load import Base
+from equipoise.models.methods import build_classifier, learning_rates
+from equipoise.models.save import default_device
+from equipoise.models.states import ensure_states
+from equipoise.models.tokenize import Tokens, tokenize
+from equipoise.models.train import Trained, train_classifier
+from equipoise.models.trainer import predict_feed
+from equipoise.progress import Progress
+from equipoise.recipe import Recipe
+from equipoise.records.rows import Rows, Splits
+from equipoise.records.run import RemedyRecord
+from equipoise.remedies.batches import build_order, build_weights
+from equipoise.remedies.losses import build_loss
+from equipoise.remedies.prior import drawn_counts, log_source
+from equipoise.remedies.remedy import RemedySpec
+from equipoise.remedies.rows import choose_rows
+from equipoise.remedies.spec import remedy_text
+from equipoise.remedies.table import REMEDIES
+
+Measures = Callable[[NDArray[np.float64]], dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything that the arms of one run share."""
+
+    recipe: Recipe
+    splits: Splits
+    classes: tuple[str, ...]
+    """Sorted names of the classes in training."""
+    base: Base
+    tokens: dict[str, Tokens]
+    """By split: train, validation and, where there is one, test."""
+    labels: dict[str, NDArray[np.int64]]
+    """By split: class numbers, -1 for a class that training lacks."""
+    seed: int
+
+    @property
+    def judged(self) -> str:
+        return "test" if self.splits.test is not None else "validation"
+
+    def rows(self, split: str) -> Rows:
+        rows = getattr(self.splits, split)
+        assert isinstance(rows, Rows)
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedArm:
+    classifier: SequenceClassifier
+    trained: Trained
+    plan: StepPlan
+    remedies: list[RemedyRecord]
+    log_source: NDArray[np.float64]
+    """(K,) log class shares under which softmax(logits) is a posterior."""
+    states: dict[str, CachedStates | None]
+    """By split, where the method caches them."""
+    notes: list[str]
+
+
+def prepare(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Prepared:
+    """Number the classes and tokenize every split."""
+    assert splits.train.labels is not None
+    classes = tuple(sorted(set(splits.train.labels.tolist())))
+    place = {name: k for k, name in enumerate(classes)}
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    present = {name: rows for name, rows in named.items() if rows is not None}
+    return Prepared(
+        recipe=recipe,
+        splits=splits,
+        classes=classes,
+        base=base,
+        tokens={n: tokenize(r.texts, base.tokenizer, base.max_tokens) for n, r in present.items()},
+        labels={name: _numbers(rows, place) for name, rows in present.items()},
+        seed=seed,
+    )
+
+
+def train_arm(
+    prepared: Prepared,
+    specs: Sequence[RemedySpec],
+    *,
+    checkpoints: Path,
+    measures: Measures,
+    log_line: Callable[[dict[str, Any]], None],
+    progress: Progress,
+    title: str,
+) -> TrainedArm:
+    """Feed, weigh, order and train: the remedies at their moments, in order."""
+    recipe, base, classes = prepared.recipe, prepared.base, len(prepared.classes)
+    rows_rng, order_rng, step_rng = (
+        np.random.default_rng([prepared.seed, stream]) for stream in range(3)
+    )
+    labels = prepared.labels["train"]
+    classifier, notes = build_classifier(base, recipe.model, classes, prepared.seed)
+    classifier.to(default_device())
+    states = _states(prepared, classifier, progress)
+    if recipe.model.method in ("light", "head") and states["train"] is None:
+        notes.append(
+            "states were not cached (the limit, the disk or the architecture does not allow it); "
+            "every step computed the frozen layers again"
+        )
+
+    chosen = choose_rows(_of(specs, "rows"), labels, classes, rows_rng)
+    fed = chosen.index
+    counts = np.bincount(labels[fed], minlength=classes)
+    weights = build_weights(specs, counts)
+    draws = build_order(_of(specs, "batches"), labels[fed], classes, recipe.train.epochs, order_rng)
+    losses = _of(specs, "loss")
+    row_loss = build_loss(losses[0] if losses else None, counts)
+
+    feed = _feed(prepared, "train", states["train"]).take(fed, weights[labels[fed]])
+    plan = plan_steps(
+        draws,
+        feed.tokens.lengths,
+        feed.labels,
+        step_rng,
+        batch_rows=recipe.train.batch_rows,
+        bucket_steps=recipe.train.bucket_steps,
+    )
+    if classifier.head is not None and states["train"] is not None:
+        start_from_class_means(classifier.head, states["train"].vectors[fed], labels[fed])
+    trained = train_classifier(
+        classifier,
+        feed,
+        plan,
+        _feed(prepared, "validation", states["validation"]),
+        row_loss=row_loss,
+        measure=measures,
+        config=recipe.train,
+        rates=learning_rates(
+            recipe.model, recipe.train.learning_rate, recipe.train.head_learning_rate
+        ),
+        seed=prepared.seed,
+        folder=checkpoints,
+        log_line=log_line,
+        stepped=lambda step, steps: progress(title, step, steps),
+    )
+    drawn = drawn_counts(labels[fed], draws, classes)
+    return TrainedArm(
+        classifier=classifier,
+        trained=trained,
+        plan=plan,
+        remedies=_records(prepared.classes, specs, chosen.steps, weights, counts, drawn),
+        log_source=log_source(losses, counts, drawn=drawn, weights=weights),
+        states=states,
+        notes=notes,
+    )
+
+
+def plain_logits(
+    prepared: Prepared,
+    splits: Sequence[str],
+    *,
+    checkpoints: Path,
+    measures: Measures,
+    progress: Progress,
+) -> tuple[dict[str, NDArray[np.float64]], int]:
+    """Logits of the same recipe without remedies, and how many weights it trained."""
+    arm = train_arm(
+        prepared,
+        (),
+        checkpoints=checkpoints,
+        measures=measures,
+        log_line=lambda _: None,
+        progress=progress,
+        title="training the plain baseline",
+    )
+    cut = arm.classifier.cut
+    cached = cut is not None and arm.states["train"] is not None
+    if cut is not None and cached:
+        cut.skip_lower()
+    logits = {
+        split: predict_feed(arm.classifier, _feed(prepared, split, arm.states[split]))
+        for split in splits
+    }
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return logits, trained_parameters(arm.classifier)
+
+
+def cheap_logits(
+    name: str, prepared: Prepared, splits: Sequence[str], states: dict[str, CachedStates | None]
+) -> dict[str, NDArray[np.float64]] | None:
+    """Logits of a baseline that fine-tunes nothing; None for "vectors" where none are cached."""
+    train = prepared.splits.train
+    assert train.labels is not None
+    sizes = np.cumsum([len(prepared.rows(split)) for split in splits])[:-1]
+    if name == "tfidf":
+        texts = np.concatenate([prepared.rows(split).texts for split in splits])
+        judged = Rows(ids=np.arange(len(texts)).astype(object), texts=texts)
+        logits = tfidf_baseline(train, judged, prepared.classes, prepared.seed)
+    else:
+        held = [states[split] for split in ("train", *splits)]
+        if any(part is None for part in held):
+            return None
+        vectors = [part.vectors for part in held if part is not None]
+        logits = vectors_baseline(
+            vectors[0], train.labels, np.concatenate(vectors[1:]), prepared.classes, prepared.seed
+        )
+    return dict(zip(splits, np.split(logits, sizes), strict=True))
+
+
+def trained_parameters(classifier: SequenceClassifier) -> int:
+    return sum(p.numel() for p in classifier.parameters() if p.requires_grad)
+
+
+def _numbers(rows: Rows, place: dict[str, int]) -> NDArray[np.int64]:
+    assert rows.labels is not None
+    return np.array([place.get(label, -1) for label in rows.labels], dtype=np.int64)
+
+
+def _states(
+    prepared: Prepared, classifier: SequenceClassifier, progress: Progress
+) -> dict[str, CachedStates | None]:
+    """States of every split in one pass over the cache; None for methods that train what lies
+    below."""
+    names = list(prepared.tokens)
+    if prepared.recipe.model.method not in ("light", "head") or (
+        prepared.recipe.model.method == "light" and classifier.cut is None
+    ):
+        return dict.fromkeys(names, None)
+    settings = cache_settings()
+    return {
+        name: ensure_states(
+            classifier, prepared.base, prepared.tokens[name], settings, progress=progress
+        )
+        for name in names
+    }
+
+
+def _feed(prepared: Prepared, split: str, states: CachedStates | None) -> Feed:
+    rows = prepared.rows(split)
+    return Feed(
+        tokens=prepared.tokens[split],
+        labels=prepared.labels[split],
+        weights=np.ones(len(rows)) if rows.weights is None else rows.weights,
+        states=states,
+        vectors_only=prepared.recipe.model.method == "head" and states is not None,
+        pad_id=prepared.base.tokenizer.pad_token_id or 0,
+    )
+
+
+def _of(specs: Sequence[RemedySpec], moment: str) -> list[RemedySpec]:
+    return [spec for spec in specs if REMEDIES[spec.name].moment == moment]
+
+
+def _records(
+    classes: tuple[str, ...],
+    specs: Sequence[RemedySpec],
+    steps: Sequence[Any],
+    weights: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    drawn: NDArray[np.float64],
+) -> list[RemedyRecord]:
+    """What each remedy did, in numbers."""
+
+    def by_class(numbers: NDArray[Any]) -> dict[str, int]:
+        return {name: round(float(n)) for name, n in zip(classes, numbers, strict=True)}
+
+    acted = {remedy_text(step.spec): step for step in steps}
+    records = []
+    for spec in specs:
+        remedy = REMEDIES[spec.name]
+        text = remedy_text(spec)
+        before = after = None
+        if text in acted:
+            step = acted[text]
+            before, after, effect = by_class(step.before), by_class(step.after), step.effect
+        elif remedy.kind == "sampler":
+            before, after = by_class(counts), by_class(drawn)
+            effect = f"{text} drew every epoch's rows anew; the counts are draws per epoch."
+        elif remedy.kind == "weights":
+            effect = (
+                f"{text} let one row of {classes[int(weights.argmax())]} count as much as "
+                f"{weights.max() / weights.min():.3g} of {classes[int(weights.argmin())]}."
+            )
+        elif remedy.moment == "loss":
+            effect = f"{text} replaced plain cross-entropy."
+        else:
+            effect = f"{text} acted on the decision; see decision.json."
+        records.append(
+            RemedyRecord(
+                name=spec.name,
+                moment=remedy.moment,
+                settings=spec.settings,
+                before=before,
+                after=after,
+                effect=effect,
+            )
+        )
+    return records

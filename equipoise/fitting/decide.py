@@ -1,0 +1,156 @@
+"""From logits to decisions: rules fitted on validation rows, never on the rows they decide."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.data.split import folds
+from equipoise.fitting.arms import Prepared, TrainedArm
+from equipoise.records.decision import DecisionRule
+from equipoise.records.predictions import Predictions
+from equipoise.records.rows import Rows, text_column
+from equipoise.remedies.decisions.apply import decide, posterior
+from equipoise.remedies.decisions.fit import cross_fitted
+from equipoise.remedies.prior import log_shares, trained_correction
+from equipoise.remedies.table import REMEDIES
+
+Floats = NDArray[np.float64]
+_FOLDS = 5
+
+
+def decision_folds(validation: Rows, seed: int) -> NDArray[np.int64]:
+    """(rows,) fold numbers of the validation rows, clusters whole and classes spread."""
+    assert validation.labels is not None
+    assert validation.clusters is not None
+    k = min(_FOLDS, len(np.unique(validation.clusters)))
+    if k < 2:
+        return np.zeros(len(validation), dtype=np.int64)
+    return folds(validation.labels, validation.clusters, k, seed)
+
+
+def decide_validation_and_test(
+    prepared: Prepared, arm: TrainedArm, logits: dict[str, Floats], fold_ids: NDArray[np.int64]
+) -> tuple[Predictions, DecisionRule]:
+    """Decide validation rows by rules fitted on the other folds, test rows by the rule fitted on
+    all of validation; that one is what the run folder keeps."""
+    recipe = prepared.recipe
+    log_given = training_log_prior(prepared)
+    costs = recipe.stated_costs
+    fitted = cross_fitted(
+        fold_ids,
+        [spec for spec in recipe.specs if REMEDIES[spec.name].moment == "decision"],
+        logits["validation"],
+        prepared.labels["validation"],
+        classes=prepared.classes,
+        log_source=arm.log_source,
+        log_target=target_log_prior(prepared),
+        log_given=log_given,
+        start=trained_correction(arm.log_source, log_given),
+        measure=recipe.measure,
+        costs=None if costs is None else costs.matrix(prepared.classes),
+        seed=prepared.seed,
+    )
+    parts = [_part(prepared, "validation", logits, fitted.decided, fitted.probabilities, fold_ids)]
+    if "test" in logits:
+        parts.append(_by_rule(prepared, "test", logits, fitted.rule))
+    return joined(parts), fitted.rule
+
+
+def plain_predictions(prepared: Prepared, logits: dict[str, Floats]) -> Predictions:
+    """Decisions of an arm without remedies: the largest logit, probabilities as the softmax."""
+    k = len(prepared.classes)
+    flat = np.full(k, -np.log(k))
+    rule = DecisionRule(prepared.classes, 1.0, flat, flat, "argmax", np.zeros(k))
+    return joined([_by_rule(prepared, split, logits, rule) for split in logits])
+
+
+def predict_given(
+    classes: tuple[str, ...], rule: DecisionRule, logits: Floats, ids: NDArray[np.object_]
+) -> Predictions:
+    """Decisions for rows whose labels nobody knows."""
+    p = posterior(rule, logits)
+    n = len(logits)
+    return Predictions(
+        classes=classes,
+        ids=ids,
+        splits=np.full(n, "given", dtype=object),
+        folds=np.full(n, -1, dtype=np.int64),
+        groups=text_column([None] * n),
+        clusters=np.arange(n, dtype=np.int64),
+        labels=text_column([None] * n),
+        decided=_names(classes, decide(rule, p)),
+        logits=logits,
+        probabilities=p,
+    )
+
+
+def training_log_prior(prepared: Prepared) -> Floats:
+    """(K,) log class shares of the training rows as given."""
+    return log_shares(np.bincount(prepared.labels["train"], minlength=len(prepared.classes)))
+
+
+def target_log_prior(prepared: Prepared) -> Floats:
+    """(K,) log class shares that probabilities are given for."""
+    prior = prepared.recipe.prior
+    if prior == "train":
+        return training_log_prior(prepared)
+    if prior == "balanced":
+        return log_shares(np.ones(len(prepared.classes)))
+    assert isinstance(prior, dict)
+    return log_shares(np.array([prior[name] for name in prepared.classes]))
+
+
+def joined(parts: list[Predictions]) -> Predictions:
+    """One record out of several with the same classes, rows in order."""
+    names = (
+        "ids",
+        "splits",
+        "folds",
+        "groups",
+        "clusters",
+        "labels",
+        "decided",
+        "logits",
+        "probabilities",
+    )
+    return Predictions(
+        parts[0].classes, *(np.concatenate([getattr(p, name) for p in parts]) for name in names)
+    )
+
+
+def _by_rule(
+    prepared: Prepared, split: str, logits: dict[str, Floats], rule: DecisionRule
+) -> Predictions:
+    p = posterior(rule, logits[split])
+    folds = np.full(len(p), -1, dtype=np.int64)
+    return _part(prepared, split, logits, decide(rule, p), p, folds)
+
+
+def _part(
+    prepared: Prepared,
+    split: str,
+    logits: dict[str, Floats],
+    decided: NDArray[np.int64],
+    probabilities: Floats,
+    folds: NDArray[np.int64],
+) -> Predictions:
+    rows: Rows = prepared.rows(split)
+    n = len(rows)
+    assert rows.labels is not None
+    return Predictions(
+        classes=prepared.classes,
+        ids=rows.ids,
+        splits=np.full(n, split, dtype=object),
+        folds=folds.astype(np.int64),
+        groups=text_column([None] * n) if rows.groups is None else rows.groups,
+        clusters=np.arange(n, dtype=np.int64) if rows.clusters is None else rows.clusters,
+        labels=rows.labels,
+        decided=_names(prepared.classes, decided),
+        logits=logits[split],
+        probabilities=probabilities,
+    )
+
+
+def _names(classes: tuple[str, ...], decided: NDArray[np.int64]) -> NDArray[np.object_]:
+    return text_column([classes[k] for k in decided])

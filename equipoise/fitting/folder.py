@@ -1,0 +1,101 @@
+"""Opening a run folder: new, to be resumed, finished already, or not ours to touch."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from equipoise.errors import FolderError
+from equipoise.records.files import file_sha256, read_json, write_json
+from equipoise.records.run import MANIFEST
+
+STARTED = "started.json"
+"""Written first: which run the folder holds. With it and without run.json a run is unfinished."""
+HISTORY = "history.jsonl"
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Opened:
+    folder: Path
+    state: Literal["new", "resumed", "finished"]
+
+    @property
+    def checkpoints(self) -> Path:
+        """What a killed run needs to go on; removed at the end."""
+        return self.folder / CHECKPOINTS
+
+
+def open_run(folder: Path, run_id: str, *, force: bool = False) -> Opened:
+    """Raises FolderError if the folder holds another run (unless `force`) or other files."""
+    if folder.exists() and not folder.is_dir():
+        raise FolderError(f"{folder}: is a file; give the name of a folder with --out")
+    holds = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    started = folder / STARTED
+    found = read_json(started, schema=1).get("id") if started.exists() else None
+    if found == run_id and not force:
+        state: Literal["resumed", "finished"]
+        state = "finished" if (folder / MANIFEST).exists() else "resumed"
+        return Opened(folder, state)
+    if holds and found is None:
+        raise FolderError(
+            f"{folder}: holds files that are not a run ({', '.join(holds[:3])}"
+            f"{', ...' if len(holds) > 3 else ''}); give another folder with --out"
+        )
+    if found is not None:
+        if not force:
+            raise FolderError(
+                f"{folder}: holds another run (other rows, recipe or seed); "
+                "give another folder with --out, or --force to replace it"
+            )
+        shutil.rmtree(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(started, {"schema": 1, "id": run_id})
+    except OSError as error:
+        raise FolderError(f"{folder}: can't be written ({error.strerror})") from None
+    return Opened(folder, "new")
+
+
+class History:
+    """history.jsonl: one line per logged step and evaluation, appended as they happen."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, line: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+    def settle(self) -> None:
+        """After a resumed run: keep, for every step and kind, the line written last, in order of
+        steps; a line cut off by a kill is dropped."""
+        if not self.path.exists():
+            return
+        last: dict[tuple[float, bool], dict[str, Any]] = {}
+        for text in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            last[(line.get("step", -1), "measures" in line)] = line
+        partial = self.path.with_name(f".{self.path.name}.part")
+        ordered = [last[key] for key in sorted(last)]
+        partial.write_text("".join(json.dumps(line) + "\n" for line in ordered), encoding="utf-8")
+        os.replace(partial, self.path)
+
+
+def fingerprints(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of the run, by path; what is only needed while running is left out."""
+    return {
+        str(path.relative_to(folder)): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.name not in (MANIFEST, STARTED, "report.html")
+        and CHECKPOINTS not in path.relative_to(folder).parts
+    }

@@ -1,0 +1,171 @@
+"""What is written of a run beside its model and scores: rows, order, and the manifest."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import resource
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from equipoise.data.table import Table
+from equipoise.fitting.arms import Prepared, TrainedArm, trained_parameters
+from equipoise.fitting.folder import fingerprints
+from equipoise.models.cut import find_layers
+from equipoise.models.methods import head_kind
+from equipoise.records.files import write_with
+from equipoise.records.rows import Rows, Splits
+from equipoise.records.run import (
+    BaselineRecord,
+    Comparison,
+    Manifest,
+    ModelRecord,
+    RowsRecord,
+    SplitRecord,
+    TrainingRecord,
+)
+
+_PACKAGES = ("torch", "transformers", "peft", "scikit-learn", "numpy")
+
+
+def save_order(out: Path, arm: TrainedArm) -> None:
+    def save(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, arm.plan.order)
+
+    write_with(out / "order.npy", save)
+
+
+def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
+    """splits.parquet: which row went where; judged_rows.parquet: the texts the report quotes."""
+    named = (("train", splits.train), ("validation", splits.validation), ("test", splits.test))
+    parts = [(name, rows) for name, rows in named if rows is not None]
+
+    def column(read: Any) -> Any:
+        return np.concatenate([read(name, rows) for name, rows in parts])
+
+    table = pa.table(
+        {
+            "id": pa.array(column(lambda _, rows: rows.ids), pa.string()),
+            "split": pa.array(column(lambda name, rows: np.full(len(rows), name, dtype=object))),
+            "cluster": pa.array(column(lambda _, rows: _clusters(rows)), pa.int64()),
+            "label": pa.array(column(lambda _, rows: rows.labels), pa.string()),
+        }
+    )
+    write_with(out / "splits.parquet", lambda path: pq.write_table(table, path))
+    if keep_texts:
+        judged = parts[1:]
+        texts = pa.table(
+            {
+                "id": pa.array(np.concatenate([rows.ids for _, rows in judged]), pa.string()),
+                "split": pa.array(
+                    np.concatenate([np.full(len(r), name, dtype=object) for name, r in judged])
+                ),
+                "text": pa.array(np.concatenate([rows.texts for _, rows in judged]), pa.string()),
+            }
+        )
+        write_with(out / "judged_rows.parquet", lambda path: pq.write_table(texts, path))
+
+
+def _clusters(rows: Rows) -> NDArray[np.int64]:
+    return rows.clusters if rows.clusters is not None else np.arange(len(rows))
+
+
+def run_manifest(
+    table: Table,
+    prepared: Prepared,
+    arm: TrainedArm,
+    warnings: list[str],
+    run_id: str,
+    seconds: dict[str, float],
+    baselines: list[BaselineRecord],
+    comparisons: list[Comparison],
+    notes: tuple[str, ...],
+    out: Path,
+) -> Manifest:
+    recipe, splits = prepared.recipe, prepared.splits
+    on_gpu = torch.cuda.is_available()
+    return Manifest(
+        id=run_id,
+        recipe_id=recipe.id,
+        recipe=recipe.model_dump(mode="json"),
+        seed=prepared.seed,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+        device=torch.cuda.get_device_name() if on_gpu else platform.machine() + " CPU",
+        rows=RowsRecord(
+            source=table.source,
+            fingerprint=table.fingerprint,
+            columns=table.columns,
+            splits={
+                name: SplitRecord(
+                    rows=len(rows),
+                    clusters=len(np.unique(_clusters(rows))),
+                    counts=rows.counts(),
+                )
+                for name in prepared.tokens
+                for rows in (prepared.rows(name),)
+            },
+            warnings=warnings,
+            notes=list(splits.notes),
+        ),
+        classes=list(prepared.classes),
+        remedies=arm.remedies,
+        model=_model_record(prepared, arm),
+        training=TrainingRecord(
+            epochs_planned=recipe.train.epochs,
+            epochs_run=arm.trained.epochs_run,
+            steps=arm.trained.steps,
+            best_step=arm.trained.best_step,
+            chosen_by=None if arm.trained.best_step is None else recipe.train.choose_by,
+            stopped=arm.trained.stopped,
+        ),
+        judged=prepared.judged,
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+        peak_memory_bytes=_peak_memory(),
+        device_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
+        baselines=baselines,
+        comparisons=comparisons,
+        notes=[*arm.notes, *notes],
+        files=fingerprints(out),
+    )
+
+
+def _model_record(prepared: Prepared, arm: TrainedArm) -> ModelRecord:
+    layers = find_layers(arm.classifier.body)
+    base = prepared.base
+    return ModelRecord(
+        name=base.name,
+        fingerprint=base.fingerprint,
+        architecture=type(arm.classifier.body).__name__,
+        parameters=sum(p.numel() for p in arm.classifier.parameters()),
+        trained_parameters=trained_parameters(arm.classifier),
+        method=prepared.recipe.model.method,
+        layers=None if layers is None else len(layers),
+        cut=None if arm.classifier.cut is None else arm.classifier.cut.number,
+        pooling=base.pooling,
+        head=head_kind(prepared.recipe.model),
+        max_tokens=base.max_tokens,
+        truncated_rows=sum(tokens.truncated for tokens in prepared.tokens.values()),
+    )
+
+
+def _versions() -> dict[str, str]:
+    from equipoise import __version__
+
+    return {"equipoise": __version__, "python": platform.python_version()} | {
+        package: version(package) for package in _PACKAGES
+    }
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

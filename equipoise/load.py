@@ -1,0 +1,116 @@
+"""A finished run, read back to be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.data.check import check_rows
+from equipoise.data.duplicates import cluster_rows
+from equipoise.data.table import Table
+from equipoise.errors import DataError
+from equipoise.evaluate.judge import judge
+from equipoise.fitting.decide import predict_given
+from equipoise.models.predict import predict_logits
+from equipoise.models.save import LoadedClassifier, load_classifier
+from equipoise.recipe import Recipe
+from equipoise.records.decision import DecisionRule, read_decision
+from equipoise.records.predictions import Predictions
+from equipoise.records.rows import Rows, text_column
+from equipoise.records.run import Manifest, read_manifest
+from equipoise.records.scores import Scores
+
+
+class LoadedRun:
+    """A run's classifier with its decision rule.
+
+    Predicting the run's own test texts, in their order, gives `predictions.parquet` bit for bit.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, classifier: LoadedClassifier, rule: DecisionRule
+    ) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.classifier = classifier
+        self.rule = rule
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.classifier.classes
+
+    def predict(
+        self, texts: Sequence[str], *, ids: Sequence[str] | NDArray[np.object_] | None = None
+    ) -> Predictions:
+        """Decisions, calibrated probabilities and raw scores, in the texts' order.
+
+        Raises DataError naming the texts that are empty or not text.
+        """
+        column = text_column(list(texts))
+        bad = [i for i, t in enumerate(column, 1) if not isinstance(t, str) or not t.strip()]
+        if bad:
+            raise DataError(
+                f"texts {', '.join(map(str, bad[:10]))}{', ...' if len(bad) > 10 else ''} "
+                "are empty or not text; leave them out"
+            )
+        names = text_column(list(ids) if ids is not None else list(map(str, range(len(column)))))
+        logits = predict_logits(self.classifier, column)
+        return predict_given(self.classes, self.rule, logits, names)
+
+    def evaluate(self, table: Table, *, seed: int = 0) -> tuple[Predictions, Scores]:
+        """Predict and judge labelled rows that the run has not seen; all parts of a folder
+        together. Raises DataError if rows have faults."""
+        rows = _all_rows(table)
+        check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
+        if rows.labels is None:
+            raise DataError(f"{table.source}: has no labels; name the column with --label")
+        given = self.predict(rows.texts.tolist(), ids=rows.ids)
+        groups = None if rows.groups is None else rows.groups.tolist()
+        labelled = Predictions(
+            classes=given.classes,
+            ids=given.ids,
+            splits=given.splits,
+            folds=given.folds,
+            groups=given.groups if rows.groups is None else rows.groups,
+            clusters=cluster_rows(rows.texts.tolist(), groups),
+            labels=rows.labels,
+            decided=given.decided,
+            logits=given.logits,
+            probabilities=given.probabilities,
+        )
+        costs = Recipe.model_validate(self.manifest.recipe).stated_costs
+        scores = judge(
+            labelled,
+            split="given",
+            costs=None if costs is None else costs.matrix(self.classes),
+            trained_counts=self.manifest.rows.splits["train"].counts,
+            seed=seed,
+        )
+        return labelled, scores
+
+
+def load(folder: str | Path, *, device: str | None = None) -> LoadedRun:
+    """Read a finished run. Raises FolderError if the folder holds none."""
+    path = Path(folder)
+    manifest = read_manifest(path)
+    return LoadedRun(
+        path, manifest, load_classifier(path, device=device), read_decision(path / "decision.json")
+    )
+
+
+def _all_rows(table: Table) -> Rows:
+    parts = list(table.parts.values())
+    if len(parts) == 1:
+        return parts[0]
+
+    def column(name: str) -> NDArray[np.object_] | None:
+        columns = [getattr(part, name) for part in parts]
+        return None if any(c is None for c in columns) else np.concatenate(columns)
+
+    texts, ids = column("texts"), column("ids")
+    assert texts is not None
+    assert ids is not None
+    return Rows(ids=ids, texts=texts, labels=column("labels"), groups=column("groups"))

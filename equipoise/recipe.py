@@ -1,0 +1,145 @@
+"""What a run does: base model, tuning, optimisation, remedies, and what decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from equipoise.costs import Costs, costs_from
+from equipoise.errors import SettingsError
+from equipoise.models.config import ModelConfig, TrainConfig
+from equipoise.records.files import text_sha256, write_text
+from equipoise.remedies.remedy import RemedySpec
+from equipoise.remedies.spec import parse_remedies
+
+DEFAULT_REMEDIES = ("temperature", "measure_offsets")
+"""What a run does against imbalance when nothing is asked for: it calibrates, and moves the
+decision where validation rows show a gain. Both act after training and can't harm the model."""
+
+BASELINES = ("tfidf", "vectors", "plain")
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class SplitConfig(BaseModel):
+    """How rows are divided when the source does not say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    validation_share: Share = 0.15
+    """Share of the rows held out to choose with."""
+    test_share: Share = 0.15
+    """Share of the rows held out to judge with, when one file holds everything."""
+    keep_crossing: bool = False
+    """Keep training rows whose duplicates stand in a given validation or test file."""
+    threshold: float = Field(default=0.8, gt=0, le=1)
+    """Similarity from which two texts count as look-alikes and stay together; 1: only equal ones
+    do."""
+
+
+class Recipe(BaseModel):
+    """One recipe; its hash is its identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    model: ModelConfig = ModelConfig()
+    """Which base model, and which part of it is trained."""
+    train: TrainConfig = TrainConfig()
+    """How it is trained."""
+    remedies: tuple[str, ...] = DEFAULT_REMEDIES
+    """Treatments of imbalance, as NAME[:key=value,...]."""
+    measure: str = "macro_f1"
+    """What decides between decision rules and arms; expected_cost when costs are given."""
+    prior: Literal["train", "balanced"] | dict[str, float] = "train"
+    """Class shares that probabilities are given for."""
+    costs: dict[str, Any] | None = None
+    """Cost per (true, decided), as in a cost file."""
+    split: SplitConfig = SplitConfig()
+    """How rows are divided."""
+    baselines: tuple[Literal["tfidf", "vectors", "plain"], ...] | None = None
+    """What the run is compared with; None: all three where the states are cached anyway, else
+    TF-IDF alone."""
+    keep_texts: bool = True
+    """Keep the judged rows' texts in the run folder, for the report."""
+
+    @field_validator("remedies")
+    @classmethod
+    def _remedies_read(cls, remedies: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            parse_remedies(remedies)
+        except SettingsError as error:
+            raise ValueError("\n".join(error.faults)) from None
+        return remedies
+
+    @field_validator("costs")
+    @classmethod
+    def _costs_read(cls, costs: dict[str, Any] | None) -> dict[str, Any] | None:
+        if costs is not None:
+            try:
+                costs_from(costs)
+            except SettingsError as error:
+                raise ValueError("\n".join(error.faults)) from None
+        return costs
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        wants_costs = any(spec.name == "costs" for spec in self.specs)
+        if wants_costs and self.costs is None:
+            raise ValueError("remedy costs: no costs are given; add --costs FILE")
+        if isinstance(self.prior, dict) and any(not share > 0 for share in self.prior.values()):
+            raise ValueError("prior: every class's share must be above 0")
+        return self
+
+    @property
+    def specs(self) -> tuple[RemedySpec, ...]:
+        return parse_remedies(self.remedies)
+
+    @property
+    def stated_costs(self) -> Costs | None:
+        return None if self.costs is None else costs_from(self.costs)
+
+    @property
+    def deciding_measure(self) -> str:
+        """What arms are compared by: the measure, or expected cost where costs are given."""
+        return "expected_cost" if self.costs is not None else self.measure
+
+    @property
+    def id(self) -> str:
+        return text_sha256(self.model_dump_json())[:12]
+
+
+def make_recipe(settings: dict[str, Any]) -> Recipe:
+    """Raises SettingsError naming every faulty setting at once."""
+    try:
+        return Recipe.model_validate(settings)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            where = ".".join(map(str, fault["loc"]))
+            for line in str(fault["msg"]).removeprefix("Value error, ").splitlines():
+                faults.append(f"{where}: {line}" if where else line)
+        raise SettingsError(*faults) from None
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The settings in a recipe file, unchecked. Raises SettingsError if it is not a mapping."""
+    try:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such recipe file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: not a readable YAML file ({_first(error)})") from None
+    if not isinstance(record, dict):
+        raise SettingsError(f"{path}: expected settings by name, found {record!r}")
+    return record
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0]

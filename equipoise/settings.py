@@ -1,0 +1,105 @@
+"""Options of the command line to the settings of a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from equipoise.costs import read_costs
+from equipoise.errors import SettingsError
+from equipoise.recipe import read_recipe
+
+NONE = "none"
+"""`--remedy none` and `--baseline none` ask for no remedy, no baseline."""
+
+
+def train_settings(
+    *,
+    recipe: Path | None,
+    model: str | None,
+    method: str | None,
+    head: str | None,
+    remedies: list[str],
+    costs: Path | None,
+    prior: str | None,
+    measure: str | None,
+    epochs: int | None,
+    baselines: list[str],
+    track: list[str],
+    assignments: list[str],
+) -> dict[str, Any]:
+    """The recipe file, overridden by the options, overridden by `--set` assignments.
+
+    Raises SettingsError with the faults of all of them at once.
+    """
+    faults: list[str] = []
+    settings: dict[str, Any] = {}
+    if recipe is not None:
+        settings = _tried(lambda: read_recipe(recipe), faults) or {}
+    for place, value in (
+        ("model.name", model),
+        ("model.method", method),
+        ("model.head", head),
+        ("train.epochs", epochs),
+        ("train.track", track or None),
+        ("measure", measure),
+        ("remedies", _listed(remedies)),
+        ("baselines", _listed(baselines)),
+        ("costs", None if costs is None else _tried(lambda: read_costs(costs).to_json(), faults)),
+        ("prior", None if prior is None else _tried(lambda: _prior(prior), faults)),
+    ):
+        if value is not None:
+            _put(settings, place, value, faults)
+    for assignment in assignments:
+        place, equals, text = assignment.partition("=")
+        if not equals or not place:
+            faults.append(f"--set {assignment}: expected name=value, as train.batch_rows=64")
+            continue
+        try:
+            _put(settings, place, yaml.safe_load(text), faults)
+        except yaml.YAMLError:
+            faults.append(f"--set {assignment}: can't read the value {text!r}")
+    if faults:
+        raise SettingsError(*faults)
+    return settings
+
+
+def _listed(names: list[str]) -> list[str] | None:
+    if not names:
+        return None
+    return [] if names == [NONE] else names
+
+
+def _prior(given: str) -> Any:
+    if given in ("train", "balanced"):
+        return given
+    record = read_recipe(Path(given))
+    faults = [
+        f"{given}: class {name!r} has share {share!r}; expected a number above 0"
+        for name, share in record.items()
+        if isinstance(share, bool) or not isinstance(share, int | float) or not share > 0
+    ]
+    if faults:
+        raise SettingsError(*faults)
+    return {str(name): float(share) for name, share in record.items()}
+
+
+def _put(settings: dict[str, Any], place: str, value: Any, faults: list[str]) -> None:
+    *path, last = place.split(".")
+    here = settings
+    for name in path:
+        here = here.setdefault(name, {})
+        if not isinstance(here, dict):
+            faults.append(f"{place}: {name} is not a group of settings")
+            return
+    here[last] = value
+
+
+def _tried(read: Any, faults: list[str]) -> Any:
+    try:
+        return read()
+    except SettingsError as error:
+        faults += error.faults
+        return None

@@ -1,0 +1,105 @@
+"""What commands print: the same figures for people and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from equipoise.data.table import Table
+from equipoise.errors import SettingsError
+from equipoise.fit import Run
+from equipoise.load import LoadedRun
+from equipoise.records.files import replacing
+from equipoise.records.rows import text_column
+from equipoise.records.scores import Estimate, Scores, read_scores
+
+_SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "g_mean", "log_loss", "expected_cost")
+
+
+def run_record(run: Run, report: Path) -> dict[str, Any]:
+    """What `train --json` prints."""
+    return {
+        "run": str(run.folder),
+        "report": str(report),
+        "id": run.manifest.id,
+        "resumed": run.resumed,
+        "judged": run.manifest.judged,
+        "scores": read_scores(run.folder / "scores.json").to_json(),
+        "comparisons": [c.model_dump(mode="json") for c in run.manifest.comparisons],
+        "warnings": run.manifest.rows.warnings,
+        "seconds": run.manifest.seconds,
+    }
+
+
+def run_text(run: Run, report: Path) -> str:
+    """What `train` prints: the arms side by side, then what was found, then where it lies."""
+    manifest = run.manifest
+    scores = read_scores(run.folder / "scores.json")
+    arms = [("this run", scores)] + [
+        (record.title, read_scores(run.folder / "baselines" / record.name / "scores.json"))
+        for record in manifest.baselines
+    ]
+    width = max(len(title) for title, _ in arms)
+    lines = [f"{scores.rows} {manifest.judged} rows, {len(scores.classes)} classes; 95 % intervals"]
+    lines.append(f"{'':<{width}}  {'macro F1':<22}{'balanced accuracy':<22}accuracy")
+    for title, judged in arms:
+        cells = [_cell(judged.measures[m]) for m in ("macro_f1", "balanced_accuracy", "accuracy")]
+        lines.append(f"{title:<{width}}  {cells[0]:<22}{cells[1]:<22}{cells[2]}")
+    lines += ["", *(comparison.says for comparison in manifest.comparisons)]
+    lines += [f"warning: {warning}" for warning in manifest.rows.warnings]
+    lines += [f"note: {note}" for note in manifest.notes]
+    total = sum(manifest.seconds.values())
+    lines += ["", f"run: {run.folder} ({total:.0f} s)", f"report: {report}"]
+    return "\n".join(lines)
+
+
+def scores_text(scores: Scores) -> str:
+    """Measures, then classes, each with its interval."""
+    lines = [f"{scores.rows} rows, {len(scores.classes)} classes; 95 % intervals"]
+    lines += [
+        f"  {name:<20}{_cell(scores.measures[name])}" for name in _SHOWN if name in scores.measures
+    ]
+    width = max((len(name) for name in scores.classes), default=0)
+    lines.append(f"  {'class':<{width}}  {'rows':>6}  {'recall':<22}F1")
+    for name, judged in scores.classes.items():
+        recall, f1 = _cell(judged.measures["recall"]), _cell(judged.measures["f1"])
+        lines.append(f"  {name:<{width}}  {judged.rows:>6}  {recall:<22}{f1}")
+    return "\n".join(lines + [f"note: {note}" for note in scores.notes])
+
+
+def decisions_table(loaded: LoadedRun, table: Table) -> pd.DataFrame:
+    """id, part (where there are several), decided and p:<class> of every row."""
+    frames = []
+    for part, rows in table.parts.items():
+        predictions = loaded.predict(rows.texts.tolist(), ids=rows.ids)
+        columns: dict[str, Any] = {"id": text_column(rows.ids.tolist())}
+        if len(table.parts) > 1:
+            columns["split"] = part
+        columns["decided"] = predictions.decided
+        for k, name in enumerate(predictions.classes):
+            columns[f"p:{name}"] = predictions.probabilities[:, k]
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    try:
+        with replacing(path) as temporary:
+            if path.suffix == ".csv":
+                table.to_csv(temporary, index=False)
+            elif path.suffix == ".jsonl":
+                table.to_json(temporary, orient="records", lines=True, force_ascii=False)
+            else:
+                table.to_parquet(temporary, index=False)
+    except OSError as error:
+        raise SettingsError(f"--out {path}: can't be written ({error.strerror})") from None
+
+
+def _cell(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "n/a"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f} [no interval]"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
