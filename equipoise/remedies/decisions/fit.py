@@ -44,14 +44,16 @@ def fit_rule(
     costs: Array | None = None,
     seed: int = 0,
     weights: Array | None = None,
+    clusters: Ints | None = None,
     log_given: Array | None = None,
     start: Array | None = None,
 ) -> DecisionRule:
     """Compose the decision remedies in `specs`: calibrate, then set offsets, or decide by costs.
 
     logits (n, K), labels (n,) int, -1 where the class is unknown to the model (such rows are left
-    out), weights (n,) per row (None: 1). `log_source` as `prior.log_source` gives it; `log_target`
-    (K,) log shares that probabilities are given for.
+    out), weights (n,) per row (None: 1), clusters (n,) any numbers, equal for duplicates (None: no
+    two rows belong together). `log_source` as `prior.log_source` gives it; `log_target` (K,) log
+    shares that probabilities are given for.
     log_given  (K,) log shares of rows such as these, under which the temperature is fitted;
                None: those of the labels, half a row added to each class.
     start      (K,) offsets that the decision starts from (`prior.trained_correction`); None: 0.
@@ -61,9 +63,9 @@ def fit_rule(
     """
     k = len(classes)
     chosen = _in_table_order(specs)
-    logits, labels, weights = _known_rows(logits, labels, weights, k)
+    rows = _known_rows(logits, labels, weights, clusters, k)
     if log_given is None:
-        shares = np.bincount(labels, minlength=k) + 0.5
+        shares = np.bincount(rows.labels, minlength=k) + 0.5
         log_given = np.log(shares / shares.sum())
     begin = np.zeros(k) if start is None else np.asarray(start, dtype=np.float64)
     rule = DecisionRule(
@@ -75,7 +77,18 @@ def fit_rule(
         offsets=begin,
     )
     for spec, remedy in chosen:
-        rule = _refine(rule, spec, remedy, logits, labels, weights, log_given, measure, costs, seed)
+        given = {
+            "log_target": rule.log_target,
+            "log_p": log_posterior(rule, rows.logits),
+            "labels": rows.labels,
+            "clusters": rows.clusters,
+            "measure": measure,
+            "start": rule.offsets,
+            "rng": np.random.default_rng(seed),
+            "costs": costs,
+        }
+        arguments = bind(remedy, spec.settings, given)
+        rule = _refine(rule, remedy, rows, log_given - rule.log_source, arguments)
     return rule
 
 
@@ -88,57 +101,47 @@ def cross_fitted(
     arguments of `fit_rule`. A single fold is decided by a rule that was fitted on no rows.
     """
     logits = np.asarray(logits, dtype=np.float64)
-    weights = fit.pop("weights", None)
+    per_row: dict[str, Any] = {name: fit.pop(name, None) for name in ("weights", "clusters")}
     if len(fold_ids) != len(logits):
         raise ShapeError(f"{len(fold_ids)} fold numbers for {len(logits)} rows; give one per row")
-    rule = fit_rule(specs, logits, labels, weights=weights, **fit)
+    rule = fit_rule(specs, logits, labels, **per_row, **fit)
     decided = np.empty(len(logits), dtype=np.int64)
     probabilities = np.empty((len(logits), len(rule.classes)))
     for fold in np.unique(fold_ids):
         seen, held = fold_ids != fold, fold_ids == fold
-        part = None if weights is None else weights[seen]
-        other = fit_rule(specs, logits[seen], labels[seen], weights=part, **fit)
+        parts: dict[str, Any] = {
+            name: None if c is None else c[seen] for name, c in per_row.items()
+        }
+        other = fit_rule(specs, logits[seen], labels[seen], **parts, **fit)
         probabilities[held] = posterior(other, logits[held])
         decided[held] = decide(other, probabilities[held])
     return CrossFitted(decided, probabilities, rule)
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    logits: Array
+    labels: Ints
+    weights: Array
+    clusters: Ints
+
+
 def _refine(
-    rule: DecisionRule,
-    spec: RemedySpec,
-    remedy: Remedy,
-    logits: Array,
-    labels: Ints,
-    weights: Array,
-    log_given: Array,
-    measure: Measure,
-    costs: Array | None,
-    seed: int,
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_shift: Array, arguments: dict[str, Any]
 ) -> DecisionRule:
     """The rule with one more remedy in it."""
-    given = {
-        "log_target": rule.log_target,
-        "log_p": log_posterior(rule, logits),
-        "labels": labels,
-        "measure": measure,
-        "start": rule.offsets,
-        "rng": np.random.default_rng(seed),
-        "costs": costs,
-    }
     if remedy.kind == "costs":
-        matrix = np.asarray(bind(remedy, {}, given)["costs"], dtype=np.float64)
-        note = "decisions have the least expected cost under the stated cost matrix"
         return replace(
             rule,
             kind="costs",
-            costs=matrix,
+            costs=np.asarray(arguments["costs"], dtype=np.float64),
             offsets=np.zeros_like(rule.offsets),
-            notes=(*rule.notes, note),
+            notes=(*rule.notes, "decisions have the least expected cost by the stated matrix"),
         )
-    arguments = bind(remedy, spec.settings, given)
     if remedy.kind == "calibration":
-        shift = log_given - rule.log_source
-        temperature, note = remedy.function(logits, labels, weights, shift, **arguments)
+        temperature, note = remedy.function(
+            rows.logits, rows.labels, rows.weights, log_shift, **arguments
+        )
         return replace(rule, temperature=temperature, notes=(*rule.notes, note))
     offsets, note = remedy.function(**arguments)
     return replace(
@@ -166,18 +169,20 @@ def _in_table_order(specs: Sequence[RemedySpec]) -> list[tuple[RemedySpec, Remed
 
 
 def _known_rows(
-    logits: NDArray[Any], labels: Ints, weights: Array | None, k: int
-) -> tuple[Array, Ints, Array]:
+    logits: NDArray[Any], labels: Ints, weights: Array | None, clusters: Ints | None, k: int
+) -> _Rows:
     """Rows whose class the model knows. Raises ShapeError, DivergedError."""
     logits = np.asarray(logits, dtype=np.float64)
     labels = np.asarray(labels, dtype=np.int64)
-    weights = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if logits.ndim != 2 or logits.shape != (len(labels), k) or len(weights) != len(labels):
+    n = len(labels)
+    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    clusters = np.arange(n) if clusters is None else np.asarray(clusters)
+    if logits.shape != (n, k) or len(weights) != n or len(clusters) != n:
         raise ShapeError(
-            f"logits have shape {logits.shape}, labels {labels.shape}, weights {weights.shape}; "
-            f"expected (rows, {k}), (rows,) and (rows,)"
+            f"logits have shape {logits.shape}, labels {labels.shape}, weights {weights.shape}, "
+            f"clusters {clusters.shape}; expected (rows, {k}) and one entry per row"
         )
-    if len(labels) and (labels.max() >= k or labels.min() < -1):
+    if n and (labels.max() >= k or labels.min() < -1):
         raise ShapeError(
             f"labels run from {labels.min()} to {labels.max()}; expected -1 to {k - 1}"
         )
@@ -186,4 +191,4 @@ def _known_rows(
             "validation scores are not finite; train again with a smaller learning rate"
         )
     known = labels >= 0
-    return logits[known], labels[known], weights[known]
+    return _Rows(logits[known], labels[known], weights[known], clusters[known])

@@ -23,6 +23,7 @@ def fit_measure_offsets(
     labels: Ints,
     measure: Measure,
     start: Array,
+    clusters: Ints,
     rng: np.random.Generator,
     *,
     shrink_rows: NotNegative = 10.0,
@@ -38,7 +39,8 @@ def fit_measure_offsets(
     gain (100 bootstrap resamples), `start` is returned.
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, start (K,) nats: no offsets, or
-              those that another remedy has set. Returns (K,) offsets in nats and a sentence.
+              those that another remedy has set; clusters (n,) any numbers, equal for duplicates,
+              which stay in one fold. Returns (K,) offsets in nats and a sentence.
               measure: "macro_f1", "balanced_accuracy" and "accuracy" are searched exactly; a
               function (labels, decided, K) -> value, larger is better, at 24 places per class.
     Settings  shrink_rows: rows, 0 or more; at this many rows half of the way is kept.
@@ -56,7 +58,7 @@ def fit_measure_offsets(
         class_value(measure)  # an unknown name is an error, however few the rows
     if len(np.unique(labels)) < 2 or len(labels) < 2 * folds:
         return start, f"no offsets for {name}: {len(labels)} labelled rows are too few"
-    fold = stratified_folds(labels, folds, rng)
+    fold = stratified_folds(labels, clusters, folds, rng)
     without = np.argmax(log_p + start, axis=1)
     decided = without.copy()
     for f in range(folds):
@@ -92,18 +94,22 @@ def _gain_error(
     return float(np.std(gains))
 
 
-def stratified_folds(labels: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """(n,) fold of each row, the rows of each class spread evenly and the folds of even size.
+def stratified_folds(labels: Ints, clusters: Ints, folds: int, rng: np.random.Generator) -> Ints:
+    """(n,) fold of each row: clusters stay whole, and those of each class are spread evenly.
 
-    Classes are taken in the order of their first row: naming plays no part.
+    A cluster counts for the class of its first row. Classes and clusters are taken in the order of
+    their first row: naming plays no part.
     """
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    shuffled = rng.permutation(len(labels))
-    # Rows in class order, random within a class, dealt out one after the other.
+    _, begins, member = np.unique(clusters, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(begins))  # 0 for the cluster that comes first
+    cluster_labels = labels[np.sort(begins)]
+    _, first, inverse = np.unique(cluster_labels, return_index=True, return_inverse=True)
+    shuffled = rng.permutation(len(cluster_labels))
+    # Clusters in class order, random within a class, dealt out one after the other.
     dealt = shuffled[np.argsort(first[inverse][shuffled], kind="stable")]
-    fold = np.empty(len(labels), dtype=np.int64)
-    fold[dealt] = np.arange(len(labels)) % folds
-    return fold
+    fold = np.empty(len(cluster_labels), dtype=np.int64)
+    fold[dealt] = np.arange(len(cluster_labels)) % folds
+    return np.asarray(fold[rank[member]], dtype=np.int64)
 
 
 def _ascend(

@@ -28,7 +28,7 @@ DECISIONS: dict[str, Remedy] = {
         fit_measure_offsets,
         "Narasimhan et al. 2015",
         True,
-        ("log_p", "labels", "measure", "start", "rng"),
+        ("log_p", "labels", "measure", "start", "clusters", "rng"),
     ),
     "costs": Remedy("costs", "decision", "costs", cost_optimal, "Elkan 2001", False, ("costs",)),
 }
