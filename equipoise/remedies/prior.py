@@ -83,7 +83,9 @@ def log_source(
 
 
 def trained_correction(
-    log_source: NDArray[np.float64], log_given: NDArray[np.float64]
+    log_source: NDArray[np.float64],
+    log_given: NDArray[np.float64],
+    log_target: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """(K,) nats that training has already added for each class; 0 for the most frequent one.
 
@@ -91,6 +93,12 @@ def trained_correction(
     decision starts from: probabilities are given for the target prior, which puts the shares back
     that, say, `logit_adjusted` took out; with these offsets the class with the largest plain logit
     wins, which is what was asked for by correcting in training. Zeros where nothing was corrected.
+
+    log_target (K,): log shares that probabilities are given for; None: those of training. For any
+    others the offsets are zeros: whoever states shares wants decisions under them, and the scores
+    are moved from log_source to them already (a balanced target would be corrected twice).
     """
+    if log_target is not None and not np.allclose(log_target, log_given, atol=1e-6):
+        return np.zeros_like(log_source)
     moved = log_source - log_given
     return np.asarray(moved - moved[np.argmax(log_given)], dtype=np.float64)

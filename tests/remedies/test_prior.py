@@ -86,3 +86,10 @@ def test_trained_correction_is_what_training_took_out():
     np.testing.assert_allclose(trained_correction(given, given), [0, 0], atol=1e-15)
     flat = log_source([parse_remedy("logit_adjusted")], COUNTS)
     np.testing.assert_allclose(trained_correction(flat, given), [0, np.log(4)])
+
+
+def test_a_stated_target_is_not_corrected_once_more():
+    given = log_shares(COUNTS)
+    flat = log_source([parse_remedy("logit_adjusted")], COUNTS)
+    np.testing.assert_array_equal(trained_correction(flat, given, np.log(FLAT)), [0, 0])
+    np.testing.assert_allclose(trained_correction(flat, given, given), [0, np.log(4)])
