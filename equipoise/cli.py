@@ -204,7 +204,7 @@ def evaluate(
     from equipoise.records.scores import write_scores
     from equipoise.summary import scores_text
 
-    with _only_json(json_):
+    with _quiet_libraries():
         loaded = load(run)
         table = read_rows(rows, columns=_columns(text, label, group, None, id_), encoding=encoding)
         predictions, scores = loaded.evaluate(table)
@@ -229,7 +229,7 @@ def predict(
     from equipoise.load import load
     from equipoise.summary import decisions_table, write_table
 
-    with _only_json(json_):
+    with _quiet_libraries():
         if out.suffix not in (".csv", ".jsonl", ".parquet"):
             raise SettingsError(f"--out {out}: give a name that ends in .csv, .jsonl or .parquet")
         loaded = load(run)
@@ -253,7 +253,7 @@ def report(folder: RunArgument, json_: Json = False) -> None:
     """Write the report of a finished RUN again: RUN/report.html."""
     from equipoise.report import write_report
 
-    with _only_json(json_):
+    with _quiet_libraries():
         path = write_report(folder)
     _say(json_, {"report": str(path)}, f"report: {path}")
 
@@ -300,7 +300,7 @@ def _train(
     from equipoise.report import write_report
     from equipoise.summary import run_record, run_text
 
-    with _only_json(json_), contextlib.nullcontext(silent) if quiet else shown() as progress:
+    with _quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
         run = fit(
             rows,
             out,
@@ -329,8 +329,13 @@ def _columns(
 
 
 @contextlib.contextmanager
-def _only_json(json_: bool) -> Iterator[None]:
-    """What libraries print on standard output goes to standard error, so that --json holds."""
+def _quiet_libraries() -> Iterator[None]:
+    """Keep standard output for the answer: what libraries print goes to standard error, and
+    transformers' own bars, which say nothing of the job, are off."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     with contextlib.redirect_stdout(sys.stderr):
         yield
 

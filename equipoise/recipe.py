@@ -19,6 +19,9 @@ DEFAULT_REMEDIES = ("temperature", "measure_offsets")
 """What a run does against imbalance when nothing is asked for: it calibrates, and moves the
 decision where validation rows show a gain. Both act after training and can't harm the model."""
 
+COST_REMEDIES = ("temperature", "costs")
+"""The same when costs are given: probabilities one can trust, and the cheapest decision."""
+
 BASELINES = ("tfidf", "vectors", "plain")
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -113,6 +116,8 @@ class Recipe(BaseModel):
 
 def make_recipe(settings: dict[str, Any]) -> Recipe:
     """Raises SettingsError naming every faulty setting at once."""
+    if settings.get("costs") is not None and "remedies" not in settings:
+        settings = settings | {"remedies": COST_REMEDIES}
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:

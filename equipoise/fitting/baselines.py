@@ -86,28 +86,36 @@ def run_baselines(
                 trained_parameters=parameters,
             )
         )
-        comparisons.append(_compare(prepared, name, predictions, theirs))
+        comparison = _compare(prepared, name, predictions, theirs)
+        if comparison is not None:
+            comparisons.append(comparison)
     return records, comparisons
 
 
-def _compare(prepared: Prepared, name: str, ours: Predictions, theirs: Predictions) -> Comparison:
+def _compare(
+    prepared: Prepared, name: str, ours: Predictions, theirs: Predictions
+) -> Comparison | None:
+    """This run minus the baseline on the judged rows; None where the measure is undefined."""
     costs = prepared.recipe.stated_costs
-    measure = prepared.recipe.deciding_measure
     judged = prepared.judged
-    difference = compare(
-        ours.of_split(judged),
+    found = compare(
         theirs.of_split(judged),
-        measure=measure,
+        ours.of_split(judged),
+        measure=prepared.recipe.deciding_measure,
         costs=None if costs is None else costs.matrix(prepared.classes),
         seed=prepared.seed,
+        names=(TITLES[name], "This run"),
     )
+    estimate = found.difference
+    if estimate.value is None:
+        return None
     return Comparison(
         against=name,
-        measure=measure,
-        value=difference.value,
-        low=difference.low,
-        high=difference.high,
-        why=difference.why,
-        rows=len(ours.of_split(judged)),
-        says=difference.says,
+        measure=found.measure,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        why=estimate.why,
+        rows=found.rows,
+        says=found.says,
     )

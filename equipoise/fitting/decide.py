@@ -35,7 +35,7 @@ def decide_validation_and_test(
     """Decide validation rows by rules fitted on the other folds, test rows by the rule fitted on
     all of validation; that one is what the run folder keeps."""
     recipe = prepared.recipe
-    log_given = training_log_prior(prepared)
+    log_given, log_target = training_log_prior(prepared), target_log_prior(prepared)
     costs = recipe.stated_costs
     fitted = cross_fitted(
         fold_ids,
@@ -43,10 +43,11 @@ def decide_validation_and_test(
         logits["validation"],
         prepared.labels["validation"],
         classes=prepared.classes,
+        clusters=prepared.splits.validation.clusters,
         log_source=arm.log_source,
-        log_target=target_log_prior(prepared),
+        log_target=log_target,
         log_given=log_given,
-        start=trained_correction(arm.log_source, log_given),
+        start=trained_correction(arm.log_source, log_given, log_target),
         measure=recipe.measure,
         costs=None if costs is None else costs.matrix(prepared.classes),
         seed=prepared.seed,

@@ -1,0 +1,86 @@
+"""Imports point up: a folder may use those below it, never its siblings or those above."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "equipoise"
+
+LEVELS = [
+    {"records", "errors", "costs", "statistics", "progress"},
+    {"data"},
+    {"remedies", "models", "evaluate"},
+    {"recipe"},
+    {"fitting"},
+    {"fit", "demo"},
+    {"load", "report"},
+    {"summary", "settings"},
+    {"cli", "classifier", "losses", "samplers"},
+]
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+TORCH = ("remedies/losses", "remedies/batches", "models", "fitting", "losses", "samplers")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_up(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(path):
+        if not name.startswith("equipoise."):
+            continue
+        other = name.split(".")[1]
+        if other != own:
+            assert LEVEL[other] < LEVEL[own] or (
+                {own, other} <= LEVELS[0]  # the lowest level holds plain helpers
+            ), f"{path.name} in {own} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_what_trains_imports_torch(path: Path) -> None:
+    place = str(path.relative_to(PACKAGE)).removesuffix(".py")
+    if not place.startswith(TORCH):
+        assert not {name.split(".")[0] for name in imports(path)} & {"torch", "transformers"}
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys, equipoise.cli; print(sorted(m for m in sys.modules if m in HEAVY))"
+    heavy = "('torch', 'transformers', 'pandas', 'sklearn', 'numpy', 'pydantic')"
+    out = subprocess.run(
+        [sys.executable, "-c", code.replace("HEAVY", heavy)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert out.stdout.strip() == "[]"
+
+
+def test_the_door_is_as_listed() -> None:
+    import equipoise
+
+    assert sorted(equipoise.__all__) == [
+        "EquipoiseClassifier",
+        "EquipoiseError",
+        "Recipe",
+        "__version__",
+        "fit",
+        "load",
+    ]
+    for name in equipoise.__all__:
+        assert getattr(equipoise, name) is not None
