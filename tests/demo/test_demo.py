@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 import equipoise.demo
 from equipoise.data import ColumnNames, Table, check_rows, cluster_rows, read_rows, split_table
 from equipoise.data.normalise import duplicate_key
 from equipoise.demo import demo_folder
 from equipoise.errors import DataError
+from equipoise.models.baselines import tfidf_baseline
 
 COLUMNS = ColumnNames(group=("customer",))
 RAREST, TINY = "safety_hazard", "legal_or_data_request"
@@ -187,3 +189,13 @@ def test_missing_rows_are_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(equipoise.demo, "files", lambda _: tmp_path)
     with pytest.raises(DataError, match="install equipoise again"):
         demo_folder()
+
+
+def test_tfidf_does_not_solve_it(table):
+    train, test = table.parts["train"], table.parts["test"]
+    classes = tuple(train.counts())
+    decided = tfidf_baseline(train, test, classes, seed=0).argmax(axis=1)
+    macro = f1_score(test.labels.tolist(), [classes[k] for k in decided], average="macro")
+    assert 0.2 < macro < 0.5
+    stated = re.search(r"^\| TF-IDF .*?\| ([\d.]+) \|", DOCS.read_text("utf-8"), re.M)
+    assert macro == pytest.approx(float(stated[1]), abs=0.02)
