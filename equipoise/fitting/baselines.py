@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,14 @@ from numpy.typing import NDArray
 
 from equipoise.evaluate.compare import compare
 from equipoise.evaluate.judge import judge
-from equipoise.fitting.arms import Prepared, TrainedArm, cheap_logits, plain_logits
+from equipoise.fitting.arms import (
+    Measures,
+    Prepared,
+    TrainedArm,
+    cheap_logits,
+    plain_logits,
+    trained_parameters,
+)
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import plain_predictions
 from equipoise.progress import Progress
@@ -18,6 +24,7 @@ from equipoise.recipe import BASELINES
 from equipoise.records.predictions import Predictions, write_predictions
 from equipoise.records.run import BaselineRecord, Comparison
 from equipoise.records.scores import Scores, write_scores
+from equipoise.remedies.table import REMEDIES
 
 TITLES = {
     "tfidf": "TF-IDF + balanced logistic regression",
@@ -43,36 +50,19 @@ def run_baselines(
     predictions: Predictions,
     folder: Path,
     checkpoints: Path,
-    measures: Callable[[NDArray[np.float64]], dict[str, float]],
+    measures: Measures,
     seconds: dict[str, float],
     progress: Progress,
 ) -> tuple[list[BaselineRecord], list[Comparison]]:
-    recipe = prepared.recipe
-    cached = arm.states["train"] is not None
-    usual = BASELINES if cached else ("tfidf",)
-    asked: tuple[str, ...] = usual if recipe.baselines is None else recipe.baselines
-    splits = [split for split in ("validation", "test") if split in prepared.tokens]
+    """Predictions and scores of every baseline that is asked for, and what sets the run apart
+    from each. Left out: vectors where no states are cached, plain where no remedy is in use."""
     records, comparisons = [], []
-    for name in asked:
-        if name == "plain" and not recipe.remedies:
+    for name in _asked(prepared, arm):
+        with timed(seconds, stage := f"baseline {name}"):
+            found = _logits(name, prepared, arm, predictions, checkpoints, measures, progress)
+        if found is None:
             continue
-        before = dict(seconds)
-        parameters = None
-        with timed(seconds, f"baseline {name}"):
-            logits: dict[str, NDArray[np.float64]] | None
-            if name == "plain":
-                logits, parameters = plain_logits(
-                    prepared,
-                    splits,
-                    checkpoints=checkpoints / "plain",
-                    measures=measures,
-                    progress=progress,
-                )
-            else:
-                logits = cheap_logits(name, prepared, splits, arm.states)
-        stage = f"baseline {name}"
-        if logits is None:
-            continue
+        logits, parameters = found
         theirs = plain_predictions(prepared, logits)
         place = folder / "baselines" / name
         write_predictions(place / "predictions.parquet", theirs)
@@ -82,7 +72,7 @@ def run_baselines(
                 name=name,
                 title=TITLES[name],
                 language_model=name == "plain",
-                seconds=seconds[stage] - before.get(stage, 0.0),
+                seconds=seconds[stage],
                 trained_parameters=parameters,
             )
         )
@@ -90,6 +80,39 @@ def run_baselines(
         if comparison is not None:
             comparisons.append(comparison)
     return records, comparisons
+
+
+def _asked(prepared: Prepared, arm: TrainedArm) -> list[str]:
+    asked: tuple[str, ...] | None = prepared.recipe.baselines
+    if asked is None:
+        asked = BASELINES if arm.states["train"] is not None else ("tfidf",)
+    return [name for name in asked if name != "plain" or prepared.recipe.remedies]
+
+
+def _logits(
+    name: str,
+    prepared: Prepared,
+    arm: TrainedArm,
+    predictions: Predictions,
+    checkpoints: Path,
+    measures: Measures,
+    progress: Progress,
+) -> tuple[dict[str, NDArray[np.float64]], int | None] | None:
+    splits = [split for split in ("validation", "test") if split in prepared.tokens]
+    if name != "plain":
+        cheap = cheap_logits(name, prepared, splits, arm.states)
+        return None if cheap is None else (cheap, None)
+    if all(REMEDIES[spec.name].moment == "decision" for spec in prepared.recipe.specs):
+        # Remedies on the decision leave the training alone: its logits are the plain ones.
+        own = {split: predictions.of_split(split).logits for split in splits}
+        return own, trained_parameters(arm.classifier)
+    return plain_logits(
+        prepared,
+        splits,
+        checkpoints=checkpoints / "plain",
+        measures=measures,
+        progress=progress,
+    )
 
 
 def _compare(
