@@ -81,9 +81,10 @@ def axis_for(label: str, values: Sequence[float], *, floor: float | None = None)
     Axis(label='loss', low=0.25, high=2.05, digits=None)
     """
     low, high = min(values), max(values)
-    room = 0.1 * (high - low) or 0.1 * abs(high) or 0.5
+    # The least room keeps a loss that is almost nothing on an axis that is not.
+    room = max(0.1 * (high - low) or 0.1 * abs(high) or 0.5, 1e-6)
     bottom = low - room if floor is None else max(floor, low - room)
-    return Axis(label, round(bottom, 6), round(high + room, 6))
+    return Axis(label, round(bottom, 9), round(high + room, 9))
 
 
 def bar(
@@ -160,7 +161,7 @@ def columns(values: Sequence[float], *, label: str, title: str, description: str
             )
         )
     marks.append(_axis_name_y(label))
-    return _figure(marks, title, description, css="columns")
+    return _figure(marks, title, description, css="columns named")
 
 
 def line_chart(
@@ -194,7 +195,12 @@ def line_chart(
         )
     for line in series:
         marks += _line(line, x, y)
-    return _figure(marks, title, description, css="square" if square else "wide")
+    return _figure(
+        marks,
+        title,
+        description,
+        css=("square" if square else "wide") + (" named" if y.label else ""),
+    )
 
 
 def heat_steps(

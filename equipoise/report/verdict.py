@@ -18,6 +18,7 @@ from equipoise.report.words import (
     NONE,
     count,
     estimate,
+    in_sentence,
     interval,
     listed,
     measure_name,
@@ -130,7 +131,7 @@ def _why_unjudged(scores: ClassScores, split: str) -> str | None:
 def _headline(
     run: RunFolder, found: dict[str, Finding]
 ) -> tuple[str, Literal["good", "mixed", "bad"]]:
-    titles = {b.name: _in_sentence(b.title) for b in run.manifest.baselines}
+    titles = {b.name: in_sentence(b.title) for b in run.manifest.baselines}
     for name, what in NEEDLESS.items():
         if found.get(name) == "worse":
             return f"No {what} is needed here: {titles.get(name, name)} does better.", "bad"
@@ -169,7 +170,7 @@ def _result(run: RunFolder, measure: str) -> str:
     if value is None:
         return f"It was judged on {rows} of {classes}."
     unit = f" {run.costs.unit}" if run.costs and measure == "expected_cost" else ""
-    name = f"On {rows} of {classes} its {_in_sentence(measure_name(measure))} is"
+    name = f"On {rows} of {classes} its {in_sentence(measure_name(measure))} is"
     if value.low is None:
         return f"{name} {number(value.value, measure)}{unit}, with no interval: {value.why}."
     return f"{name} {estimate(value, measure)}{unit}; brackets hold 95 % intervals."
@@ -230,7 +231,7 @@ def _figures(run: RunFolder, measure: str, unjudged: int) -> tuple[Figure, ...]:
         figures.append(Figure(measure_name(measure), number(value.value, measure), note))
     # Two baselines decide the verdict; the others stand in the table of the result.
     told = {
-        b.name: b.title for b in run.manifest.baselines if b.name == "plain" or not b.language_model
+        b.name: in_sentence(b.title) for b in run.manifest.baselines if b.name in ("plain", "tfidf")
     }
     for c in run.manifest.comparisons:
         if c.measure == measure and c.against in told:
@@ -273,13 +274,3 @@ def _validation_only(run: RunFolder) -> str:
         "There is no test split: these are the rows that also chose the weights, so the figures "
         "lean to the hopeful side."
     )
-
-
-def _in_sentence(name: str) -> str:
-    """A name inside a sentence.
-
-    >>> _in_sentence("Macro F1"), _in_sentence("TF-IDF"), _in_sentence("Brier score")
-    ('macro F1', 'TF-IDF', 'Brier score')
-    """
-    keep = name.split()[0] in {"F1", "Brier", "Matthews"} or name[1:2].isupper()
-    return name if keep else name[:1].lower() + name[1:]

@@ -49,6 +49,16 @@ def measure_name(name: str) -> str:
     return MEASURES.get(name, name.replace("_", " ").capitalize())
 
 
+def in_sentence(name: str) -> str:
+    """A name inside a sentence.
+
+    >>> in_sentence("Macro F1"), in_sentence("TF-IDF"), in_sentence("Brier score")
+    ('macro F1', 'TF-IDF', 'Brier score')
+    """
+    keep = name.split(" ")[0] in {"F1", "Brier", "Matthews"} or name[1:2].isupper()
+    return name if keep else name[:1].lower() + name[1:]
+
+
 def number(value: float | None, measure: str = "") -> str:
     """Three decimals; costs, which have no scale of their own, four significant figures.
 

@@ -44,14 +44,14 @@ def origin_section(run: RunFolder) -> OriginSection:
 
 
 def _command(run: RunFolder) -> str:
-    """The command line of the choices that have a flag; the recipe holds all others."""
+    """The command line that repeats the run: the saved recipe holds every choice but rows and
+    seed."""
     m = run.manifest
     words = ["equipoise", "train", m.rows.source]
-    for role, column in m.rows.columns.items():
-        if role != column:
-            words += [f"--{role}", column]
-    words += ["--model", m.model.name, "--method", m.model.method]
-    asked = m.recipe.get("remedies")
-    for remedy in asked if isinstance(asked, list) else [r.name for r in m.remedies]:
-        words += ["--remedy", str(remedy)]
-    return shlex.join([*words, "--seed", str(m.seed), "--out", run.folder.name])
+    for role, names in m.rows.columns.items():
+        if (role, names) not in (("text", "text"), ("label", "label")):
+            for name in names.split(", ") if role == "group" else [names]:
+                words += [f"--{role}", name]
+    name = run.folder.resolve().name
+    words += ["--recipe", f"{name}/recipe.yaml", "--seed", str(m.seed), "--out", f"{name}-again"]
+    return shlex.join(words)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from equipoise.report.charts import Axis, Series, axis_for, line_chart, thinned
 from equipoise.report.read import RunFolder
-from equipoise.report.words import count, measure_name, number
+from equipoise.report.words import count, in_sentence, measure_name, number
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def training_section(run: RunFolder) -> TrainingSection:
     if losses:
         curves.append(_curve("Training loss", thinned(losses), None, end=_end(run)))
     if values:
-        name = f"Validation {measure_name(measure)}"
+        name = f"Validation {in_sentence(measure_name(measure))}"
         curves.append(_curve(name, values, best, end=_end(run)))
     kept = (
         "The weights of the last step were kept."

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from equipoise.records.run import RemedyRecord
 from equipoise.report.charts import parts
 from equipoise.report.read import RunFolder
-from equipoise.report.words import count, measure_name, percent
+from equipoise.report.words import count, in_sentence, measure_name, percent
 
 MOMENTS = {
     "rows": "on the rows",
@@ -63,7 +63,9 @@ def _model(run: RunFolder) -> tuple[tuple[str, str], ...]:
     share = percent(m.trained_parameters / m.parameters) if m.parameters else "none"
     kept = "the last step" if t.best_step is None else f"step {t.best_step:,}"
     chosen = (
-        f", chosen by validation {measure_name(t.chosen_by)}" if t.chosen_by and t.best_step else ""
+        f", chosen by validation {in_sentence(measure_name(t.chosen_by))}"
+        if t.chosen_by and t.best_step
+        else ""
     )
     facts = [
         ("Base model", f"{m.name} ({m.architecture})"),
