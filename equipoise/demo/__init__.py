@@ -13,7 +13,11 @@ from pathlib import Path
 
 from equipoise.errors import DataError
 
-__all__ = ["demo_folder"]
+__all__ = ["DEMO_REMEDIES", "demo_folder"]
+
+DEMO_REMEDIES = ("logit_adjusted", "temperature")
+"""What the demo treats the imbalance with: 41 : 1 with 14 rows in the rarest class is where
+adjusting the loss helps most, and too few validation rows to fit a decision on."""
 
 
 def demo_folder() -> Path:

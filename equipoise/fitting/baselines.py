@@ -98,7 +98,7 @@ def _logits(
     measures: Measures,
     progress: Progress,
 ) -> tuple[dict[str, NDArray[np.float64]], int | None] | None:
-    splits = [split for split in ("validation", "test") if split in prepared.tokens]
+    splits: list[str] = [part for part in ("validation", "test") if part in prepared.tokens]
     if name != "plain":
         cheap = cheap_logits(name, prepared, splits, arm.states)
         return None if cheap is None else (cheap, None)

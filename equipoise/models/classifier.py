@@ -54,7 +54,9 @@ class SequenceClassifier(nn.Module):
                 return logits
             vectors = self._pool(out.last_hidden_state, attention_mask)
         assert self.head is not None
-        scores: Tensor = self.head(vectors)
+        # Never in bf16: with its three digits, close classes would tie.
+        with torch.autocast(vectors.device.type, enabled=False):
+            scores: Tensor = self.head(vectors)
         return scores
 
     def vectors(

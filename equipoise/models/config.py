@@ -109,8 +109,9 @@ class TrainConfig(_Settings):
     bucket_steps: PositiveInt = 16
     """Rows of similar length share a step within windows of so many steps; 1 leaves the order as
     drawn. Every step keeps its number of rows per class."""
-    precision: Literal["float32", "bf16", "fp16"] = "float32"
-    """Arithmetic of the forward and backward pass; weights stay in float32."""
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the body's forward and backward pass in training; weights, head, loss and all
+    predictions stay in float32. `auto`: bf16 where the processor has instructions for it."""
     gradient_checkpointing: bool = False
     """Compute activations twice and hold them once."""
     choose_by: str = "macro_f1"

@@ -176,6 +176,7 @@ def _arguments(
 ) -> Any:
     from transformers import TrainingArguments
 
+    precision = resolved_precision(config.precision)
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=device_rows,
@@ -187,8 +188,8 @@ def _arguments(
         warmup_steps=round(config.warmup_share * plan.epochs * plan.steps),
         weight_decay=config.weight_decay,
         max_grad_norm=config.clip_norm,
-        bf16=config.precision == "bf16",
-        fp16=config.precision == "fp16",
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
         logging_strategy="steps",
         logging_steps=max(1, plan.steps // 10),
         logging_nan_inf_filter=False,
@@ -212,6 +213,17 @@ def _arguments(
     world = max(arguments.world_size, 1)
     arguments.gradient_accumulation_steps = max(1, -(-config.batch_rows // (device_rows * world)))
     return arguments
+
+
+def resolved_precision(asked: str) -> str:
+    """`auto` becomes bf16 where the device computes in it natively, else float32: emulated, it
+    would be slower and no more exact."""
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return "bf16" if native() else "float32"
 
 
 def _checkpoint_activations(classifier: SequenceClassifier) -> None:
