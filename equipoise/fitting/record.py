@@ -21,6 +21,7 @@ from equipoise.fitting.arms import Prepared, TrainedArm, trained_parameters
 from equipoise.fitting.folder import fingerprints
 from equipoise.models.cut import find_layers
 from equipoise.models.methods import head_kind
+from equipoise.models.train import resolved_precision
 from equipoise.records.files import write_with
 from equipoise.records.rows import Rows, Splits
 from equipoise.records.run import (
@@ -127,6 +128,7 @@ def run_manifest(
             best_step=arm.trained.best_step,
             chosen_by=None if arm.trained.best_step is None else recipe.train.choose_by,
             stopped=arm.trained.stopped,
+            precision=resolved_precision(recipe.train.precision),
         ),
         judged=prepared.judged,
         seconds={stage: round(value, 3) for stage, value in seconds.items()},

@@ -98,6 +98,8 @@ class TrainingRecord(_Part):
     """Measure that chose the step."""
     stopped: str | None
     """Why training ended early, in words."""
+    precision: str = "float32"
+    """Arithmetic of the body in training: "float32", "bf16" or "fp16"."""
 
 
 class BaselineRecord(_Part):
