@@ -126,7 +126,7 @@ def _place_single(
     free, label = free[order], label[order]
     size = table.size[free]
     starts = np.flatnonzero(np.diff(label, prepend=-1) | np.diff(size, prepend=0))
-    for start, stop in zip(starts, [*starts[1:], len(free)], strict=True):
+    for start, stop in zip(starts, np.append(starts, len(free))[1:], strict=True):
         row = label[start]
         many = _deal(
             stop - start,

@@ -90,12 +90,17 @@ def _read_folder(folder: Path, encoding: str | None) -> dict[str, RawPart]:
         for split, paths in found.items()
         if len(paths) > 1 and not all(_SHARD.search(p.name.split(".")[0]) for p in paths)
     ]
+    if faults:
+        raise DataError(*faults)
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
-        if faults:
-            break
-        if split in found:
-            shards = [_read_file(path, encoding) for path in found[split]]
+        shards = []
+        for path in found.get(split, []):
+            try:
+                shards.append(_read_file(path, encoding))
+            except DataError as error:
+                faults.extend(error.faults)
+        if shards:
             where = shards[0].where if len(shards) == 1 else f"{folder}/{split}"
             parts[split] = join_parts(where, shards)
     if faults:

@@ -22,8 +22,10 @@ from equipoise.data.shingles import Places, shingle_hashes, similarities, text_b
 BANDS, WIDTH = 42, 6
 _BATCH_ROWS = 8192
 """Texts signed at once. rensa hands its signatures out as Python numbers, 32 bytes each."""
-_NEIGHBOURS = 64
-"""In a bucket of more texts than this, each is compared with that many that follow it only."""
+_BUCKET = 64
+"""In a bucket of up to so many texts each is compared with each. In a larger one each is compared
+with _BUCKET² / size that follow it, at least _FEWEST, so that a bucket costs about 4,096 pairs."""
+_FEWEST = 4
 _DOUBT = 0.15
 """Pairs whose estimate is this far below the threshold are not compared exactly. The estimate's
 standard deviation is at most sqrt(0.25 / 252) = 0.03 and 0.025 at 0.8: six of them."""
@@ -33,7 +35,7 @@ _PENDING = 16_000_000
 
 @dataclass(frozen=True, eq=False)
 class Links:
-    """Pairs of texts at least as similar as asked, left < right, sorted."""
+    """Pairs of different texts, each pair once."""
 
     left: Places
     right: Places
@@ -44,22 +46,25 @@ def find_links(texts: Sequence[str], *, threshold: float, seed: int) -> Links:
     """Pairs of `texts` (distinct, normalised) whose similarity is at least `threshold`, 0 to 1.
 
     Time grows with the number of characters plus the number of pairs looked at, which is nearly
-    linear in the number of texts unless most are made from one template; then `_NEIGHBOURS`
-    bounds it.
+    linear in the number of texts; where most are made from a few templates, `_FEWEST` bounds it.
     """
+    # In alphabetical order the result does not depend on that of the rows, and pairs made from
+    # one template are near each other, so that comparing them hashes each text few times.
+    order = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
+    texts = [texts[i] for i in order.tolist()]
     keys, sketch = _sign(texts, seed)
     found: list[Links] = []
-    for pairs in _chunks(_candidates(keys)):
+    for pairs in _chunks(_candidates(keys, sketch, threshold - _DOUBT)):
         left, right = pairs // len(texts), pairs % len(texts)
-        likely = _estimates(sketch, left, right) >= threshold - _DOUBT
-        left, right = left[likely], right[likely]
         similarity = similarities(texts, left, right)
         near = similarity >= np.float32(threshold)
-        found.append(Links(left[near], right[near], similarity[near]))
+        found.append(Links(order[left[near]], order[right[near]], similarity[near]))
+    none = Links(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     return Links(
-        np.concatenate([part.left for part in found] or [np.empty(0, np.int64)]),
-        np.concatenate([part.right for part in found] or [np.empty(0, np.int64)]),
-        np.concatenate([part.similarity for part in found] or [np.empty(0, np.float32)]),
+        *(
+            np.concatenate([getattr(part, name) for part in (none, *found)])
+            for name in ("left", "right", "similarity")
+        )
     )
 
 
@@ -99,28 +104,42 @@ def _estimates(sketch: NDArray[np.uint8], left: Places, right: Places) -> NDArra
     return estimate
 
 
-def _candidates(keys: NDArray[np.uint32]) -> Places:
-    """Sorted pairs to compare, each as left * texts + right with left < right."""
+def _candidates(keys: NDArray[np.uint32], sketch: NDArray[np.uint8], least: float) -> Places:
+    """Sorted pairs whose estimate is at least `least`, as left * texts + right, left < right."""
     count = keys.shape[1]
     pairs = np.empty(0, dtype=np.int64)
     pending: list[Places] = []
+    held = 0
     for band in range(BANDS):
         # Ties are ordered by the next band, so that in an overfull bucket the likest are close.
         ordered = keys[band].astype(np.uint64) << np.uint64(32) | keys[(band + 1) % BANDS]
         order = np.argsort(ordered, kind="stable")
         for left, right in _bucket_pairs(order, keys[band][order]):
+            likely = _estimates(sketch, left, right) >= least
+            left, right = left[likely], right[likely]
             pending.append(np.minimum(left, right) * count + np.maximum(left, right))
-            if sum(map(len, pending)) > _PENDING:
-                pairs, pending = np.unique(np.concatenate([pairs, *pending])), []
-    return np.unique(np.concatenate([pairs, *pending]))
+            held += len(left)
+            if held > _PENDING:
+                pairs, pending, held = _merged([pairs, *pending]), [], 0
+    return _merged([pairs, *pending])
+
+
+def _merged(parts: list[Places]) -> Places:
+    """Sorted, each pair once. (np.unique goes by hash tables, five times slower at this size.)"""
+    pairs = np.concatenate(parts)
+    pairs.sort()
+    return pairs[np.diff(pairs, prepend=-1) > 0]
 
 
 def _bucket_pairs(order: Places, keys: NDArray[np.uint32]) -> Iterator[tuple[Places, Places]]:
     """Pairs of texts with equal keys, `keys` being sorted: those one apart, two apart, ..."""
-    alive = np.arange(len(order) - 1)
-    for apart in range(1, _NEIGHBOURS + 1):
-        alive = alive[alive + apart < len(order)]
-        alive = alive[keys[alive] == keys[alive + apart]]
-        if not len(alive):
-            return
+    begins = np.flatnonzero(np.diff(keys, prepend=keys[:1] - np.uint32(1)))
+    sizes = np.diff(np.append(begins, len(keys)))
+    reach = np.maximum(np.minimum(sizes, _BUCKET * _BUCKET // sizes), _FEWEST)
+    reach, ends = np.repeat(reach, sizes), np.repeat(begins + sizes, sizes)
+    alive = np.arange(len(keys))
+    apart = 0
+    while len(alive):
+        apart += 1
+        alive = alive[(alive + apart < ends[alive]) & (apart <= reach[alive])]
         yield order[alive], order[alive + apart]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.data.find import read_parts
-from equipoise.data.raw import BROKEN, RawPart, listing
+from equipoise.data.raw import BROKEN, LISTED, RawPart, listing
 from equipoise.data.table import ColumnNames, Table, fingerprint
 from equipoise.data.text_files import json_name
 from equipoise.errors import DataError
@@ -90,12 +90,18 @@ def _resolve(columns: ColumnNames, part: RawPart, need_labels: bool, faults: lis
         for name in missing:
             faults.append(
                 f"{part.where}: has no column {name!r} for the {role}; its columns are "
-                f"{', '.join(map(repr, part.cells)) or 'none'}; name the right one with --{role}"
+                f"{_columns(part)}; name the right one with --{role}"
                 f"{_guess(name, role, part.cells)}"
             )
         if names and not missing:
             found[role] = names
     return found
+
+
+def _columns(part: RawPart) -> str:
+    names = [repr(name) for name in part.cells]
+    more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
+    return (", ".join(names[: 2 * LISTED]) or "none") + more
 
 
 def _guess(name: str, role: str, present: dict[str, list[Any]]) -> str:
@@ -109,7 +115,7 @@ def _guess(name: str, role: str, present: dict[str, list[Any]]) -> str:
         return f", perhaps {folded[close[0]]!r}"
     if len(present) == 1:
         only = next(iter(present))
-        for mark, what in (("\t", "tabs"), ("|", "bars"), ("\0", "zero bytes (UTF-16?)")):
+        for mark, what in (("\t", "tabs"), ("|", "bars")):
             if mark in only:
                 return f"; the first line holds {what}: save it as comma-separated UTF-8"
     return ""

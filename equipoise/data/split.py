@@ -296,7 +296,8 @@ def _class_notes(parts: _Parts) -> list[str]:
 
 def _listed(labels: list[str]) -> str:
     more = f" and {len(labels) - LISTED:,} more" if len(labels) > LISTED else ""
-    return ("class " if len(labels) == 1 else "classes ") + ", ".join(labels[:LISTED]) + more
+    shown = ", ".join(map(repr, labels[:LISTED]))
+    return f"{'class' if len(labels) == 1 else 'classes'} {shown}{more}"
 
 
 def _labels(rows: Rows) -> NDArray[Any]:

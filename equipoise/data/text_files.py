@@ -62,6 +62,13 @@ def decode(raw: bytes, where: str, encoding: str | None = None) -> str:
     """
     mark, marked = next(((m, e) for m, e in _BOMS if raw.startswith(m)), (b"", None))
     chosen = marked or encoding or "utf-8"
+    head = raw[:1000]
+    if chosen == "utf-8" and head.count(0) > len(head) / 5:
+        # It would decode, into text with a null byte beside each letter.
+        raise DataError(
+            f"{where}: a fifth of its first bytes are zero, as in UTF-16 without a byte order "
+            "mark; save the file as UTF-8, or try --encoding utf-16-le"
+        )
     try:
         codecs.lookup(chosen)
         return raw[len(mark) :].decode(chosen)
@@ -109,9 +116,14 @@ def parse_delimited(text: str, where: str, *, tabs: bool) -> RawPart:
                 records.append(cells)
             else:
                 records.append([BROKEN] * len(names))
+                advice = (
+                    f"quote cells that hold a {_NAMES[delimiter]}"
+                    if len(cells) > len(names)
+                    else "add what is missing"
+                )
                 ragged.append(
                     f"{where}: line {line} has {_count(len(cells), 'cell')}, the first line "
-                    f"{len(names)}; quote cells that hold a {_NAMES[delimiter]}"
+                    f"{len(names)}; {advice}"
                 )
     except csv.Error as error:
         raise DataError(
@@ -174,7 +186,9 @@ def json_name(value: Any) -> str:
         return "a number"
     if isinstance(value, str):
         return "text"
-    return "a list" if isinstance(value, list | tuple) else "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "an object" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
 
 
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}

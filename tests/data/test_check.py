@@ -1,0 +1,78 @@
+"""Warnings never stop; what they say is right. (Errors: test_malformed.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from equipoise.data import check_rows, read_rows
+from equipoise.data.raw import listing
+from equipoise.errors import DataError
+
+
+def warnings(folder: Path, **files: str) -> list[str]:
+    for name, content in files.items():
+        (folder / f"{name}.csv").write_text(f"text,label\n{content}", encoding="utf-8")
+    source = folder if len(files) > 1 else folder / f"{next(iter(files))}.csv"
+    return check_rows(read_rows(source))
+
+
+def test_good_rows_are_silent(tmp_path: Path) -> None:
+    assert warnings(tmp_path, a="".join(f"t{n},{'xy'[n % 2]}\n" for n in range(8))) == []
+
+
+def test_labels_that_look_alike(tmp_path: Path) -> None:
+    said = warnings(tmp_path, a="a,Spam\nb,spam\nc,spam \nd,ham\ne,ＨＡＭ\nf,other\n")
+    alike = [line for line in said if "differ only by case or spaces" in line]
+    assert len(alike) == 2
+    assert "'Spam' and 'spam' and 'spam '" in alike[0]
+    assert "'ham' and 'ＨＡＭ'" in alike[1]
+
+
+def test_classes_with_too_few_rows(tmp_path: Path) -> None:
+    (said,) = warnings(tmp_path, a="a,x\nb,x\nc,x\nd,y\ne,y\nf,z\n")
+    assert "'y' (2), 'z' (1)" in said
+    assert "'x'" not in said
+
+
+def test_labels_that_training_or_test_lacks(tmp_path: Path) -> None:
+    said = warnings(tmp_path, train="a,x\nb,y\n", test="c,x\nd,new\ne,new\n")
+    assert said[0].startswith("test holds labels that training lacks: 'new' (2 rows)")
+    assert said[1].startswith("test holds no row of 'y'")
+
+
+def test_texts_with_two_labels(tmp_path: Path) -> None:
+    said = warnings(tmp_path, train="Hello there,x\nb,y\nc,z\nc,z\n", test="hello  THERE,y\n")
+    conflict = [line for line in said if "different labels" in line]
+    assert conflict == [
+        "1 texts occur under different labels (2 rows), such as 'Hello there' as 'x' and 'y'"
+    ]
+
+
+def test_ids_of_two_parts(tmp_path: Path) -> None:
+    for part, id_, label in (("train", "1", "x"), ("test", "1", "y")):
+        (tmp_path / f"{part}.csv").write_text(
+            f"id,text,label\n{id_},{part} a,{label}\n2{part},{part} b,{'xy'[label == 'x']}\n"
+        )
+    (said,) = check_rows(read_rows(tmp_path))
+    assert said.startswith("1 ids occur both in train and in test")
+
+
+def test_faults_name_their_part(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        warnings(tmp_path, train="a,x\nb,y\n", test=",x\n")
+    assert "(test): empty text in row 1" in caught.value.faults[0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([3], "row 3"),
+        ([3, 7], "rows 3, 7"),
+        (list(range(1, 11)), "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
+        (list(range(1, 1012)), "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 (and 1,001 more)"),
+    ],
+)
+def test_listing(numbers: list[int], said: str) -> None:
+    assert listing(numbers) == said
