@@ -188,9 +188,6 @@ def _arguments(
         warmup_steps=round(config.warmup_share * plan.epochs * plan.steps),
         weight_decay=config.weight_decay,
         max_grad_norm=config.clip_norm,
-        # Said outright: the Trainer refuses bf16 without a GPU unless it is, and it would pick
-        # other devices than the classifier's own.
-        use_cpu=not torch.cuda.is_available(),
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         logging_strategy="steps",
