@@ -74,8 +74,14 @@ def nice_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
     return tuple(round(k * step, 12) for k in range(first, last + 1))
 
 
-def axis_for(label: str, values: Sequence[float], *, floor: float | None = None) -> Axis:
-    """An axis that holds all values with a little room; `floor` is a bound below which none lie.
+def axis_for(
+    label: str,
+    values: Sequence[float],
+    *,
+    floor: float | None = None,
+    ceiling: float | None = None,
+) -> Axis:
+    """An axis that holds all values with a little room; none lie outside [floor, ceiling].
 
     >>> axis_for("loss", [0.4, 1.9], floor=0.0)
     Axis(label='loss', low=0.25, high=2.05, digits=None)
@@ -84,7 +90,8 @@ def axis_for(label: str, values: Sequence[float], *, floor: float | None = None)
     # The least room keeps a loss that is almost nothing on an axis that is not.
     room = max(0.1 * (high - low) or 0.1 * abs(high) or 0.5, 1e-6)
     bottom = low - room if floor is None else max(floor, low - room)
-    return Axis(label, round(bottom, 9), round(high + room, 9))
+    top = high + room if ceiling is None else max(min(ceiling, high + room), bottom + room)
+    return Axis(label, round(bottom, 9), round(top, 9))
 
 
 def bar(

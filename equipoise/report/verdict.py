@@ -65,6 +65,8 @@ class Verdict:
     unjudged: tuple[Unjudged, ...]
 
 
+HELPS = {"tfidf": "A language model helps here", "vectors": "Fine-tuning helps here"}
+"""What a run shows that beats a baseline, in the order in which it is said."""
 NEEDLESS = {"tfidf": "language model", "vectors": "fine-tuning"}
 """What is not needed where a baseline does as well."""
 
@@ -141,13 +143,13 @@ def _headline(
                 f"{titles.get(name, name)} can’t be told from noise.",
                 "mixed",
             )
-    needed = "better" in (found.get(name) for name in NEEDLESS)
+    helps = next((says for name, says in HELPS.items() if found.get(name) == "better"), None)
     plain = found.get("plain", "unknown")
     if not run.manifest.remedies:
-        if needed:
-            return "A language model is worth its price; this run treats no imbalance.", "mixed"
+        if helps:
+            return f"{helps}; this run treats no imbalance.", "mixed"
         return "Scored, but not compared: nothing was found to set this plain run against.", "mixed"
-    if plain == "unknown" and not needed:
+    if plain == "unknown" and not helps:
         return "Scored, but not compared: no baseline gives an interval to set it against.", "mixed"
     says = {
         "better": "and this run beats plain fine-tuning.",
@@ -156,8 +158,8 @@ def _headline(
         "unknown": "but how this run compares with plain fine-tuning is not known.",
     }[plain]
     tone: Literal["good", "mixed", "bad"] = "bad" if plain == "worse" else "mixed"
-    if needed:
-        return f"A language model is worth its price, {says}", "good" if plain == "better" else tone
+    if helps:
+        return f"{helps}, {says}", "good" if plain == "better" else tone
     says = says.partition(" ")[2]
     return says[0].upper() + says[1:], tone
 
@@ -181,6 +183,8 @@ def _against_plain(run: RunFolder, versus: Comparison | None, measure: str) -> s
         return "It treats no imbalance, so it is itself the plain run."
     if versus is None:
         return "It was not compared with plain fine-tuning, so what its remedies did is not known."
+    if versus.value == versus.low == versus.high == 0:
+        return "It scores exactly as the same model without remedies does."
     gap = f"It is {_gap(versus, measure)} the same model without remedies"
     match finding(versus):
         case "noise":

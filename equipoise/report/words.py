@@ -141,9 +141,11 @@ def count(n: int | float, one: str, many: str | None = None) -> str:
 
 def seconds(value: float) -> str:
     """
-    >>> seconds(0.04), seconds(4.26), seconds(76.4), seconds(4000)
-    ('0.04 s', '4.3 s', '76 s', '1 h 7 min')
+    >>> seconds(0.001), seconds(0.04), seconds(4.26), seconds(76.4), seconds(4000)
+    ('< 0.01 s', '0.04 s', '4.3 s', '76 s', '1 h 7 min')
     """
+    if value < 0.005:
+        return "< 0.01 s"
     if value < 1:
         return f"{value:.2f} s"
     if value < 10:

@@ -178,6 +178,12 @@ def test_training_curves_show_the_measure_that_chose(run):
     assert "step 240 were kept (epoch 4)" in section.kept
 
 
+def test_one_evaluation_is_a_sentence_and_not_a_curve(run):
+    first = next(k for k, line in enumerate(run.history) if line.measures)
+    section = training_section(replaced(run, history=run.history[: first + 1]))
+    assert [curve.chart is None for curve in section.curves] == [False, True]
+
+
 def test_a_history_cut_short_by_a_kill_is_read(tmp_path):
     folder = make_run(tmp_path / "run")
     with (folder / "history.jsonl").open("a", encoding="utf-8") as file:

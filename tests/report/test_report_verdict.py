@@ -27,9 +27,15 @@ def run_of(tmp_path, plain=UP, tfidf=UP, vectors=UP, **settings):
 @pytest.mark.parametrize(
     ("plain", "tfidf", "vectors", "tone", "says"),
     [
-        (UP, UP, UP, "good", "A language model is worth its price, and this run beats plain"),
-        (NOISE, UP, UP, "mixed", "worth its price, but this run can’t be told from plain"),
-        (DOWN, UP, UP, "bad", "worth its price, but this run is worse than plain"),
+        (UP, UP, UP, "good", "A language model helps here, and this run beats plain"),
+        (
+            NOISE,
+            UP,
+            UP,
+            "mixed",
+            "A language model helps here, but this run can’t be told from plain",
+        ),
+        (DOWN, UP, UP, "bad", "A language model helps here, but this run is worse than plain"),
         (BLIND, UP, UP, "mixed", "how this run compares with plain fine-tuning is not known"),
         (UP, NOISE, UP, "mixed", "No language model is needed, as far as these rows can tell"),
         (UP, DOWN, UP, "bad", "No language model is needed here: TF-IDF"),
@@ -39,6 +45,7 @@ def run_of(tmp_path, plain=UP, tfidf=UP, vectors=UP, **settings):
         (DOWN, NONE, NONE, "bad", "This run is worse than plain fine-tuning."),
         (NONE, NONE, NONE, "mixed", "Scored, but not compared"),
         (BLIND, BLIND, NONE, "mixed", "Scored, but not compared"),
+        (UP, NONE, UP, "good", "Fine-tuning helps here, and this run beats plain"),
         (NONE, UP, NONE, "mixed", "how this run compares with plain fine-tuning is not known"),
     ],
 )
@@ -53,6 +60,11 @@ def test_noise_is_called_noise_with_its_interval(tmp_path):
     assert "0.010 (−0.020 to +0.040) above the same model without remedies" in paragraph
     assert "can’t be told from noise" in paragraph
     assert "better" not in paragraph
+
+
+def test_an_equal_score_is_called_equal(tmp_path):
+    paragraph = " ".join(verdict_of(run_of(tmp_path, plain=(0.0, 0.0, 0.0))).sentences)
+    assert "exactly as the same model without remedies does." in paragraph
 
 
 def test_a_difference_without_an_interval_gives_its_reason(tmp_path):

@@ -33,8 +33,6 @@ class ClassRow:
     decided: int
     drawn: tuple[Cell, ...]
     others: tuple[Cell, ...]
-    unjudged: str | None
-    """Why the class can't be judged; None where it can."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,6 @@ def _row(
         decided=scores.decided,
         drawn=tuple(_cell(scores.measures.get(m), unjudged) for m in drawn),
         others=tuple(_cell(scores.measures.get(m), unjudged) for m in others),
-        unjudged=unjudged,
     )
 
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from equipoise.report.charts import bar
 from equipoise.report.read import RunFolder
-from equipoise.report.words import memory, percent, seconds
+from equipoise.report.words import NONE, memory, percent, seconds
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def price_section(run: RunFolder) -> PriceSection:
             (
                 b.title,
                 seconds(b.seconds),
-                "not recorded" if b.trained_parameters is None else f"{b.trained_parameters:,}",
+                NONE if b.trained_parameters is None else f"{b.trained_parameters:,}",
             )
             for b in m.baselines
         ),

@@ -55,7 +55,6 @@ class Gap:
     interval: str
     finding: str
     tone: Finding
-    says: str
     chart: Markup
 
 
@@ -80,24 +79,28 @@ class ResultSection:
     measure: str
     arms: tuple[Arm, ...]
     gaps: tuple[Gap, ...]
+    columns: tuple[str, ...]
+    """What the cells of `lines` belong to: every arm, and this run on the validation rows."""
     lines: tuple[MeasureLine, ...]
     bands: tuple[Band, ...]
     missing: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def result_section(run: RunFolder, measure: str) -> ResultSection:
     arms = [("This run", "run", run.scores, _own_seconds(run))]
     arms += [(b.record.title, "plain", b.scores, seconds(b.record.seconds)) for b in run.baselines]
     top = _top(measure, [scores for _, _, scores, _ in arms])
+    judged = [(title, scores) for title, _, scores, _ in arms]
+    if run.scores_validation is not None and run.manifest.judged != "validation":
+        judged.append(("This run, validation rows", run.scores_validation))
     return ResultSection(
         measure=measure_name(measure),
         arms=tuple(_arm(*arm, measure=measure, top=top) for arm in arms),
         gaps=_gaps(run),
-        lines=_lines(run, [scores for _, _, scores, _ in arms]),
+        columns=tuple(title for title, _ in judged),
+        lines=_lines(run, [scores for _, scores in judged]),
         bands=_bands(run.scores),
         missing=run.missing_baselines,
-        notes=run.scores.notes,
     )
 
 
@@ -146,7 +149,6 @@ def _gaps(run: RunFolder) -> tuple[Gap, ...]:
             interval(c.low, c.high, c.measure, sign=True),
             FINDINGS[finding(c)] + (f": {c.why}" if c.low is None and c.why else ""),
             finding(c),
-            c.says,
             difference(c.value, c.low, c.high, span=spans[c.measure]),
         )
         for c in run.manifest.comparisons

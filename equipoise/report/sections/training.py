@@ -8,13 +8,14 @@ from markupsafe import Markup
 
 from equipoise.report.charts import Axis, Series, axis_for, line_chart, thinned
 from equipoise.report.read import RunFolder
-from equipoise.report.words import count, in_sentence, measure_name, number
+from equipoise.report.words import LOWER_IS_BETTER, count, in_sentence, measure_name, number
 
 
 @dataclass(frozen=True)
 class Curve:
     title: str
-    chart: Markup
+    chart: Markup | None
+    """None for a single point, which is no curve."""
     head: tuple[str, str]
     lines: tuple[tuple[str, str], ...]
     """Epoch and value, for the table."""
@@ -40,7 +41,8 @@ def training_section(run: RunFolder) -> TrainingSection:
         curves.append(_curve("Training loss", thinned(losses), None, end=_end(run)))
     if values:
         name = f"Validation {in_sentence(measure_name(measure))}"
-        curves.append(_curve(name, values, best, end=_end(run)))
+        ceiling = None if measure in LOWER_IS_BETTER else 1.0
+        curves.append(_curve(name, values, best, end=_end(run), ceiling=ceiling))
     kept = (
         "The weights of the last step were kept."
         if training.best_step is None
@@ -62,18 +64,25 @@ def _end(run: RunFolder) -> float:
 
 
 def _curve(
-    title: str, points: list[tuple[float, float]], best: float | None, *, end: float
+    title: str,
+    points: list[tuple[float, float]],
+    best: float | None,
+    *,
+    end: float,
+    ceiling: float | None = None,
 ) -> Curve:
     values = [value for _, value in points]
     trend = f"from {number(values[0])} to {number(values[-1])} over {count(round(end), 'epoch')}"
-    chart = line_chart(
-        [Series(title, tuple(points), "run", dots=len(points) <= 40)],
-        Axis("epoch", 0.0, max(end, 1e-6)),
-        axis_for("", values, floor=0.0),  # the caption above names it
-        title=title,
-        description=f"It goes {trend}. The table below gives the figures.",
-        mark_x=best,
-    )
+    chart = None
+    if len(points) > 1:
+        chart = line_chart(
+            [Series(title, tuple(points), "run", dots=len(points) <= 40)],
+            Axis("epoch", 0.0, max(end, 1e-6)),
+            axis_for("", values, floor=0.0, ceiling=ceiling),  # the caption above names it
+            title=title,
+            description=f"It goes {trend}. The table below gives the figures.",
+            mark_x=best,
+        )
     # A table of hundreds of logged steps helps nobody: about twenty show the same course.
     shown = thinned(points, most=20) if len(points) > 40 else points
     return Curve(

@@ -112,11 +112,13 @@ def _setting(value: Any) -> str:
 
 def _decision(run: RunFolder) -> tuple[str, ...]:
     rule = run.decision
+    # Equal offsets move no decision.
+    equal = len(set(rule.offsets.round(9).tolist())) == 1
     how = {
         "argmax": "The most probable class is decided.",
         "offsets": "The class with the largest log probability plus its own offset is decided.",
         "costs": "The decision with the least expected cost is taken.",
-    }[rule.kind]
+    }["argmax" if rule.kind == "offsets" and equal else rule.kind]
     temperature = (
         "Scores are used as they come (temperature 1)."
         if rule.temperature == 1
