@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from equipoise.errors import DataError, SettingsError
 from equipoise.evaluate import measures, ranking
+from equipoise.evaluate.honesty import why_no_g_mean_interval
 from equipoise.evaluate.judge import percentile
 from equipoise.evaluate.outcomes import Outcomes, outcomes
+from equipoise.evaluate.per_class import independent_rows
 from equipoise.records.predictions import Predictions
 from equipoise.records.scores import Estimate
 from equipoise.statistics.bootstrap import resampler
@@ -92,7 +94,7 @@ def compare(
             "compare by a measure of decisions, by log loss or by Brier score",
         )
     else:
-        estimate = _by_resampling(seen, measure, values, seed, resamples)
+        estimate = difference_by_resampling(seen, seed=seed, resamples=resamples)[measure]
     a_value, b_value = (None if np.isnan(v) else v for v in values)
     return Difference(
         measure, a_value, b_value, estimate, len(a), _sentence(measure, estimate, names, len(a))
@@ -180,20 +182,26 @@ def _by_row(seen: tuple[Outcomes, Outcomes], measure: str) -> Estimate:
     return Estimate(value, *mean_interval(apart, clusters), method="cluster-t")
 
 
-def _by_resampling(
-    seen: tuple[Outcomes, Outcomes],
-    measure: str,
-    values: tuple[float, ...],
-    seed: int,
-    resamples: int,
-) -> Estimate:
+def difference_by_resampling(
+    seen: tuple[Outcomes, Outcomes], *, seed: int, resamples: int
+) -> dict[str, Estimate]:
+    """b - a in every measure of decisions, whose values must not be NaN to be of use."""
     one, two = seen
     pair = resampler(
         one.labels, np.stack([one.decided, two.decided]), one.clusters, one.known, one.costs
     )
     drawn = pair.draw(resamples, np.random.default_rng(seed))
-    samples = [measures.decision_measures(sums)[measure] for sums in drawn]
-    return percentile(values[1] - values[0], samples[1] - samples[0])
+    samples = [measures.decision_measures(sums) for sums in drawn]
+    values = [measures.decision_measures(s.sums) for s in seen]
+    why = why_no_g_mean_interval(independent_rows(one), one.known, one.classes)
+    return {
+        name: percentile(
+            float(values[1][name] - values[0][name]),
+            samples[1][name] - samples[0][name],
+            why if name == "g_mean" else None,
+        )
+        for name in DECISIONS
+    }
 
 
 def _sentence(measure: str, found: Estimate, names: tuple[str, str], rows: int) -> str:

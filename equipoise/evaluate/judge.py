@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from equipoise.evaluate import measures, ranking
 from equipoise.evaluate.honesty import (
-    why_no_macro_auc,
-    why_no_macro_average_precision,
+    why_no_g_mean_interval,
+    why_no_macro_average_precision_interval,
     why_no_macro_interval,
 )
 from equipoise.evaluate.outcomes import Outcomes, outcomes
@@ -38,7 +38,6 @@ TAIL_BELOW = 20
 """A class with fewer training rows is of the tail; the rest are the middle."""
 
 RESAMPLED = ("balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "g_mean", "expected_cost")
-_MACRO = ("balanced_accuracy", "macro_f1", "g_mean")
 
 
 def judge(
@@ -72,8 +71,8 @@ def judge(
     return Scores(
         split=split,
         rows=len(seen.labels),
-        measures=_decision_estimates(seen, sums, drawn, guarantee=guarantee)
-        | _score_estimates(seen, classes),
+        measures=decision_estimates(seen, sums, drawn, guarantee=guarantee)
+        | score_estimates(seen, classes),
         classes=banded,
         bands=_bands(seen, banded, sums, drawn),
         notes=_notes(seen, sums),
@@ -89,9 +88,10 @@ def band_of(trained: int) -> str:
     return "head" if trained > HEAD_ABOVE else "tail" if trained < TAIL_BELOW else "middle"
 
 
-def _decision_estimates(
+def decision_estimates(
     seen: Outcomes, sums: Sums, drawn: Sums, *, guarantee: bool
 ) -> dict[str, Estimate]:
+    """Measures of the decisions, from the sums of the rows and those of their resamples."""
     values = measures.decision_measures(sums)
     samples = measures.decision_measures(drawn)
     n = len(seen.labels)
@@ -101,12 +101,15 @@ def _decision_estimates(
     low, high = share_interval(share * worth, worth, guarantee=guarantee)
     method = "clopper-pearson" if guarantee else "mid-p"
     found = {"accuracy": Estimate(share, float(low[0]), float(high[0]), method=method)}
-    why_macro = why_no_macro_interval(independent_rows(seen), seen.known)
-    never = [name for name, known in zip(seen.classes, seen.known, strict=True) if not known]
+    worth_of_class = independent_rows(seen)
+    why_macro = why_no_macro_interval(worth_of_class, seen.known)
+    reasons = {
+        "balanced_accuracy": why_macro,
+        "macro_f1": why_macro,
+        "g_mean": why_no_g_mean_interval(worth_of_class, seen.known, seen.classes),
+    }
     for name in RESAMPLED:
-        why = why_macro if name in _MACRO else None
-        if name == "g_mean" and never:
-            why = f"0 whatever the other rows are: {', '.join(never)} never seen in training"
+        why = reasons.get(name)
         found[name] = percentile(float(values[name]), samples[name], why, _UNDEFINED.get(name))
     return found
 
@@ -132,7 +135,7 @@ def percentile(
     return Estimate(value, min(float(low), value), max(float(high), value), method="bootstrap")
 
 
-def _score_estimates(seen: Outcomes, classes: dict[str, ClassScores]) -> dict[str, Estimate]:
+def score_estimates(seen: Outcomes, classes: dict[str, ClassScores]) -> dict[str, Estimate]:
     """Measures of the probabilities."""
     answered = seen.known[seen.labels]
     return {
@@ -157,7 +160,7 @@ def _macro_average_precision(seen: Outcomes, classes: dict[str, ClassScores]) ->
     estimates = [classes[seen.classes[k]].measures["average_precision"] for k in present]
     values = np.array([e.value for e in estimates], dtype=np.float64)
     value = float(values.mean())
-    why = why_no_macro_average_precision(value, worth, seen.known)
+    why = why_no_macro_average_precision_interval(value, worth, seen.known)
     if why:
         return Estimate(value, why=why)
     # A class that the model never saw is 0 for certain: its value is its interval.
@@ -181,9 +184,6 @@ def _macro_auc(seen: Outcomes) -> Estimate:
         ]
     )
     value = float(values.mean())
-    why = why_no_macro_auc(worth, seen.known)
-    if why:
-        return Estimate(value, why=why)
     low, high = auc_interval(values, worth[present], worth.sum() - worth[present])
     known = seen.known[present]
     low, high = np.where(known, low, values), np.where(known, high, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Outcomes:
     costs: NDArray[np.float64]
     """(L, L + 1) cost per (true, decided)."""
 
-    @property
+    @cached_property
     def sums(self) -> Sums:
         return sums_of(self.labels, self.decided, len(self.classes), self.costs)
 

@@ -52,7 +52,7 @@ def class_scores(
         "precision": measures.class_precision(sums),
         "f1": measures.class_f1(sums),
     }
-    worth = independent_rows(seen, agree)
+    precisions = _average_precisions(seen, independent_rows(seen, agree))
     method = "clopper-pearson" if guarantee else "mid-p"
     found = {}
     for k, name in enumerate(seen.classes):
@@ -66,7 +66,7 @@ def class_scores(
             )
             for measure in ("precision", "recall", "f1")
         }
-        estimates["average_precision"] = _average_precision(seen, k, float(worth[k]))
+        estimates["average_precision"] = precisions[k]
         found[name] = ClassScores(
             rows=rows,
             decided=int(decided[k]),
@@ -135,13 +135,19 @@ def _estimate(value: float, bounds: tuple[float, float], why: str | None, method
     return Estimate(value, min(bounds[0], value), max(bounds[1], value), method=method)
 
 
-def _average_precision(seen: Outcomes, k: int, worth: float) -> Estimate:
-    rows = int(seen.sums.rows[k])
-    if rows == 0:
-        return Estimate(None, why=_NO_ROWS)
-    if not seen.known[k]:
-        return Estimate(0.0, why=_NEVER_SEEN)
-    value = average_precision(seen.probabilities[:, k], seen.labels == k)
-    # AP is the mean over the class's rows of a number in 0..1, and varies at most like a share.
-    low, high = share_interval(value * worth, worth, guarantee=False)
-    return Estimate(value, min(float(low), value), max(float(high), value), method="mid-p")
+def _average_precisions(seen: Outcomes, worth: Floats) -> list[Estimate]:
+    """One per class. AP is the mean over the class's rows of a number in 0..1, so it varies at
+    most like a share of them, and gets a share's interval."""
+    rows = seen.sums.rows
+    scored = np.flatnonzero(seen.known & (rows > 0))
+    value = np.array(
+        [average_precision(seen.probabilities[:, k], seen.labels == k) for k in scored]
+    )
+    low, high = share_interval(value * worth[scored], worth[scored], guarantee=False)
+    found = [
+        Estimate(None, why=_NO_ROWS) if rows[k] == 0 else Estimate(0.0, why=_NEVER_SEEN)
+        for k in range(len(rows))
+    ]
+    for i, k in enumerate(scored):
+        found[k] = _estimate(float(value[i]), (float(low[i]), float(high[i])), None, "mid-p")
+    return found

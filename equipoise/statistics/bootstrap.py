@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import betaincinv
 
 from equipoise.statistics.sums import Floats, Sums
 
@@ -70,7 +71,7 @@ class Resampler:
     wrong: Floats
     """(C, L + 1) where wrong decisions go, shares."""
     concordance: float
-    """Share of prior observations on which the channels are right or wrong together."""
+    """Share of prior observations on which the channels share their luck."""
 
     def draw(self, resamples: int, rng: np.random.Generator) -> list[Sums]:
         """One `Sums` per channel, of `resamples` resamples each."""
@@ -106,7 +107,8 @@ class Resampler:
     def _prior_rows(self, gone: Ints, rng: np.random.Generator) -> Floats:
         """(size, F) sums of the observations that take the place of the `gone` ones."""
         size, features = gone.shape[0], self.features.shape[1]
-        chance = rng.beta(self.average[:, 0], self.average[:, 1], size=(size, self.channels))
+        # One draw moves the average class of both channels: where they differ is what counts.
+        chance = betaincinv(self.average[:, 0], self.average[:, 1], rng.random((size, 1)))
         where, segment = np.nonzero(gone)
         repeat = gone[where, segment]
         where, segment = np.repeat(where, repeat), np.repeat(segment, repeat)
@@ -192,8 +194,6 @@ def resampler(
         # Half a row for every class that can be decided, none for "left to a person".
         misses[:count] += np.where(known, 0.5, 0.0)
         wrong.append(misses / misses.sum())
-    hits = decided == labels
-    same = (decided == decided[0]).all(axis=0) | (hits == hits[0]).all(axis=0)
     return Resampler(
         count=count,
         channels=channels,
@@ -210,8 +210,23 @@ def resampler(
         known=known,
         average=np.array(average),
         wrong=np.array(wrong),
-        concordance=float((same.sum() + 0.5) / (len(labels) + 1)),
+        concordance=_concordance(labels, decided, count),
     )
+
+
+def _concordance(labels: Ints, decided: Ints, count: int) -> float:
+    """How far the channels are right and wrong together: 1 always, 0 as if by chance.
+
+    1 - disagreements / those expected of channels that are right in rows of their own, one of
+    each added, so that channels which are hardly ever wrong are not taken to agree.
+    """
+    hits = decided == labels
+    rows = np.bincount(labels, minlength=count)
+    chance = [(np.bincount(labels, weights=h, minlength=count) + 0.5) / (rows + 1) for h in hits]
+    a, b = chance[0][labels], chance[-1][labels]
+    expected = float((a * (1 - b) + b * (1 - a)).sum())
+    apart = float((hits[0] != hits[-1]).sum())
+    return max(0.0, 1 - (apart + 1) / (expected + 1))
 
 
 @dataclass(frozen=True, eq=False)

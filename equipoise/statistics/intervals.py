@@ -98,12 +98,15 @@ def average_precision_logit(
 def mean_interval(
     values: NDArray[np.float64], clusters: NDArray[np.int64], *, level: float = 0.95
 ) -> tuple[float, float]:
-    """Student's t interval of a mean over rows, where rows of one cluster move together.
+    """Interval of a mean over rows, where rows of one cluster move together.
+
+    Student's t over clusters, corrected for skewness: the loss of a good model is nearly 0 in most
+    rows and large in a few, and the plain interval then ends too low.
 
     Shapes  values (n,), clusters (n,) with at least two different numbers.
-    Returns (low, high) in the unit of the values; the variance is that of cluster sums around
-            the mean, with (clusters - 1) degrees of freedom.
-    Source  Cameron and Miller 2015, A practitioner's guide to cluster-robust inference.
+    Returns (low, high) in the unit of the values.
+    Source  Cameron and Miller 2015, A practitioner's guide to cluster-robust inference;
+            Hall 1992, On the removal of skewness by transformation, JRSS B 54(1).
     """
     n = len(values)
     _, number = np.unique(clusters, return_inverse=True)
@@ -112,9 +115,19 @@ def mean_interval(
         raise ShapeError(f"an interval of a mean needs two clusters or more, found {count}")
     mean = float(values.mean())
     sums = np.bincount(number, weights=values - mean)
-    error = float(np.sqrt(count / (count - 1) * (sums**2).sum())) / n
-    reach = float(student_t.ppf((1 + level) / 2, count - 1)) * error
-    return mean - reach, mean + reach
+    squares = float((sums**2).sum())
+    error = float(np.sqrt(count / (count - 1) * squares)) / n
+    # The third moment in units of the error, over 6: 0 for a symmetric spread.
+    skew = float((sums**3).sum()) / squares**1.5 / 6 if squares > 0 else 0.0
+    reach = float(student_t.ppf((1 + level) / 2, count - 1))
+    return mean - _hall(reach, skew) * error, mean - _hall(-reach, skew) * error
+
+
+def _hall(t: float, skew: float) -> float:
+    """Where Hall's cubic transformation of the t statistic takes the value `t`."""
+    if abs(skew) < 1e-6:
+        return t
+    return float(np.cbrt(1 + 6 * skew * (t - skew)) - 1) / (2 * skew)
 
 
 def auc_interval(
