@@ -1,0 +1,23 @@
+"""List every benchmark with what it shows; run one with `python -m benchmarks.NAME`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOMS = ("__init__", "__main__", "common", "machine", "sets", "rivals", "truths")
+"""Modules that the benchmarks share."""
+
+
+def main() -> None:
+    names = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in ROOMS)
+    width = max(map(len, names))
+    for name in names:
+        about = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8")))
+        print(f"  {name:<{width}}  {(about or '').splitlines()[0]}")
+    print("Run one with: .venv/bin/python -m benchmarks.NAME   (--list prints units and price)")
+
+
+if __name__ == "__main__":
+    main()
