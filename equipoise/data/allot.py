@@ -1,14 +1,15 @@
 """Divide clusters among parts so that every part gets its share of every class.
 
 Our own, since scikit-learn's StratifiedGroupKFold takes minutes for 100,000 groups, knows no
-unequal parts, and lets rare classes miss a part although they have clusters enough. Three steps:
+unequal parts, and lets rare classes miss a part although they have clusters enough. Four steps:
 
 1. Clusters of several classes, largest first: each to the part where the squared distance from
    what every class should have there, in units of it, falls most.
 2. Clusters of one class, largest first, many at once: to the parts in proportion to what the
    class still lacks there. Most rows are alone in their cluster, so this step comes out even, to
    the row, whatever the first one left askew.
-3. Repair: a class that misses a part although it has clusters for it gets its smallest there.
+3. Where there are clusters of several classes, moves and exchanges that bring classes closer.
+4. Repair: a class that misses a part although it has clusters for it gets its smallest there.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-_PASSES, _PASS_CLUSTERS = 3, 20_000
-"""Rounds of moving clusters of several classes to better parts, and the most to try it on."""
+_PASSES = 8
+_IMPROVED = 20_000
+"""Rounds of improvement, and the most clusters to try it on: beyond that, every class is even
+enough, and a round takes seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +43,11 @@ class _Clusters:
     """(clusters,) whether all its rows are of one class."""
 
     def holds(self, cluster: int) -> tuple[Ints, Ints]:
+        """Classes and their rows; last a class that stands for all rows, so that parts come out
+        even in size too."""
         here = slice(self.begin[cluster], self.begin[cluster + 1])
-        return self.label[here], self.count[here]
+        every = len(self.per_class)
+        return np.append(self.label[here], every), np.append(self.count[here], self.size[cluster])
 
 
 def allot(
@@ -61,7 +67,7 @@ def allot(
                       clusters of a class go to as many parts as they can, none is preferred.
     """
     table = _tabulate(labels, clusters)
-    wanted = np.bincount(labels)[:, None] * shares[None, :]
+    wanted = np.append(np.bincount(labels), len(labels))[:, None] * shares[None, :]
     got = np.zeros_like(wanted)
     part = np.full(len(table.size), -1, dtype=np.int64)
     if first_trains:
@@ -69,7 +75,7 @@ def allot(
         _put(table, part, got, np.unique(_owner(table)[only]), 0)
     _place_mixed(table, part, got, wanted, rng)
     _place_single(table, part, got, wanted, rng)
-    _improve_mixed(table, part, got, wanted, rng)
+    _improve(table, part, got, wanted, rng)
     if first_trains:
         _repair(table, part, got, wanted)
     return part
@@ -121,7 +127,7 @@ def _place_single(
     label = table.label[table.begin[free]]
     # One run per (class, size): largest classes first, so that the rounding of the rare ones can
     # still even out the parts; within a class the largest clusters first.
-    rank = np.argsort(np.argsort(-wanted.sum(axis=1), kind="stable"))
+    rank = np.argsort(np.argsort(-wanted[:-1].sum(axis=1), kind="stable"))
     order = np.lexsort((-table.size[free], rank[label]))
     free, label = free[order], label[order]
     size = table.size[free]
@@ -132,10 +138,10 @@ def _place_single(
             stop - start,
             int(size[start]),
             wanted[row] - got[row],
-            (wanted - got)[rank <= rank[row]].sum(axis=0),
+            (wanted - got)[:-1][rank <= rank[row]].sum(axis=0),
         )
         part[free[start:stop]] = np.repeat(np.arange(len(many)), many)
-        got[row] += many * size[start]
+        got[[row, -1]] += many * size[start]
 
 
 def _deal(clusters: int, size: int, lacking: NDArray[Any], overall: NDArray[Any]) -> Ints:
@@ -151,25 +157,55 @@ def _deal(clusters: int, size: int, lacking: NDArray[Any], overall: NDArray[Any]
     return many
 
 
-def _improve_mixed(
+def _improve(
     table: _Clusters, part: Ints, got: NDArray[Any], wanted: NDArray[Any], rng: np.random.Generator
 ) -> None:
-    """Move clusters of several classes while that brings classes closer to their shares."""
-    mixed = np.flatnonzero(~table.single)
-    for _ in range(_PASSES if len(mixed) <= _PASS_CLUSTERS else 0):
+    """Move clusters to better parts, or exchange two, while that brings classes closer to their
+    shares. Only where clusters of several classes have left something to improve."""
+    if table.single.all() or len(part) > _IMPROVED:
+        return
+    movable = np.ones(len(part), dtype=bool)
+    movable[_owner(table)[table.per_class[table.label] == 1]] = False
+    large = np.flatnonzero(movable & (~table.single | (table.size > 1)))
+    for _ in range(_PASSES):
         moved = False
-        for cluster in rng.permutation(mixed).tolist():
+        for cluster in rng.permutation(large).tolist():
             label, count = table.holds(cluster)
-            if (table.per_class[label] == 1).any():
-                continue
-            got[label, part[cluster]] -= count
+            here = part[cluster]
+            got[label, here] -= count
             price = _price(got[label], wanted[label], count)
-            best = int(np.argmin(price))
-            if price[best] < price[part[cluster]] - 1e-9:
-                part[cluster], moved = best, True
+            there = int(np.argmin(price))
+            if price[there] < price[here] - 1e-9:
+                part[cluster], moved = there, True
             got[label, part[cluster]] += count
+        moved |= _exchange(table, part, got, wanted, rng.permutation(large))
         if not moved:
             return
+
+
+def _exchange(
+    table: _Clusters, part: Ints, got: NDArray[Any], wanted: NDArray[Any], tried: Ints
+) -> bool:
+    """Exchange clusters that follow each other in `tried`, where both are better off."""
+    exchanged = False
+    for one, other in zip(tried[:-1].tolist(), tried[1:].tolist(), strict=True):
+        here, there = part[one], part[other]
+        if here == there:
+            continue
+        label = np.union1d(table.holds(one)[0], table.holds(other)[0])
+        change = np.zeros(len(label))
+        for cluster, sign in ((one, 1), (other, -1)):
+            own, count = table.holds(cluster)
+            change[np.searchsorted(label, own)] += sign * count
+        off = got[label] - wanted[label]
+        # Moving `change` rows from here to there changes the squares of the two parts alone.
+        price = change * (change - 2 * off[:, here]) / wanted[label, here]
+        price += change * (change + 2 * off[:, there]) / wanted[label, there]
+        if price.sum() < -1e-9:
+            part[one], part[other], exchanged = there, here, True
+            got[label, here] -= change
+            got[label, there] += change
+    return exchanged
 
 
 def _repair(table: _Clusters, part: Ints, got: NDArray[Any], wanted: NDArray[Any]) -> None:
@@ -177,6 +213,7 @@ def _repair(table: _Clusters, part: Ints, got: NDArray[Any], wanted: NDArray[Any
     in the first part and the last. Parts are left no emptier of the class than of one cluster."""
     parts = wanted.shape[1]
     enough = np.minimum(table.per_class, parts)
+    got = got[:-1]  # without the row that stands for all
     lacks = (got == 0).sum(axis=1) > parts - enough
     lacks |= (table.per_class > 1) & ((got[:, 0] == 0) | (got[:, -1] == 0))
     by_class = np.argsort(table.label, kind="stable")
@@ -199,7 +236,7 @@ def _repair(table: _Clusters, part: Ints, got: NDArray[Any], wanted: NDArray[Any
             if not givers:
                 continue
             cluster = max(givers, key=lambda c: (table.single[c], -table.size[c], -part[c]))
-            label, count = table.holds(cluster)
+            label, count = (column[:-1] for column in table.holds(cluster))
             got[label, part[cluster]] -= count
             got[label, where] += count
             part[cluster] = where

@@ -28,21 +28,19 @@ def shingle_hashes(texts: Sequence[str]) -> tuple[Hashes, Places]:
     """Hashes of every piece of every text, repeats included.
 
     Each text is set between two spaces, so that word beginnings and ends count and even one
-    letter makes a piece.
+    letter makes a piece. An empty text counts as a space.
     Returns hashes (pieces,) and offsets (texts + 1,): text i owns hashes[offsets[i]:offsets[i+1]].
     Two pieces share a hash by chance once in 2^64.
     """
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 2
+    lengths = np.maximum(_lengths(texts), 1) + 2
     flat = np.frombuffer(
-        "".join(f" {text} " for text in texts).encode("utf-32-le", "surrogatepass"),
+        "".join(f" {text or ' '} " for text in texts).encode("utf-32-le", "surrogatepass"),
         dtype=np.uint32,
     ).astype(np.uint64)
-    # A text of n characters has n + 2 - 2 pieces; an empty one keeps one, so that no set is empty.
-    pieces = np.maximum(lengths - LETTERS + 1, 1)
+    pieces = lengths - LETTERS + 1
     offsets = np.concatenate([[0], np.cumsum(pieces)])
     begins = np.cumsum(lengths) - lengths
     where = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], pieces)
-    flat = np.concatenate([flat, np.full(LETTERS, 32, dtype=np.uint64)])
     # Characters are below 2^21, so three of them fit side by side into 64 bits without loss.
     packed = flat[where] << np.uint64(42) | flat[where + 1] << np.uint64(21) | flat[where + 2]
     mixed = packed * _MIX
@@ -59,7 +57,7 @@ def similarities(texts: Sequence[str], left: Places, right: Places) -> NDArray[n
     in batches of bounded memory; order them by `left` to hash each text few times.
     """
     result = np.empty(len(left), dtype=np.float32)
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 2
+    lengths = _lengths(texts) + 2
     for batch in _batches(lengths[left] + lengths[right]):
         used, places = np.unique(np.concatenate([left[batch], right[batch]]), return_inverse=True)
         matrix = _incidence([texts[i] for i in used.tolist()])
@@ -91,10 +89,13 @@ def _incidence(texts: Sequence[str]) -> Any:
 
 def text_batches(texts: Sequence[str], rows: int) -> Iterator[slice]:
     """Slices of at most `rows` texts and (but for a longer single text) _CHARACTERS characters."""
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 2
-    for batch in _batches(lengths):
+    for batch in _batches(_lengths(texts) + 2):
         for start in range(batch.start, batch.stop, rows):
             yield slice(start, min(start + rows, batch.stop))
+
+
+def _lengths(texts: Sequence[str]) -> Places:
+    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
 def _batches(sizes: Places) -> Iterator[slice]:
