@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from equipoise.errors import SettingsError
+from equipoise.records.yaml_files import read_mapping
 
 _KEYS = {"unit", "default", "costs"}
 
@@ -110,14 +110,7 @@ def costs_from(record: Any, source: str = "costs") -> Costs:
 
 def read_costs(path: Path) -> Costs:
     """Read a YAML cost file. Raises SettingsError if it is missing or faulty."""
-    try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such cost file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        first = str(error).splitlines()[0]
-        raise SettingsError(f"{path}: not a readable YAML file ({first})") from None
-    return costs_from(record, str(path))
+    return costs_from(read_mapping(path, "cost file"), str(path))
 
 
 def _is_number(value: Any) -> bool:

@@ -15,14 +15,15 @@ from equipoise.data.check import check_rows
 from equipoise.data.read import read_rows
 from equipoise.data.split import split_table
 from equipoise.data.table import ColumnNames
-from equipoise.errors import SettingsError
+from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.quick import quick_measures
 from equipoise.fitting.arms import Prepared, prepare, train_arm
 from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import decide_validation_and_test, decision_folds
-from equipoise.fitting.folder import HISTORY, History, open_run
+from equipoise.fitting.folder import HISTORY, History, abandon, begin, open_run
 from equipoise.fitting.record import run_manifest, save_order, save_rows
+from equipoise.models.able import check_able
 from equipoise.models.load import find_base
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import load_classifier, save_classifier
@@ -33,6 +34,9 @@ from equipoise.records.files import text_sha256
 from equipoise.records.predictions import write_predictions
 from equipoise.records.run import Manifest, read_manifest, write_manifest
 from equipoise.records.scores import write_scores
+
+_LARGEST_SEED = 2**32 - 1
+"""numpy's global generator, which libraries seed, takes no larger one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +64,19 @@ def fit(
 
     The same call on a folder that a killed run left goes on where it stopped; on the folder of
     the finished run it returns that run. Raises DataError, SettingsError, ModelError, FolderError
-    or DivergedError; then nothing that looks like a finished run is left.
+    or DivergedError; then nothing that looks like a finished run is left, and nothing at all if
+    training had not begun.
     """
     started = time.perf_counter()
     seconds: dict[str, float] = {}
+    _check_asked(recipe, seed)
     with timed(seconds, "reading"):
         table = read_rows(source, columns=columns or ColumnNames(), encoding=encoding)
         warnings = check_rows(table)
         base = find_base(recipe.model)
-        run_id = text_sha256(recipe.id, base.fingerprint, table.fingerprint, str(seed))[:16]
+        run_id = text_sha256(
+            recipe.id, base.fingerprint, table.fingerprint, repr(table.columns), str(seed)
+        )[:16]
         opened = open_run(out, run_id, force=force)
     if opened.state == "finished":
         return Run(out, read_manifest(out), resumed=True)
@@ -85,21 +93,27 @@ def fit(
         prepared = prepare(splits, recipe, base, seed)
         warnings += _window_warnings(prepared)
     _check_settings(prepared)
-
-    history = History(out / HISTORY)
     measures = quick_measures(splits.validation, prepared.classes, recipe.train.choose_by)
-    with timed(seconds, "training"):
-        arm = train_arm(
-            prepared,
-            recipe.specs,
-            checkpoints=opened.checkpoints / "run",
-            measures=measures,
-            log_line=lambda line: history.append(
-                {"seconds": round(time.perf_counter() - started, 3)} | line
-            ),
-            progress=progress,
-            title="training",
-        )
+
+    if opened.state != "resumed":
+        begin(opened)
+    history = History(out / HISTORY)
+    try:
+        with timed(seconds, "training"):
+            arm = train_arm(
+                prepared,
+                recipe.specs,
+                checkpoints=opened.checkpoints / "run",
+                measures=measures,
+                log_line=lambda line: history.append(
+                    {"seconds": round(time.perf_counter() - started, 3)} | line
+                ),
+                progress=progress,
+                title="training",
+            )
+    except EquipoiseError:
+        abandon(opened)
+        raise
     if int(os.environ.get("RANK", "0")) > 0:
         raise SystemExit(0)  # the first process of a distributed run writes the folder
     with timed(seconds, "saving"):
@@ -133,6 +147,13 @@ def fit(
     )
     write_manifest(out, manifest)
     return Run(out, manifest, resumed=opened.state == "resumed")
+
+
+def _check_asked(recipe: Recipe, seed: int) -> None:
+    """What needs no rows to be refused."""
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise SettingsError(f"seed is {seed}; give a whole number from 0 to {_LARGEST_SEED}")
+    check_able(recipe.train)
 
 
 def _check_settings(prepared: Prepared) -> None:

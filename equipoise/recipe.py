@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +13,7 @@ from equipoise.costs import Costs, costs_from
 from equipoise.errors import SettingsError
 from equipoise.models.config import ModelConfig, TrainConfig
 from equipoise.records.files import text_sha256, write_text
+from equipoise.records.yaml_files import read_mapping
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.spec import parse_remedies
 
@@ -30,7 +32,9 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class SplitConfig(BaseModel):
     """How rows are divided when the source does not say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     validation_share: Share = 0.15
     """Share of the rows held out to choose with."""
@@ -46,7 +50,9 @@ class SplitConfig(BaseModel):
 class Recipe(BaseModel):
     """One recipe; its hash is its identity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     model: ModelConfig = ModelConfig()
     """Which base model, and which part of it is trained."""
@@ -94,7 +100,23 @@ class Recipe(BaseModel):
             raise ValueError("remedy costs: no costs are given; add --costs FILE")
         if isinstance(self.prior, dict) and any(not share > 0 for share in self.prior.values()):
             raise ValueError("prior: every class's share must be above 0")
+        self._check_measure()
         return self
+
+    def _check_measure(self) -> None:
+        """Raises ValueError unless all who decide by the measure know it."""
+        from equipoise.evaluate.compare import MEASURES
+        from equipoise.remedies.decisions.values import VALUES
+
+        if self.measure not in MEASURES:
+            raise ValueError(
+                f"measure: {self.measure!r} is not known; known are {', '.join(MEASURES)}"
+            )
+        if self.measure not in VALUES and any(s.name == "measure_offsets" for s in self.specs):
+            raise ValueError(
+                f"measure: offsets can't be fitted for {self.measure}, only for "
+                f"{', '.join(VALUES)}; give one of these, or --remedy temperature alone"
+            )
 
     @property
     def specs(self) -> tuple[RemedySpec, ...]:
@@ -121,30 +143,46 @@ def make_recipe(settings: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            where = ".".join(map(str, fault["loc"]))
-            for line in str(fault["msg"]).removeprefix("Value error, ").splitlines():
-                faults.append(f"{where}: {line}" if where else line)
-        raise SettingsError(*faults) from None
+        lines = [line for fault in error.errors() for line in _lines(fault)]
+        raise SettingsError(*dict.fromkeys(lines)) from None
+
+
+def _lines(fault: Any) -> list[str]:
+    """One of pydantic's faults as lines that say where, what, and what would be right."""
+    # A value that may be of several types has a fault per type, each named in the place.
+    where = ".".join(str(part) for part in fault["loc"] if not _names_type(part))
+    if fault["type"] == "extra_forbidden":
+        return [_unknown(fault["loc"])]
+    said = str(fault["msg"])
+    if fault["type"] == "value_error":
+        own = said.removeprefix("Value error, ").splitlines()
+        return [
+            line if not where or line.startswith((where, "remed")) else f"{where}: {line}"
+            for line in own
+        ]
+    return [f"{where}: {said[:1].lower()}{said[1:]}; found {fault['input']!r:.60}"]
+
+
+def _names_type(part: int | str) -> bool:
+    return isinstance(part, str) and part.endswith("]")
+
+
+def _unknown(place: tuple[int | str, ...]) -> str:
+    """The settings that stand where an unknown one was found, the nearest first."""
+    known: Any = Recipe
+    for part in place[:-1]:
+        known = known.model_fields[part].annotation
+    names, given = list(known.model_fields), str(place[-1])
+    near = get_close_matches(given, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    where = ".".join(map(str, place))
+    return f"{where}: unknown setting; {hint}known are {', '.join(names)}"
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """The settings in a recipe file, unchecked. Raises SettingsError if it is not a mapping."""
-    try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such recipe file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: not a readable YAML file ({_first(error)})") from None
-    if not isinstance(record, dict):
-        raise SettingsError(f"{path}: expected settings by name, found {record!r}")
-    return record
+    return read_mapping(path, "recipe file")
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
     write_text(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-
-
-def _first(error: Exception) -> str:
-    return str(error).splitlines()[0]

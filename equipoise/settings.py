@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from equipoise.costs import read_costs
 from equipoise.errors import SettingsError
 from equipoise.recipe import read_recipe
+from equipoise.records.yaml_files import parse_value, read_mapping
 
 NONE = "none"
 """`--remedy none` and `--baseline none` ask for no remedy, no baseline."""
@@ -58,9 +57,9 @@ def train_settings(
             faults.append(f"--set {assignment}: expected name=value, as train.batch_rows=64")
             continue
         try:
-            _put(settings, place, yaml.safe_load(text), faults)
-        except yaml.YAMLError:
-            faults.append(f"--set {assignment}: can't read the value {text!r}")
+            _put(settings, place, parse_value(text), faults)
+        except SettingsError as error:
+            faults.append(f"--set {assignment}: {error}")
     if faults:
         raise SettingsError(*faults)
     return settings
@@ -75,7 +74,11 @@ def _listed(names: list[str]) -> list[str] | None:
 def _prior(given: str) -> Any:
     if given in ("train", "balanced"):
         return given
-    record = read_recipe(Path(given))
+    if not Path(given).exists():
+        raise SettingsError(
+            f"--prior {given}: no such file; give train, balanced, or a YAML file of class shares"
+        )
+    record = read_mapping(Path(given), "file of class shares")
     faults = [
         f"{given}: class {name!r} has share {share!r}; expected a number above 0"
         for name, share in record.items()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from equipoise.records.rows import Rows
 
 WHOLE = "all"
@@ -42,7 +44,7 @@ class Table:
     """Role to column name in the source, {"text": "body", "label": "topic"}; several group
     columns are joined by ", "."""
     fingerprint: str
-    """SHA-256 over ids, texts and labels of every part, in order."""
+    """SHA-256 over ids, texts, labels, groups and weights of every part, in order."""
     faults: tuple[str, ...] = field(default=())
     """Faults of single cells and lines, one line each; `check_rows` raises them with its own."""
 
@@ -53,13 +55,18 @@ class Table:
 
 
 def fingerprint(parts: dict[str, Rows]) -> str:
-    """SHA-256 over part names, ids, texts and labels in order; each cell is preceded by its
-    length, so that ("ab", "c") and ("a", "bc") differ."""
+    """SHA-256 over part names, ids, texts, labels, groups and weights in order; each cell is
+    preceded by its length, so that ("ab", "c") and ("a", "bc") differ."""
     digest = hashlib.sha256()
     for name, rows in parts.items():
-        labels = [None] * len(rows) if rows.labels is None else rows.labels.tolist()
         digest.update(f"{name}:{len(rows)}\n".encode())
-        for cells in zip(rows.ids.tolist(), rows.texts.tolist(), labels, strict=True):
+        weights = None if rows.weights is None else np.array(list(map(repr, rows.weights.tolist())))
+        # Labels even where there are none; groups and weights only where a column was named.
+        columns = [rows.ids, rows.texts, np.full(len(rows), None)]
+        if rows.labels is not None:
+            columns[2] = rows.labels
+        columns += [column for column in (rows.groups, weights) if column is not None]
+        for cells in zip(*(column.tolist() for column in columns), strict=True):
             for cell in cells:
                 raw = b"" if cell is None else cell.encode("utf-8", "surrogatepass")
                 digest.update(b"%d:" % (-1 if cell is None else len(raw)) + raw)

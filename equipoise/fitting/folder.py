@@ -22,7 +22,10 @@ CHECKPOINTS = "checkpoints"
 @dataclass(frozen=True)
 class Opened:
     folder: Path
-    state: Literal["new", "resumed", "finished"]
+    state: Literal["new", "replace", "resumed", "finished"]
+    id: str
+    made: tuple[Path, ...] = ()
+    """Folders that `begin` makes, the outermost first."""
 
     @property
     def checkpoints(self) -> Path:
@@ -31,34 +34,73 @@ class Opened:
 
 
 def open_run(folder: Path, run_id: str, *, force: bool = False) -> Opened:
-    """Raises FolderError if the folder holds another run (unless `force`) or other files."""
+    """Look at what the folder holds; nothing is written or removed yet.
+
+    Raises FolderError if it holds another run (unless `force`) or other files, or if there can't
+    be a folder of that name.
+    """
     if folder.exists() and not folder.is_dir():
         raise FolderError(f"{folder}: is a file; give the name of a folder with --out")
-    holds = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    try:
+        holds = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise FolderError(
+            f"{folder}: can't be read ({error.strerror}); give another folder with --out"
+        ) from None
     started = folder / STARTED
     found = read_json(started, schema=1).get("id") if started.exists() else None
     if found == run_id and not force:
-        state: Literal["resumed", "finished"]
-        state = "finished" if (folder / MANIFEST).exists() else "resumed"
-        return Opened(folder, state)
+        finished = (folder / MANIFEST).exists()
+        return Opened(folder, "finished" if finished else "resumed", run_id)
     if holds and found is None:
         raise FolderError(
             f"{folder}: holds files that are not a run ({', '.join(holds[:3])}"
             f"{', ...' if len(holds) > 3 else ''}); give another folder with --out"
         )
-    if found is not None:
-        if not force:
-            raise FolderError(
-                f"{folder}: holds another run (other rows, recipe or seed); "
-                "give another folder with --out, or --force to replace it"
-            )
-        shutil.rmtree(folder)
+    if found is not None and not force:
+        raise FolderError(
+            f"{folder}: holds another run (other rows, recipe or seed); "
+            "give another folder with --out, or --force to replace it"
+        )
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
+    _check_writable(folder, absent)
+    return Opened(folder, "new" if found is None else "replace", run_id, tuple(reversed(absent)))
+
+
+def begin(opened: Opened) -> None:
+    """Make the folder of a new run, or empty that of one to be replaced, and say whose it is."""
+    folder = opened.folder
     try:
+        if opened.state == "replace":
+            shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(started, {"schema": 1, "id": run_id})
+        write_json(folder / STARTED, {"schema": 1, "id": opened.id})
     except OSError as error:
         raise FolderError(f"{folder}: can't be written ({error.strerror})") from None
-    return Opened(folder, "new")
+
+
+def abandon(opened: Opened) -> None:
+    """After the user's mistake stopped a run before its first step: leave no trace, so that the
+    mended command finds the folder as it was. What was trained is kept."""
+    if opened.state not in ("new", "replace") or (opened.folder / HISTORY).exists():
+        return
+    shutil.rmtree(opened.checkpoints, ignore_errors=True)
+    (opened.folder / STARTED).unlink(missing_ok=True)
+    for folder in reversed(opened.made):
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # others have put something there
+
+
+def _check_writable(folder: Path, absent: list[Path]) -> None:
+    nearest = absent[-1].parent if absent else folder
+    if not nearest.is_dir():
+        raise FolderError(f"{folder}: {nearest} is a file; give another folder with --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise FolderError(
+            f"{folder}: can't be written ({nearest} is read-only); give another folder with --out"
+        )
 
 
 class History:

@@ -34,13 +34,15 @@ METHODS: tuple[Method, ...] = (
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ModelConfig(_Settings):
     """Which base model, and which part of it is trained."""
 
-    name: str = DEFAULT_MODEL
+    name: str = Field(default=DEFAULT_MODEL, min_length=1)
     """Hub id or folder of the base model."""
     method: Method = "light"
     """How it is tuned. `light`: upper layers and a head, on cached states of the layers below."""
