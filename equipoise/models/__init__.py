@@ -9,6 +9,8 @@ cut.py         the cut of method `light`: states enter at a layer
 states.py      computing those states once
 cache.py       keeping them on disk
 methods.py     which weights train: full, light, head, adapter, LoRA, ...
+adapter.py     bottleneck adapters
+peft.py        the methods that PEFT brings: LoRA and its kin, IA3, prefix, prompt
 trainer.py     the one training loop, on transformers' Trainer
 train.py       the story of one training, with resume
 predict.py     logits of texts

@@ -30,8 +30,7 @@ class SequenceClassifier(nn.Module):
         self.cut: Cut | None = None
         self.added: nn.ModuleList | None = None
         """Bottleneck adapters, which sit in hooks and so are registered here."""
-        accepted = inspect.signature(body.forward).parameters
-        self._takes_positions = causal and "position_ids" in accepted
+        self._extra = _decoder_inputs(body) if causal else frozenset()
 
     def forward(
         self,
@@ -89,11 +88,12 @@ class SequenceClassifier(nn.Module):
         without_head: bool = False,
     ) -> Any:
         inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if self._takes_positions:
+        if "position_ids" in self._extra:
             # Padding on the left must not shift a row's positions: its states would then depend
             # on the longest row of its batch.
             inputs["position_ids"] = (attention_mask.cumsum(1) - 1).clamp(min=0)
-            inputs["use_cache"] = False
+        if "use_cache" in self._extra:
+            inputs["use_cache"] = False  # keys and values of earlier tokens, for generation only
         entering: Any = contextlib.nullcontext()
         if states is not None:
             assert self.cut is not None
@@ -112,3 +112,21 @@ class SequenceClassifier(nn.Module):
             attention_mask,
             self.pooling,
         )
+
+
+def _decoder_inputs(body: Any) -> frozenset[str]:
+    """Which of position_ids and use_cache a decoder is given.
+
+    Virtual tokens of prefix and prompt tuning stand before the row, so its positions are PEFT's to
+    count; and prefixes enter as if they were earlier keys and values.
+    """
+    tuned = getattr(body, "active_peft_config", None)
+    if tuned is not None and tuned.is_prompt_learning:
+        return frozenset()
+    inner = body.get_base_model() if tuned is not None else body
+    accepted = inspect.signature(inner.forward).parameters
+    kept = {name for name, p in accepted.items() if p.kind is not p.VAR_KEYWORD}
+    takes_any = len(kept) < len(accepted)
+    return frozenset(kept & {"position_ids", "use_cache"}) | (
+        frozenset({"use_cache"}) if takes_any else frozenset()
+    )

@@ -90,7 +90,14 @@ def find_base(settings: ModelConfig) -> Base:
         for name in _DROPOUTS:
             if getattr(config, name, None) is not None:
                 setattr(config, name, settings.dropout)
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"{settings.name}: has an encoder and a decoder; give an encoder such as BERT, or a "
+            "decoder such as Llama"
+        )
     causal = _is_causal(config)
+    # Prefix and prompt tuning put `rank` virtual tokens in front, which take up positions.
+    virtual = settings.rank if settings.method in ("prefix", "prompt") else 0
     return Base(
         name=settings.name,
         folder=folder,
@@ -98,15 +105,18 @@ def find_base(settings: ModelConfig) -> Base:
         tokenizer=tokenizer,
         pooling=_pooling(folder, causal) if settings.pooling == "auto" else settings.pooling,
         causal=causal,
-        max_tokens=min(settings.max_tokens, _window(config, tokenizer)),
+        max_tokens=max(1, min(settings.max_tokens, _window(config, tokenizer) - virtual)),
         fingerprint=_fingerprint(folder),
         trust_remote_code=trust,
     )
 
 
-def load_body(base: Base, *, native_labels: int | None = None, four_bit: bool = False) -> nn.Module:
+def load_body(
+    base: Base, *, native_labels: int | None = None, four_bit: bool = False
+) -> tuple[nn.Module, tuple[str, ...]]:
     """Load the weights in float32: AutoModel, or AutoModelForSequenceClassification with
-    `native_labels` outputs. Raises ModelError if transformers has no such class for it."""
+    `native_labels` outputs. Also returns the names of weights that the base does not hold and
+    that so were drawn at random. Raises ModelError if transformers has no such class for it."""
     from transformers import AutoModel, AutoModelForSequenceClassification
 
     options: dict[str, Any] = {
@@ -123,10 +133,10 @@ def load_body(base: Base, *, native_labels: int | None = None, four_bit: bool = 
         base.config.num_labels = native_labels
         base.config.pad_token_id = base.tokenizer.pad_token_id
     try:
-        body: nn.Module = loader.from_pretrained(base.folder, **options)
+        body, found = loader.from_pretrained(base.folder, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise ModelError(f"{base.name}: {loader.__name__} can't load it ({_line(error)})") from None
-    return body
+    return body, tuple(sorted(found["missing_keys"]))
 
 
 def _folder(name: str, trust_remote_code: bool) -> Path:

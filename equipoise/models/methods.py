@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
-from equipoise.errors import ModelError
 from equipoise.models.adapter import add_bottlenecks
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import Method, ModelConfig
 from equipoise.models.cut import Cut, find_layers
 from equipoise.models.heads import make_head
 from equipoise.models.load import Base, load_body
+from equipoise.models.peft import PEFT_METHODS, with_peft
 
 LEARNING_RATES: dict[Method, tuple[float, float]] = {
     "light": (2e-4, 1e-3),
@@ -29,8 +27,6 @@ LEARNING_RATES: dict[Method, tuple[float, float]] = {
 }
 """Highest learning rate of (body, head) where the user gives none."""
 
-PEFT_METHODS = ("lora", "rslora", "dora", "ia3", "prefix", "prompt")
-
 
 def build_classifier(
     base: Base, settings: ModelConfig, classes: int, seed: int
@@ -42,7 +38,10 @@ def build_classifier(
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # a native head, and PEFT's new weights, draw from the global generator
     native = kind == "native"
-    body = load_body(base, native_labels=classes if native else None, four_bit=settings.four_bit)
+    body, drawn = load_body(
+        base, native_labels=classes if native else None, four_bit=settings.four_bit
+    )
+    own_head = _native_head(body, drawn) if native else ()
     head = None
     if not native:
         width = base.config.get_text_config().hidden_size
@@ -50,14 +49,15 @@ def build_classifier(
     if settings.method != "full":
         body.requires_grad_(False)
     if settings.method in PEFT_METHODS:
-        body = _with_peft(body, base, settings, native)
+        body = with_peft(body, base, settings, own_head)
     classifier = SequenceClassifier(body, head, pooling=base.pooling, causal=base.causal)
     if settings.method == "light":
         notes += _light(classifier, settings)
     if settings.method == "adapter":
         classifier.added = add_bottlenecks(body, settings.rank * 8, generator)
-    if native:
-        _train_native_head(classifier)
+    if native and settings.method not in PEFT_METHODS:
+        for name in own_head:
+            body.get_submodule(name).requires_grad_(True)
     if not native and settings.method == "full":
         _freeze_unused_pooler(body)
     return classifier, notes
@@ -105,14 +105,20 @@ def _light(classifier: SequenceClassifier, settings: ModelConfig) -> list[str]:
     return notes
 
 
-def _train_native_head(classifier: SequenceClassifier) -> None:
-    """Everything of a ...ForSequenceClassification outside its base model is the head."""
-    body: Any = classifier.body
-    prefix = getattr(body, "base_model_prefix", "")
-    inner = set(map(id, getattr(body, prefix, body).parameters())) if prefix else set()
-    for parameter in body.parameters():
-        if id(parameter) not in inner and parameter.is_floating_point():
-            parameter.requires_grad_(True)
+def _native_head(body: nn.Module, drawn: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the modules that make up the head of a ...ForSequenceClassification: what stands
+    outside its base model, and what inside it the base had no weights for (BERT's pooler, if the
+    base was saved without): frozen, those would stay as they were drawn."""
+    inner: str = body.base_model_prefix  # type: ignore[assignment]
+    outside = [
+        name
+        for name, part in body.named_children()
+        if name != inner and next(part.parameters(), None) is not None
+    ]
+    inside = [
+        name.rsplit(".", 1)[0] for name in drawn if name.split(".")[0] == inner and "." in name
+    ]
+    return tuple(dict.fromkeys(outside + inside))
 
 
 def _freeze_unused_pooler(body: nn.Module) -> None:
@@ -121,57 +127,3 @@ def _freeze_unused_pooler(body: nn.Module) -> None:
     pooler = getattr(body, "pooler", None)
     if isinstance(pooler, nn.Module):
         pooler.requires_grad_(False)
-
-
-def _with_peft(body: nn.Module, base: Base, settings: ModelConfig, native: bool) -> nn.Module:
-    import peft
-
-    task = peft.TaskType.SEQ_CLS if native else peft.TaskType.FEATURE_EXTRACTION
-    common: dict[str, Any] = {"task_type": task}
-    config: Any
-    if settings.method in ("lora", "rslora", "dora"):
-        config = peft.LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            lora_dropout=settings.dropout or 0.0,
-            target_modules="all-linear",
-            use_rslora=settings.method == "rslora",
-            use_dora=settings.method == "dora",
-            **common,
-        )
-    elif settings.method == "ia3":
-        config = peft.IA3Config(**_ia3_targets(body), **common)
-    elif settings.method == "prefix":
-        config = peft.PrefixTuningConfig(num_virtual_tokens=settings.rank, **common)
-    else:
-        config = peft.PromptTuningConfig(num_virtual_tokens=settings.rank, **common)
-    try:
-        tuned: nn.Module = peft.get_peft_model(body, config)
-    except (ValueError, KeyError, NotImplementedError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{base.name}: PEFT can't apply {settings.method} ({first}); use lora or light"
-        ) from None
-    return tuned
-
-
-def _ia3_targets(body: nn.Module) -> dict[str, list[str]]:
-    """Keys, values and the second feed-forward layer, found by the names architectures use; the
-    feed-forward input is scaled, as in the paper (arXiv:2205.05638)."""
-    names = {name for name, module in body.named_modules() if _is_linear(module)}
-    keys = ("key", "value", "k_proj", "v_proj", "key_proj", "value_proj", "c_attn", "Wqkv")
-    feed = ("output.dense", "down_proj", "mlp.c_proj", "mlp.Wo")
-    attention = sorted(name for name in names if name.rsplit(".", 1)[-1] in keys)
-    forward = sorted(
-        name for name in names if name.endswith(feed) and "attention.output" not in name
-    )
-    if not attention or not forward:
-        raise ModelError(
-            f"{type(body).__name__}: ia3 finds no keys, values and feed-forward by the names "
-            "it knows; use lora or light"
-        )
-    return {"target_modules": attention + forward, "feedforward_modules": forward}
-
-
-def _is_linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"

@@ -20,7 +20,8 @@ from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import ModelConfig
 from equipoise.models.heads import make_head
 from equipoise.models.load import Base, find_base, load_body
-from equipoise.models.methods import PEFT_METHODS, head_kind
+from equipoise.models.methods import head_kind
+from equipoise.models.peft import PEFT_METHODS
 from equipoise.records.files import read_json, write_json, write_with
 
 SCHEMA = 1
@@ -84,7 +85,6 @@ def save_classifier(
 def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassifier:
     """Read back what `save_classifier` wrote. Raises FolderError if a part is missing."""
     from safetensors.torch import load_file
-    from transformers import AutoTokenizer
 
     record = read_json(folder / "classifier.json", schema=SCHEMA)
     settings = ModelConfig.model_validate(record["settings"])
@@ -92,7 +92,7 @@ def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassif
         raise FolderError(f"{folder / 'model'}: missing; make the run again")
     classes = tuple(record["classes"])
     native = record["head"] == "native"
-    body = _load_body(folder / "model", settings, len(classes), native=native)
+    body, tokenizer = _load_body(folder, settings, len(classes), record["base_fingerprint"], native)
     parts: dict[str, nn.Module] = {}
     if not native:
         config: Any = body.config
@@ -115,9 +115,6 @@ def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassif
             own = {n.removeprefix(f"{part}."): w for n, w in weights.items() if n.startswith(part)}
             module.load_state_dict(own)
     classifier.to(device or default_device()).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return LoadedClassifier(classifier, tokenizer, classes, record["max_tokens"])
 
 
@@ -125,13 +122,23 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _load_body(folder: Path, settings: ModelConfig, classes: int, *, native: bool) -> nn.Module:
-    peft_method = settings.method in PEFT_METHODS
-    place = settings if peft_method else settings.model_copy(update={"name": str(folder)})
-    base = find_base(place)
-    body = load_body(base, native_labels=classes if native else None, four_bit=settings.four_bit)
-    if peft_method:
-        import peft
+def _load_body(
+    folder: Path, settings: ModelConfig, classes: int, fingerprint: str, native: bool
+) -> tuple[nn.Module, Any]:
+    """The body with its trained weights, and the tokenizer."""
+    labels = classes if native else None
+    own = settings.model_copy(update={"name": str(folder / "model")})
+    if settings.method not in PEFT_METHODS:
+        base = find_base(own)
+        return load_body(base, native_labels=labels)[0], base.tokenizer
+    import peft
 
-        body = peft.PeftModel.from_pretrained(body, str(folder))
-    return body
+    base = find_base(settings)
+    if base.fingerprint != fingerprint:
+        raise FolderError(
+            f"{folder}: was trained on other weights than {base.name} holds now; the run keeps "
+            f"only what {settings.method} added, so put the old base back or train again"
+        )
+    body, _ = load_body(base, native_labels=labels, four_bit=settings.four_bit)
+    # What PEFT saves is read into the base; nothing of its own may need a gradient any more.
+    return peft.PeftModel.from_pretrained(body, str(folder / "model")), base.tokenizer
