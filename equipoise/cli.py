@@ -6,16 +6,18 @@ Nothing heavy is imported at the top, so that `--help` answers at once.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from equipoise.errors import EquipoiseError, SettingsError
+from equipoise.errors import EquipoiseError
 
 app = typer.Typer(
     help="Fine-tune language models on imbalanced data, and know that it worked.",
@@ -70,7 +72,7 @@ def _version(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")] = False,
     json_: Json = False,
     quiet: Quiet = False,
@@ -202,12 +204,13 @@ def evaluate(
     from equipoise.load import load
     from equipoise.records.predictions import write_predictions
     from equipoise.records.scores import write_scores
-    from equipoise.summary import scores_text
+    from equipoise.summary import check_out_folder, scores_text
 
     with _quiet_libraries():
-        loaded = load(run)
+        if out is not None:
+            check_out_folder(out)
         table = read_rows(rows, columns=_columns(text, label, group, None, id_), encoding=encoding)
-        predictions, scores = loaded.evaluate(table)
+        predictions, scores = load(run).evaluate(table)
         if out is not None:
             write_predictions(out / "predictions.parquet", predictions)
             write_scores(out / "scores.json", scores)
@@ -226,18 +229,15 @@ def predict(
 ) -> None:
     """Decide ROWS with a finished RUN; write id, decision and probabilities to a file."""
     from equipoise.data.read import read_rows
-    from equipoise.load import load
-    from equipoise.summary import decisions_table, write_table
+    from equipoise.load import check_texts, load
+    from equipoise.summary import check_out_file, decisions_table, write_table
 
     with _quiet_libraries():
-        if out.suffix not in (".csv", ".jsonl", ".parquet"):
-            raise SettingsError(f"--out {out}: give a name that ends in .csv, .jsonl or .parquet")
-        loaded = load(run)
+        check_out_file(out, rows)
         columns = _columns(text, "label", [], None, id_)
         table = read_rows(rows, columns=columns, encoding=encoding, need_labels=False)
-        if table.faults:
-            raise EquipoiseError(*table.faults)
-        decided = decisions_table(loaded, table)
+        check_texts(table)
+        decided = decisions_table(load(run), table)
         write_table(decided, out)
     counts = decided["decided"].value_counts().sort_index().to_dict()
     summary = "\n".join(f"  {name}: {count}" for name, count in counts.items())
@@ -341,34 +341,48 @@ def _quiet_libraries() -> Iterator[None]:
 
 
 def _say(json_: bool, record: dict[str, Any], text: str) -> None:
-    typer.echo(json.dumps(record, ensure_ascii=False) if json_ else text)
+    typer.echo(json.dumps(record) if json_ else text)
 
 
 def main() -> None:
     """Run the command; 0 done, 2 the input is at fault, 130 interrupted, 1 our own fault."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A class name that the terminal can't show must not end a run of an hour.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except EquipoiseError as error:
         _fail(error.faults)
-    except KeyboardInterrupt:
-        _interrupted()
-    except typer.Abort:
+    except (KeyboardInterrupt, typer.Abort):
         _interrupted()
     except Exception as error:
         # Usage errors: typer keeps their class to itself, but all can say what is wrong.
         if hasattr(error, "format_message"):
-            _fail((f"{error.format_message().rstrip('.')}; see equipoise --help",))
-        raise
+            _fail((_usage(error),))
+        traceback.print_exc()
+        typer.echo("this is a fault of equipoise; please report it with the lines above", err=True)
+        raise SystemExit(1) from None
     raise SystemExit(code or 0)
 
 
+def _usage(error: Any) -> str:
+    """What typer has to say, with the page of help that says more."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "equipoise"
+    said = " ".join(str(error.format_message()).split()).rstrip(".")
+    return f"{said}; see {command.replace('__main__.py', 'equipoise')} --help"
+
+
 def _fail(faults: tuple[str, ...]) -> None:
-    for fault in faults:
-        typer.echo(f"error: {fault}", err=True)
+    # A fault may quote a name that holds a line break; each stays one line.
+    lines = [" ".join(fault.splitlines()) for fault in faults]
+    for line in lines:
+        typer.echo(f"error: {line}", err=True)
     if "--json" in sys.argv[1:]:
-        typer.echo(json.dumps({"errors": list(faults)}, ensure_ascii=False))
+        typer.echo(json.dumps({"errors": lines}))
     raise SystemExit(2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
 from equipoise.data.table import Table
-from equipoise.errors import DataError
+from equipoise.errors import DataError, EquipoiseError, FolderError
 from equipoise.evaluate.judge import judge
 from equipoise.fitting.decide import predict_given
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import LoadedClassifier, load_classifier
 from equipoise.recipe import Recipe
 from equipoise.records.decision import DecisionRule, read_decision
+from equipoise.records.files import file_sha256
 from equipoise.records.predictions import Predictions
 from equipoise.records.rows import Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
@@ -93,12 +95,39 @@ class LoadedRun:
 
 
 def load(folder: str | Path, *, device: str | None = None) -> LoadedRun:
-    """Read a finished run. Raises FolderError if the folder holds none."""
+    """Read a finished run. Raises FolderError if the folder holds none, or files of it are missing
+    or broken, and ModelError if the base model of a PEFT method is not there."""
     path = Path(folder)
     manifest = read_manifest(path)
-    return LoadedRun(
-        path, manifest, load_classifier(path, device=device), read_decision(path / "decision.json")
-    )
+    try:
+        classifier = load_classifier(path, device=device)
+        return LoadedRun(path, manifest, classifier, read_decision(path / "decision.json"))
+    except EquipoiseError:
+        raise
+    except Exception as error:
+        # Whatever a library makes of a broken file; ours to mend if every file is as written.
+        damaged = _damaged(path, manifest)
+        if not damaged:
+            raise
+        raise FolderError(*damaged) from error
+
+
+def check_texts(table: Table) -> None:
+    """Raises DataError for faults of ids and texts; labels, if there are any, don't matter."""
+    bare = {name: replace(rows, labels=None) for name, rows in table.parts.items()}
+    check_rows(replace(table, parts=bare))
+
+
+def _damaged(folder: Path, manifest: Manifest) -> list[str]:
+    """Files that are not as the run wrote them."""
+    found = []
+    for name, digest in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            found.append(f"{path}: missing; copy the whole folder, or make the run again")
+        elif file_sha256(path) != digest:
+            found.append(f"{path}: changed or broken since the run was made; make the run again")
+    return found
 
 
 def _all_rows(table: Table) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from equipoise.fit import Run
 from equipoise.load import LoadedRun
 from equipoise.records.files import replacing
 from equipoise.records.rows import text_column
+from equipoise.records.run import MANIFEST
 from equipoise.records.scores import Estimate, Scores, read_scores
 
 _SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "g_mean", "log_loss", "expected_cost")
@@ -82,6 +84,46 @@ def decisions_table(loaded: LoadedRun, table: Table) -> pd.DataFrame:
             columns[f"p:{name}"] = predictions.probabilities[:, k]
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
+
+
+FORMS = (".csv", ".jsonl", ".parquet")
+
+
+def check_out_file(path: Path, rows: str) -> None:
+    """Raises SettingsError if decisions about `rows` can't or must not be written to `path`."""
+    faults = []
+    if path.suffix not in FORMS:
+        faults.append(f"--out {path}: give a name that ends in .csv, .jsonl or .parquet")
+    if path.is_dir():
+        faults.append(f"--out {path}: is a folder; give the name of a file in it")
+    elif path.exists() and Path(rows).exists() and path.samefile(rows):
+        faults.append(f"--out {path}: these are the rows to decide; give another name")
+    faults += _place_faults(path, path.parent)
+    if faults:
+        raise SettingsError(*faults)
+
+
+def check_out_folder(folder: Path) -> None:
+    """Raises SettingsError if scores can't or must not be written into `folder`."""
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"--out {folder}: is a file; give the name of a folder")
+    if (folder / MANIFEST).exists():
+        raise SettingsError(
+            f"--out {folder}: holds a run, whose own scores would be lost; give another folder"
+        )
+    faults = _place_faults(folder, folder)
+    if faults:
+        raise SettingsError(*faults)
+
+
+def _place_faults(out: Path, folder: Path) -> list[str]:
+    """Why `folder` can't be made or written, if so."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        return [f"--out {out}: {nearest} is a file; give another name"]
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return [f"--out {out}: can't be written ({nearest} is read-only); give another name"]
+    return []
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
