@@ -20,6 +20,9 @@ from equipoise.statistics.clusters import agreement, effective_rows, mean_cluste
 from equipoise.statistics.intervals import f1_of_jaccard, share_interval
 from equipoise.statistics.sums import Floats
 
+_Part = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
+"""(L,) rows of each class's part, and for each row in any part its class and its cluster."""
+
 _NO_ROWS = "no rows of this class in the split"
 _NEVER_SEEN = "never seen in training, so it can't be decided: 0 whatever the rows are"
 
@@ -28,53 +31,57 @@ def class_scores(
     seen: Outcomes, trained: Mapping[str, int] | None, *, guarantee: bool = False
 ) -> dict[str, ClassScores]:
     """Every class, known or with rows, without its band."""
-    count, sums = len(seen.classes), seen.sums
-    agree = 1.0 if guarantee else class_agreement(seen)
-    decided, right = sums.decided[:-1], sums.right
-    either = sums.rows + decided - right
-    own = seen.labels
-    chosen = seen.decided < count
-    # A row belongs to the "either" part of its class, and of its decision where they differ.
-    both = np.concatenate([own, seen.decided[chosen & (seen.decided != own)]])
-    both_clusters = np.concatenate([seen.clusters, seen.clusters[chosen & (seen.decided != own)]])
-    parts = {
-        "recall": (sums.rows, own, seen.clusters),
-        "precision": (decided, seen.decided[chosen], seen.clusters[chosen]),
-        "f1": (either, both, both_clusters),
-    }
-    bounds = {
-        name: _shares(right, total, codes, clusters, agree, guarantee=guarantee)
-        for name, (total, codes, clusters) in parts.items()
-    }
-    bounds["f1"] = (f1_of_jaccard(bounds["f1"][0]), f1_of_jaccard(bounds["f1"][1]))
-    values = {
-        "recall": measures.class_recall(sums),
-        "precision": measures.class_precision(sums),
-        "f1": measures.class_f1(sums),
-    }
-    precisions = _average_precisions(seen, independent_rows(seen, agree))
-    method = "clopper-pearson" if guarantee else "mid-p"
-    found = {}
-    for k, name in enumerate(seen.classes):
-        rows = int(sums.rows[k])
-        estimates = {
-            measure: _estimate(
-                float(values[measure][k]),
-                (float(bounds[measure][0][k]), float(bounds[measure][1][k])),
-                _why_no_share(measure, rows, bool(seen.known[k]), int(decided[k])),
-                method,
-            )
-            for measure in ("precision", "recall", "f1")
-        }
-        estimates["average_precision"] = precisions[k]
-        found[name] = ClassScores(
-            rows=rows,
-            decided=int(decided[k]),
+    shares = share_estimates(seen, guarantee=guarantee)
+    shares["average_precision"] = average_precision_estimates(seen, guarantee=guarantee)
+    return {
+        name: ClassScores(
+            rows=int(seen.sums.rows[k]),
+            decided=int(seen.sums.decided[k]),
             trained=None if trained is None else int(trained.get(name, 0)),
             band=None,
-            measures=estimates,
+            measures={measure: estimates[k] for measure, estimates in shares.items()},
         )
-    return found
+        for k, name in enumerate(seen.classes)
+    }
+
+
+def share_estimates(seen: Outcomes, *, guarantee: bool) -> dict[str, list[Estimate]]:
+    """precision, recall and f1, each with one estimate per class."""
+    count, sums = len(seen.classes), seen.sums
+    decided, right = sums.decided[:-1], sums.right
+    chosen = seen.decided < count
+    # A row belongs to the "either" part of its class, and of its decision where they differ.
+    strays = chosen & (seen.decided != seen.labels)
+    either = np.concatenate([seen.labels, seen.decided[strays]])
+    parts = {
+        "precision": (decided, seen.decided[chosen], seen.clusters[chosen]),
+        "recall": (sums.rows, seen.labels, seen.clusters),
+        "f1": (
+            sums.rows + decided - right,
+            either,
+            np.concatenate([seen.clusters, seen.clusters[strays]]),
+        ),
+    }
+    agree = 1.0 if guarantee else class_agreement(seen)
+    bounds = _bounds(right, parts, agree, guarantee=guarantee)
+    values = {
+        "precision": measures.class_precision(sums),
+        "recall": measures.class_recall(sums),
+        "f1": measures.class_f1(sums),
+    }
+    method = "clopper-pearson" if guarantee else "mid-p"
+    return {
+        measure: [
+            _estimate(
+                float(values[measure][k]),
+                (float(bounds[measure][0][k]), float(bounds[measure][1][k])),
+                _why_no_share(measure, int(sums.rows[k]), bool(seen.known[k]), int(decided[k])),
+                method,
+            )
+            for k in range(count)
+        ]
+        for measure in parts
+    }
 
 
 def class_agreement(seen: Outcomes) -> float:
@@ -99,24 +106,21 @@ def independent_rows(seen: Outcomes, agree: float | None = None) -> Floats:
     return effective_rows(seen.sums.rows, size, class_agreement(seen) if agree is None else agree)
 
 
-def _shares(
-    right: Floats,
-    total: Floats,
-    codes: NDArray[np.int64],
-    clusters: NDArray[np.int64],
-    agree: float,
-    *,
-    guarantee: bool,
-) -> tuple[Floats, Floats]:
-    """(L,) bounds of right / total; an empty part gets [0, 1]."""
-    size = mean_cluster_size(codes, clusters, len(total))
-    worth = effective_rows(total, size, agree)
-    share = right / np.maximum(total, 1)
-    return share_interval(
-        np.where(total > 0, share * worth, 0.0),
-        np.where(total > 0, worth, 1.0),
-        guarantee=guarantee,
+def _bounds(
+    right: Floats, parts: Mapping[str, _Part], agree: float, *, guarantee: bool
+) -> dict[str, tuple[Floats, Floats]]:
+    """(L,) bounds of right / total in each part; [0, 1] where a part of a class is empty."""
+    total = np.stack([part[0] for part in parts.values()])
+    size = np.stack(
+        [mean_cluster_size(codes, clusters, len(right)) for _, codes, clusters in parts.values()]
     )
+    worth = np.where(total > 0, effective_rows(total, size, agree), 1.0)
+    share = right / np.maximum(total, 1)
+    low, high = share_interval(share * worth, worth, guarantee=guarantee)
+    low, high = np.where(total > 0, low, 0.0), np.where(total > 0, high, 1.0)
+    found = {name: (low[i], high[i]) for i, name in enumerate(parts)}
+    found["f1"] = (f1_of_jaccard(found["f1"][0]), f1_of_jaccard(found["f1"][1]))
+    return found
 
 
 def _why_no_share(measure: str, rows: int, known: bool, decided: int) -> str | None:
@@ -135,10 +139,11 @@ def _estimate(value: float, bounds: tuple[float, float], why: str | None, method
     return Estimate(value, min(bounds[0], value), max(bounds[1], value), method=method)
 
 
-def _average_precisions(seen: Outcomes, worth: Floats) -> list[Estimate]:
+def average_precision_estimates(seen: Outcomes, *, guarantee: bool = False) -> list[Estimate]:
     """One per class. AP is the mean over the class's rows of a number in 0..1, so it varies at
     most like a share of them, and gets a share's interval."""
     rows = seen.sums.rows
+    worth = independent_rows(seen, 1.0 if guarantee else None)
     scored = np.flatnonzero(seen.known & (rows > 0))
     value = np.array(
         [average_precision(seen.probabilities[:, k], seen.labels == k) for k in scored]

@@ -62,8 +62,10 @@ class Resampler:
     segment_size: Floats
     segment_features: sparse.csr_matrix
     """(segments, F)."""
+    class_start: Ints
+    """(L,) the first segment of each class; segments are sorted by class."""
     replaced: Floats
-    """(segments,) chance of a drawn segment to be replaced by a prior observation."""
+    """(L,) chance of a drawn segment to be replaced by a prior observation."""
     known: NDArray[np.bool_]
     """(L,) False for a class that the model can't decide: it is never right."""
     average: Floats
@@ -94,24 +96,48 @@ class Resampler:
         """(size, F) sums."""
         weights = np.empty((size, self.features.shape[0]), dtype=np.int64)
         for first, last, clusters in self.strata:
-            n = int(clusters.sum())
-            weights[:, first:last] = rng.multinomial(n, clusters / n, size=size)
-        gone = rng.binomial(weights[:, self.segment_type], self.replaced)
-        total = (
-            self.features.T @ weights.T.astype(np.float64)
-            - self.segment_features.T @ gone.T.astype(np.float64)
-        ).T
-        sums: Floats = np.ascontiguousarray(total) + self._prior_rows(gone, rng)
-        return sums
+            weights[:, first:last] = _multinomial(clusters, size, rng)
+        where, segment = self._replaced(weights, rng)
+        gone = sparse.csr_matrix(
+            (np.ones(len(where)), (where, segment)), shape=(size, len(self.segment_type))
+        )
+        total = (self.features.T @ weights.T.astype(np.float64)).T
+        sums: Floats = total - (gone @ self.segment_features).toarray()
+        return sums + self._prior_rows(size, where, segment, rng)
 
-    def _prior_rows(self, gone: Ints, rng: np.random.Generator) -> Floats:
-        """(size, F) sums of the observations that take the place of the `gone` ones."""
-        size, features = gone.shape[0], self.features.shape[1]
+    def _replaced(self, weights: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """Resample and segment of every drawn segment that a prior observation replaces.
+
+        How many of a class's drawn segments are replaced is binomial; which ones is a draw without
+        putting back. Far fewer random numbers than one binomial per segment, to the same effect.
+        """
+        size, segments = len(weights), len(self.segment_type)
+        # Segments lie by class, so the draws of one class in one resample are a run of numbers.
+        ends = np.cumsum(weights[:, self.segment_type].ravel())
+        edges = np.append(self.class_start, segments) + segments * np.arange(size)[:, None]
+        run = np.append(0, ends)[edges]
+        first, drawn = run[:, :-1].ravel(), np.diff(run, axis=1)
+        times = rng.binomial(drawn, self.replaced)
+        part = np.repeat(np.arange(times.size), times.ravel())
+        start, length = first[part], drawn.ravel()[part]
+        taken = start + rng.integers(0, length)
+        while True:
+            _, kept = np.unique(taken, return_index=True)
+            if len(kept) == len(taken):
+                break
+            again = np.ones(len(taken), dtype=bool)
+            again[kept] = False
+            taken[again] = start[again] + rng.integers(0, length[again])
+        where, segment = np.divmod(np.searchsorted(ends, taken, side="right"), segments)
+        return where, segment
+
+    def _prior_rows(
+        self, size: int, where: Ints, segment: Ints, rng: np.random.Generator
+    ) -> Floats:
+        """(size, F) sums of the observations that take the place of the replaced segments."""
+        features = self.features.shape[1]
         # One draw moves the average class of both channels: where they differ is what counts.
         chance = betaincinv(self.average[:, 0], self.average[:, 1], rng.random((size, 1)))
-        where, segment = np.nonzero(gone)
-        repeat = gone[where, segment]
-        where, segment = np.repeat(where, repeat), np.repeat(segment, repeat)
         label, rows = self.segment_class[segment], self.segment_size[segment]
         luck, place = rng.random((2, self.channels, len(where)))
         together = rng.random(len(where)) < self.concordance
@@ -206,12 +232,25 @@ def resampler(
         segment_features=_features(
             types.segment_of, types.row, len(types.segment_type), labels, decided, table
         ),
-        replaced=scale[types.segment_class],
+        class_start=np.searchsorted(types.segment_class, np.arange(count)).astype(np.int64),
+        replaced=scale,
         known=known,
         average=np.array(average),
         wrong=np.array(wrong),
         concordance=_concordance(labels, decided, count),
     )
+
+
+def _multinomial(clusters: Floats, size: int, rng: np.random.Generator) -> Ints:
+    """(size, types) how often each type is drawn in as many draws as there are clusters."""
+    n, types = int(clusters.sum()), len(clusters)
+    if n > 4 * types:
+        return rng.multinomial(n, clusters / n, size=size)
+    # Nearly every cluster is a type of its own: naming clusters is cheaper than a binomial each.
+    type_of = np.repeat(np.arange(types), clusters.astype(np.int64))
+    drawn = type_of[rng.integers(0, n, size=(size, n))] + types * np.arange(size)[:, None]
+    counted: Ints = np.bincount(drawn.ravel(), minlength=size * types).reshape(size, types)
+    return counted
 
 
 def _concordance(labels: Ints, decided: Ints, count: int) -> float:
@@ -273,7 +312,7 @@ def _types(labels: Ints, decided: Ints, clusters: Ints, count: int) -> _Types:
     row = np.concatenate([r for r, _ in found])
     type_of = np.repeat(np.arange(len(found)), [len(r) for r, _ in found])
     segments, segment_of, segment_size = np.unique(
-        type_of * count + labels[row], return_inverse=True, return_counts=True
+        labels[row] * len(found) + type_of, return_inverse=True, return_counts=True
     )
     return _Types(
         total=len(found),
@@ -282,8 +321,8 @@ def _types(labels: Ints, decided: Ints, clusters: Ints, count: int) -> _Types:
         row=row,
         type_of=type_of,
         segment_of=segment_of,
-        segment_type=segments // count,
-        segment_class=segments % count,
+        segment_type=segments % len(found),
+        segment_class=segments // len(found),
         segment_size=segment_size.astype(np.float64),
     )
 

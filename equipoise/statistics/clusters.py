@@ -26,9 +26,11 @@ def mean_cluster_size(
     """
     if len(codes) == 0:
         return np.ones(count)
-    pairs, size = np.unique(np.stack([codes, clusters]), axis=1, return_counts=True)
-    squares = np.bincount(pairs[0], weights=size.astype(np.float64) ** 2, minlength=count)
-    rows = np.bincount(pairs[0], weights=size, minlength=count)
+    _, number = np.unique(clusters, return_inverse=True)
+    pairs, size = np.unique(number * count + codes, return_counts=True)
+    part = pairs % count
+    squares = np.bincount(part, weights=size.astype(np.float64) ** 2, minlength=count)
+    rows = np.bincount(part, weights=size, minlength=count)
     mean: NDArray[np.float64] = np.where(rows > 0, squares / np.maximum(rows, 1), 1.0)
     return mean
 

@@ -45,10 +45,12 @@ def mid_p(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> Bo
     """
     x, n = _checked(successes, trials)
     half = (1 - level) / 2
-    # P(X >= x) - P(X = x)/2 rises with the share; the low bound is where it passes `half`.
-    low = np.where(x > 0, _bisect(lambda p: _upper_tail(x, n, p) - half, x.shape), 0.0)
-    high = np.where(x < n, _bisect(lambda p: _upper_tail(x, n, p) - (1 - half), x.shape), 1.0)
-    return low, high
+    # The tail rises with the share, and the low bound is where it passes `half`. The high bound
+    # is one less the low bound of the failures; both are found in one go.
+    either = np.stack([x, n - x])
+    bound = _bisect(lambda p: _upper_tail(either, n, p) - half, either.shape)
+    bound = np.where(either > 0, bound, 0.0)
+    return bound[0], 1 - bound[1]
 
 
 def share_interval(
