@@ -116,9 +116,10 @@ class TrainConfig(_Settings):
     predictions stay in float32. `auto`: bf16 where the processor has instructions for it."""
     gradient_checkpointing: bool = False
     """Compute activations twice and hold them once."""
-    choose_by: str = "macro_f1"
+    choose_by: str = "last"
     """Validation measure that chooses the epoch kept: a measure's name, or `recall:CLASS`,
-    `f1:CLASS`, `precision:CLASS`; `last` keeps the last epoch."""
+    `f1:CLASS`, `precision:CLASS`. `last` keeps the last epoch: when the rate falls to nothing,
+    choosing among the last epochs by a few rare validation rows mostly chooses by luck."""
     patience: PositiveInt | None = None
     """Stop after so many epochs without a better choose_by; None: run all epochs."""
     track: tuple[str, ...] = ()
@@ -126,6 +127,10 @@ class TrainConfig(_Settings):
 
     @model_validator(mode="after")
     def _device_rows_divide_batch(self) -> Self:
+        if self.patience is not None and self.choose_by == "last":
+            raise ValueError(
+                "patience: stopping early needs a measure to watch; set choose_by, as macro_f1"
+            )
         if self.batch_rows % self.device_rows:
             raise ValueError(
                 f"batch_rows={self.batch_rows} is not a multiple of device_rows={self.device_rows}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from equipoise.errors import ModelError
+from equipoise.errors import DivergedError, ModelError
 from equipoise.models.batches import StepPlan
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import TrainConfig
@@ -23,12 +24,17 @@ from equipoise.models.trainer import (
     Measure,
     RowLoss,
     WeightedTrainer,
+    diverged,
     last_checkpoint,
     load_trained,
+    restore_forward,
     save_trained,
 )
+from equipoise.records.files import write_text, write_with
 
 _FINISHED = "finished.json"
+_STARTED = "start.safetensors"
+_DEVICE_ROWS = "device_rows.txt"
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,34 @@ class Trained:
     stopped: str | None
     device_rows: int
     """Rows held at once in the end: fewer than asked for if memory ran out."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """All that one training is given."""
+
+    classifier: SequenceClassifier
+    feed: Feed
+    plan: StepPlan
+    validation: Feed | None
+    row_loss: RowLoss
+    measure: Measure | None
+    config: TrainConfig
+    rates: tuple[float, float]
+    seed: int
+    folder: Path
+    log_line: Callable[[dict[str, Any]], None]
+    stepped: Callable[[int, int], None]
+
+    @property
+    def watching(self) -> bool:
+        """Whether validation rows are measured after every epoch."""
+        return self.validation is not None and self.measure is not None
+
+    @property
+    def choosing(self) -> bool:
+        """Whether the epoch that is kept is chosen on validation rows."""
+        return self.watching and self.config.choose_by != "last"
 
 
 def train_classifier(
@@ -65,99 +99,109 @@ def train_classifier(
     Raises DivergedError if the loss stops being a number; ModelError if a single row does not fit
     into memory.
     """
+    job = _Job(
+        classifier,
+        feed,
+        plan,
+        validation,
+        row_loss,
+        measure,
+        config,
+        rates,
+        seed,
+        folder,
+        log_line,
+        stepped,
+    )
     done = _finished(classifier, folder)
     if done:
         return done
     if classifier.cut is not None and feed.states is not None:
         classifier.cut.skip_lower()
-    device_rows = config.device_rows
     try:
-        while True:
-            try:
-                trained = _run(
-                    classifier,
-                    feed,
-                    plan,
-                    validation,
-                    row_loss=row_loss,
-                    measure=measure,
-                    config=config,
-                    rates=rates,
-                    seed=seed,
-                    folder=folder,
-                    log_line=log_line,
-                    stepped=stepped,
-                    device_rows=device_rows,
-                )
-                break
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
-                    raise
-                device_rows = _halve(device_rows, config.batch_rows)
-                log_line({"note": f"out of memory; going on with {device_rows} rows at once"})
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
+        trained = _run_in_memory(job)
     finally:
         if classifier.cut is not None:
             classifier.cut.restore_lower()
-    _finish(classifier, folder, trained)
+    if not all(bool(p.isfinite().all()) for p in classifier.parameters() if p.requires_grad):
+        raise DivergedError(diverged("a weight is not a number", trained.steps))
+    if _process() == 0:
+        _finish(classifier, folder, trained)
     return trained
 
 
-def _run(
-    classifier: SequenceClassifier,
-    feed: Feed,
-    plan: StepPlan,
-    validation: Feed | None,
-    *,
-    row_loss: RowLoss,
-    measure: Measure | None,
-    config: TrainConfig,
-    rates: tuple[float, float],
-    seed: int,
-    folder: Path,
-    log_line: Callable[[dict[str, Any]], None],
-    stepped: Callable[[int, int], None],
-    device_rows: int,
-) -> Trained:
-    from transformers import EarlyStoppingCallback, PrinterCallback
+def _run_in_memory(job: _Job) -> Trained:
+    """Run the loop, with fewer rows at once whenever memory runs out."""
+    device_rows = _device_rows(job)
+    while True:
+        try:
+            return _run(job, device_rows)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                # The other processes wait in the middle of a step, and can't be asked to halve.
+                raise ModelError(
+                    f"out of memory with {device_rows} rows at once in each process; "
+                    f"set device_rows={max(1, device_rows // 2)}"
+                ) from None
+        device_rows = _halve(device_rows, job.config.batch_rows)
+        job.log_line({"note": f"out of memory; going on with {device_rows} rows at once"})
+        # Resuming must not depend on running out of memory again at the same moment.
+        (job.folder / _DEVICE_ROWS).write_text(str(device_rows))
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
-    choosing = validation is not None and measure is not None and config.choose_by != "last"
-    arguments = _arguments(config, plan, rates, seed, folder, device_rows, choosing)
+
+def _run(job: _Job, device_rows: int) -> Trained:
+    from transformers import PrinterCallback
+
+    classifier, plan, config, folder = job.classifier, job.plan, job.config, job.folder
+    arguments = _arguments(job, device_rows)
+    resume = last_checkpoint(folder)
+    if resume is None:
+        _start_over(classifier, folder)
     batches = PlannedBatches(
         plan,
-        feed.tokens.lengths,
+        job.feed.tokens.lengths,
         device_rows=device_rows,
         processes=arguments.world_size,
         process=arguments.process_index,
     )
-    callbacks: list[Any] = [EpochKeeper(batches, plan.steps, stepped)]
-    if choosing and config.patience is not None:
-        callbacks.append(EarlyStoppingCallback(config.patience))
+    keeper = EpochKeeper(
+        batches, plan.steps, config.patience if job.choosing else None, job.stepped
+    )
     if config.gradient_checkpointing:
         _checkpoint_activations(classifier)
     trainer = WeightedTrainer(
         model=classifier,
         args=arguments,
-        feed=feed,
+        feed=job.feed,
         batches=batches,
-        row_loss=row_loss,
-        validation=validation,
-        measure=measure,
-        log_line=log_line,
-        head_learning_rate=rates[1],
+        row_loss=job.row_loss,
+        validation=job.validation,
+        measure=job.measure,
+        log_line=job.log_line,
+        head_learning_rate=job.rates[1],
         l1=config.l1,
-        callbacks=callbacks,
+        callbacks=[keeper],
     )
     trainer.remove_callback(PrinterCallback)
-    resume = last_checkpoint(folder)
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    state = trainer.state
+    try:
+        if resume is None or not keeper.has_stopped(trainer.read_state(resume)):
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        state = trainer.state
+        best = state.best_global_step if job.choosing else None
+        if best:
+            load_trained(classifier, folder / f"checkpoint-{best}" / TRAINED)
+        trainer.accelerator.wait_for_everyone()
+    finally:
+        restore_forward(classifier)
     early = state.global_step < state.max_steps
     return Trained(
         epochs_run=state.global_step / plan.steps,
         steps=state.global_step,
-        best_step=state.best_global_step if choosing else None,
+        best_step=best,
         stopped=(
             f"{config.patience} epochs without a better {config.choose_by}" if early else None
         ),
@@ -165,23 +209,17 @@ def _run(
     )
 
 
-def _arguments(
-    config: TrainConfig,
-    plan: StepPlan,
-    rates: tuple[float, float],
-    seed: int,
-    folder: Path,
-    device_rows: int,
-    choosing: bool,
-) -> Any:
+def _arguments(job: _Job, device_rows: int) -> Any:
     from transformers import TrainingArguments
 
+    config, plan = job.config, job.plan
+    lower_is_better = ("loss", "log_loss", "brier", "expected_cost")
     precision = resolved_precision(config.precision)
     arguments = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(job.folder),
         per_device_train_batch_size=device_rows,
         num_train_epochs=plan.epochs,
-        learning_rate=rates[0],
+        learning_rate=job.rates[0],
         lr_scheduler_type="constant_with_warmup"
         if config.schedule == "constant"
         else config.schedule,
@@ -193,14 +231,11 @@ def _arguments(
         logging_strategy="steps",
         logging_steps=max(1, plan.steps // 10),
         logging_nan_inf_filter=False,
-        eval_strategy="epoch" if choosing else "no",
+        eval_strategy="epoch" if job.watching else "no",
         save_strategy="epoch",
-        load_best_model_at_end=choosing,
-        metric_for_best_model=config.choose_by if choosing else None,
-        greater_is_better=config.choose_by not in ("loss", "log_loss", "brier", "expected_cost")
-        if choosing
-        else None,
-        seed=seed,
+        metric_for_best_model=config.choose_by if job.choosing else None,
+        greater_is_better=config.choose_by not in lower_is_better if job.choosing else None,
+        seed=job.seed,
         use_cpu=not torch.cuda.is_available(),
         report_to=list(config.track) or "none",
         disable_tqdm=True,
@@ -256,12 +291,33 @@ def _out_of_memory(error: BaseException) -> bool:
     )
 
 
+def _start_over(classifier: SequenceClassifier, folder: Path) -> None:
+    """Training that ran out of memory before its first checkpoint has moved the weights already:
+    it starts again from those it started from."""
+    start = folder / _STARTED
+    if start.exists():
+        load_trained(classifier, start)
+    elif _process() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_with(start, lambda path: save_trained(classifier, path))
+
+
+def _device_rows(job: _Job) -> int:
+    """As asked for, or as few as an earlier part of this training had to make do with."""
+    try:
+        return int((job.folder / _DEVICE_ROWS).read_text())
+    except (FileNotFoundError, ValueError):
+        return job.config.device_rows
+
+
+def _process() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
 def _finish(classifier: SequenceClassifier, folder: Path, trained: Trained) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     save_trained(classifier, folder / TRAINED)
-    partial = folder / f".{_FINISHED}"
-    partial.write_text(json.dumps(vars(trained)))
-    partial.replace(folder / _FINISHED)
+    write_text(folder / _FINISHED, json.dumps(vars(trained)))
+    (folder / _STARTED).unlink(missing_ok=True)
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
 
