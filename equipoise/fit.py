@@ -143,7 +143,17 @@ def fit(
     )
     shutil.rmtree(opened.checkpoints, ignore_errors=True)
     manifest = run_manifest(
-        table, prepared, arm, warnings, run_id, seconds, baselines, comparisons, scores.notes, out
+        table,
+        prepared,
+        arm,
+        warnings,
+        run_id,
+        seconds,
+        baselines,
+        comparisons,
+        scores.notes,
+        rule,
+        out,
     )
     write_manifest(out, manifest)
     return Run(out, manifest, resumed=opened.state == "resumed")

@@ -23,7 +23,7 @@ from equipoise.models.heads import start_from_class_means
 from equipoise.models.load import Base
 from equipoise.models.methods import build_classifier, learning_rates
 from equipoise.models.save import default_device
-from equipoise.models.states import ensure_states
+from equipoise.models.states import ensure_states, pooled_vectors
 from equipoise.models.tokenize import Tokens, tokenize
 from equipoise.models.train import Trained, train_classifier
 from equipoise.models.trainer import predict_feed
@@ -117,7 +117,7 @@ def train_arm(
     classifier, notes = build_classifier(base, recipe.model, classes, prepared.seed)
     classifier.to(default_device())
     states = _states(prepared, classifier, progress)
-    if recipe.model.method in ("light", "head") and states["train"] is None:
+    if classifier.cut is not None and states["train"] is None:
         notes.append(
             "states were not cached (the limit, the disk or the architecture does not allow it); "
             "every step computed the frozen layers again"
@@ -140,8 +140,14 @@ def train_arm(
         batch_rows=recipe.train.batch_rows,
         bucket_steps=recipe.train.bucket_steps,
     )
-    if classifier.head is not None and states["train"] is not None:
-        start_from_class_means(classifier.head, states["train"].vectors[fed], labels[fed])
+    if classifier.head is not None and recipe.model.method in ("light", "head"):
+        held = states["train"]
+        vectors = (
+            held.vectors
+            if held is not None
+            else pooled_vectors(classifier, base, prepared.tokens["train"], progress=progress)
+        )
+        start_from_class_means(classifier.head, vectors[fed], labels[fed])
     trained = train_classifier(
         classifier,
         feed,
@@ -299,7 +305,7 @@ def _records(
         elif remedy.moment == "loss":
             effect = f"{text} replaced plain cross-entropy."
         else:
-            effect = f"{text} acted on the decision; see decision.json."
+            effect = ""  # only fitting the decision tells
         records.append(
             RemedyRecord(
                 name=spec.name,

@@ -71,7 +71,7 @@ def run_baselines(
             BaselineRecord(
                 name=name,
                 title=TITLES[name],
-                language_model=name == "plain",
+                language_model=name != "tfidf",
                 seconds=seconds[stage],
                 trained_parameters=parameters,
             )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from equipoise.data.split import folds
 from equipoise.fitting.arms import Prepared, TrainedArm
 from equipoise.records.decision import DecisionRule
-from equipoise.records.predictions import Predictions
+from equipoise.records.predictions import Predictions, joined
 from equipoise.records.rows import Rows, text_column
 from equipoise.remedies.decisions.apply import decide, posterior
 from equipoise.remedies.decisions.fit import cross_fitted
@@ -100,24 +100,6 @@ def target_log_prior(prepared: Prepared) -> Floats:
         return log_shares(np.ones(len(prepared.classes)))
     assert isinstance(prior, dict)
     return log_shares(np.array([prior[name] for name in prepared.classes]))
-
-
-def joined(parts: list[Predictions]) -> Predictions:
-    """One record out of several with the same classes, rows in order."""
-    names = (
-        "ids",
-        "splits",
-        "folds",
-        "groups",
-        "clusters",
-        "labels",
-        "decided",
-        "logits",
-        "probabilities",
-    )
-    return Predictions(
-        parts[0].classes, *(np.concatenate([getattr(p, name) for p in parts]) for name in names)
-    )
 
 
 def _by_rule(

@@ -22,6 +22,7 @@ from equipoise.fitting.folder import fingerprints
 from equipoise.models.cut import find_layers
 from equipoise.models.methods import head_kind
 from equipoise.models.train import resolved_precision
+from equipoise.records.decision import DecisionRule
 from equipoise.records.files import write_with
 from equipoise.records.rows import Rows, Splits
 from equipoise.records.run import (
@@ -29,10 +30,12 @@ from equipoise.records.run import (
     Comparison,
     Manifest,
     ModelRecord,
+    RemedyRecord,
     RowsRecord,
     SplitRecord,
     TrainingRecord,
 )
+from equipoise.remedies.decisions.table import DECISIONS
 
 _PACKAGES = ("torch", "transformers", "peft", "scikit-learn", "numpy")
 
@@ -90,6 +93,7 @@ def run_manifest(
     baselines: list[BaselineRecord],
     comparisons: list[Comparison],
     notes: tuple[str, ...],
+    rule: DecisionRule,
     out: Path,
 ) -> Manifest:
     recipe, splits = prepared.recipe, prepared.splits
@@ -119,7 +123,7 @@ def run_manifest(
             notes=list(splits.notes),
         ),
         classes=list(prepared.classes),
-        remedies=arm.remedies,
+        remedies=_with_notes(arm.remedies, rule),
         model=_model_record(prepared, arm),
         training=TrainingRecord(
             epochs_planned=recipe.train.epochs,
@@ -139,6 +143,18 @@ def run_manifest(
         notes=[*arm.notes, *notes],
         files=fingerprints(out),
     )
+
+
+def _with_notes(remedies: list[RemedyRecord], rule: DecisionRule) -> list[RemedyRecord]:
+    """What the decision's remedies found out: the rule holds a note for each, in their table's
+    order."""
+    places = [i for i, record in enumerate(remedies) if record.moment == "decision"]
+    places.sort(key=lambda i: list(DECISIONS).index(remedies[i].name))
+    noted = dict(zip(places, rule.notes, strict=True))
+    return [
+        record.model_copy(update={"effect": noted[i]}) if i in noted else record
+        for i, record in enumerate(remedies)
+    ]
 
 
 def _model_record(prepared: Prepared, arm: TrainedArm) -> ModelRecord:

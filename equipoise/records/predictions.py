@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +69,19 @@ class Predictions:
 
     def take(self, index: NDArray[Any]) -> Predictions:
         """The rows at `index` (positions or a bool mask), in that order."""
-        return Predictions(
-            self.classes,
-            *(
-                getattr(self, name)[index]
-                for name in (
-                    "ids",
-                    "splits",
-                    "folds",
-                    "groups",
-                    "clusters",
-                    "labels",
-                    "decided",
-                    "logits",
-                    "probabilities",
-                )
-            ),
-        )
+        return Predictions(self.classes, *(getattr(self, name)[index] for name in _BY_ROW))
+
+
+_BY_ROW = tuple(f.name for f in fields(Predictions) if f.name != "classes")
+"""Every field that has one entry per row."""
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """The rows of several records of one model, in order."""
+    return Predictions(
+        parts[0].classes,
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in _BY_ROW),
+    )
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
