@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import betaincinv
 
+from equipoise.statistics.cluster_types import cluster_types
 from equipoise.statistics.sums import Floats, Sums
 
 PRIOR_ROWS = 1.5
@@ -204,7 +205,7 @@ def resampler(
     """
     count, channels = len(known), len(decided)
     table = 1.0 - np.eye(count, count + 1) if costs is None else costs
-    types = _types(labels, decided, clusters, count)
+    types = cluster_types(labels, decided, clusters, count)
     per_class = np.bincount(
         types.segment_class, weights=types.clusters[types.segment_type], minlength=count
     )
@@ -266,65 +267,6 @@ def _concordance(labels: Ints, decided: Ints, count: int) -> float:
     expected = float((a * (1 - b) + b * (1 - a)).sum())
     apart = float((hits[0] != hits[-1]).sum())
     return max(0.0, 1 - (apart + 1) / (expected + 1))
-
-
-@dataclass(frozen=True, eq=False)
-class _Types:
-    total: int
-    clusters: Floats
-    """(types,) clusters of each type."""
-    strata: tuple[tuple[int, int, Floats], ...]
-    row: Ints
-    """Rows of one cluster for each type, one after the other."""
-    type_of: Ints
-    """The type of each of these rows, and below its segment."""
-    segment_of: Ints
-    segment_type: Ints
-    segment_class: Ints
-    segment_size: Floats
-
-
-def _types(labels: Ints, decided: Ints, clusters: Ints, count: int) -> _Types:
-    cell = labels.copy()
-    for channel in decided:
-        cell = cell * (count + 1) + channel
-    order = np.lexsort((cell, clusters))
-    _, first, size = np.unique(clusters[order], return_index=True, return_counts=True)
-    alike: dict[bytes, list[int]] = {}
-    lone = first[size == 1]
-    _, example, often = np.unique(cell[order[lone]], return_index=True, return_counts=True)
-    found = [(order[lone[e] : lone[e] + 1], int(n)) for e, n in zip(example, often, strict=True)]
-    for start, n in zip(first[size > 1], size[size > 1], strict=True):
-        alike.setdefault(cell[order[start : start + n]].tobytes(), []).append(start)
-    for key, starts in alike.items():
-        n = len(key) // cell.itemsize
-        found.append((order[starts[0] : starts[0] + n], len(starts)))
-    # Rows are sorted by cell, and so by label: a type is of one class if its ends agree.
-    mixed = np.array([labels[r[0]] != labels[r[-1]] for r, _ in found])
-    stratum = np.array(
-        [count if m else labels[r[0]] for (r, _), m in zip(found, mixed, strict=True)]
-    )
-    found = [found[k] for k in np.argsort(stratum, kind="stable")]
-    stratum = np.sort(stratum, kind="stable")
-    number = np.array([n for _, n in found], dtype=np.float64)
-    _, begins = np.unique(stratum, return_index=True)
-    ends = np.append(begins[1:], len(found))
-    row = np.concatenate([r for r, _ in found])
-    type_of = np.repeat(np.arange(len(found)), [len(r) for r, _ in found])
-    segments, segment_of, segment_size = np.unique(
-        labels[row] * len(found) + type_of, return_inverse=True, return_counts=True
-    )
-    return _Types(
-        total=len(found),
-        clusters=number,
-        strata=tuple((int(a), int(b), number[a:b]) for a, b in zip(begins, ends, strict=True)),
-        row=row,
-        type_of=type_of,
-        segment_of=segment_of,
-        segment_type=segments % len(found),
-        segment_class=segments // len(found),
-        segment_size=segment_size.astype(np.float64),
-    )
 
 
 def _features(
