@@ -353,7 +353,7 @@ def main() -> None:
             # A class name that the terminal can't show must not end a run of an hour.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="equipoise", standalone_mode=False)
     except EquipoiseError as error:
         _fail(error.faults)
     except (KeyboardInterrupt, typer.Abort):
@@ -373,7 +373,7 @@ def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "equipoise"
     said = " ".join(str(error.format_message()).split()).rstrip(".")
-    return f"{said}; see {command.replace('__main__.py', 'equipoise')} --help"
+    return f"{said}; see {command} --help"
 
 
 def _fail(faults: tuple[str, ...]) -> None:

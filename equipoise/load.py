@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
 from equipoise.data.table import Table
-from equipoise.errors import DataError, EquipoiseError, FolderError
+from equipoise.errors import DataError, FolderError
 from equipoise.evaluate.judge import judge
 from equipoise.fitting.decide import predict_given
 from equipoise.models.predict import predict_logits
@@ -102,8 +102,6 @@ def load(folder: str | Path, *, device: str | None = None) -> LoadedRun:
     try:
         classifier = load_classifier(path, device=device)
         return LoadedRun(path, manifest, classifier, read_decision(path / "decision.json"))
-    except EquipoiseError:
-        raise
     except Exception as error:
         # Whatever a library makes of a broken file; ours to mend if every file is as written.
         damaged = _damaged(path, manifest)

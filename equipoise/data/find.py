@@ -34,9 +34,13 @@ def read_parts(source: str | Path, encoding: str | None = None) -> dict[str, Raw
     if name.startswith("hf:"):
         return _named(read_hub(name), name)
     path = Path(source)
-    if path.is_dir():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{name[:200]}: no name of a file ({error}); check it"[:600]) from None
+    if is_folder:
         return _read_folder(path, encoding)
-    if not path.exists():
+    if not is_there:
         raise DataError(
             f"{path}: no such file or folder; give a {', '.join(FORMS)} file, a folder that holds "
             "train, validation and test, or hf:owner/name"

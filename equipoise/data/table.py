@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from equipoise.errors import SettingsError
 from equipoise.records.rows import Rows
 
 WHOLE = "all"
@@ -29,6 +30,18 @@ class ColumnNames:
     """Column that names the row. None: a column called `id` if there is one, else row numbers."""
     time: str | None = None
     """Column of dates (ISO 8601) or numbers, by which rows are split forward in time."""
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.text == self.label:
+            faults.append(f"--text and --label both name {self.text!r}; name a column for each")
+        if self.label in self.group:
+            faults.append(
+                f"--group and --label both name {self.label!r}; a class would stand on one side "
+                "of every split, so that it is trained or judged but never both"
+            )
+        if faults:
+            raise SettingsError(*faults)
 
 
 @dataclass(frozen=True, eq=False)

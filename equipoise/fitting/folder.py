@@ -39,9 +39,9 @@ def open_run(folder: Path, run_id: str, *, force: bool = False) -> Opened:
     Raises FolderError if it holds another run (unless `force`) or other files, or if there can't
     be a folder of that name.
     """
-    if folder.exists() and not folder.is_dir():
-        raise FolderError(f"{folder}: is a file; give the name of a folder with --out")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise FolderError(f"{folder}: is a file; give the name of a folder with --out")
         holds = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except OSError as error:
         raise FolderError(

@@ -75,14 +75,27 @@ def find_base(settings: ModelConfig) -> Base:
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # transformers raises whatever its parsers do on a broken folder; no list of kinds lasts.
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"{settings.name}: needs code that comes with it; if you trust that code, add "
+                "--set model.trust_remote_code=true"
+            ) from None
         raise ModelError(
-            f"{settings.name}: can't be read as a base model ({_line(error)})"
+            f"{settings.name}: can't be read as a base model ({_line(error)}); "
+            "a folder needs config.json, weights and tokenizer as save_pretrained writes them"
         ) from None
     if not list(folder.glob("*.safetensors")):
         raise ModelError(
             f"{settings.name}: holds no .safetensors weights, the only kind that is loaded "
             "(others can run code); convert it with transformers' save_pretrained"
+        )
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        # transformers makes an empty tokenizer of the model's type where it finds no files.
+        raise ModelError(
+            f"{settings.name}: holds no tokenizer, or one without words; add the model's "
+            "tokenizer files"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -134,8 +147,13 @@ def load_body(
         base.config.pad_token_id = base.tokenizer.pad_token_id
     try:
         body, found = loader.from_pretrained(base.folder, output_loading_info=True, **options)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{base.name}: {loader.__name__} can't load it ({_line(error)})") from None
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # as in find_base
+        raise ModelError(
+            f"{base.name}: {loader.__name__} can't load it ({_line(error)}); "
+            "are its weights whole, and of this configuration?"
+        ) from None
     return body, tuple(sorted(found["missing_keys"]))
 
 
@@ -197,7 +215,14 @@ def _pooling(folder: Path, causal: bool) -> str:
     """The rule an encoder publishes in 1_Pooling/config.json; else mean, or last for decoders."""
     published = folder / "1_Pooling" / "config.json"
     if published.exists():
-        rules = json.loads(published.read_text(encoding="utf-8"))
+        try:
+            rules = json.loads(published.read_text(encoding="utf-8"))
+            if not isinstance(rules, dict):
+                raise ValueError
+        except ValueError:
+            raise ModelError(
+                f"{published}: not a pooling rule; mend the file, or say --set model.pooling=mean"
+            ) from None
         chosen = [ours for theirs, ours in _POOLINGS.items() if rules.get(theirs)]
         if len(chosen) == 1:
             return chosen[0]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.errors import ShapeError
+from equipoise.errors import FolderError, ShapeError
 from equipoise.records.files import read_json, write_json
 
 SCHEMA = 1
@@ -68,15 +68,19 @@ def write_decision(path: Path, rule: DecisionRule) -> None:
 
 
 def read_decision(path: Path) -> DecisionRule:
+    """Raises FolderError if the file is missing, broken, or not a rule."""
     record: dict[str, Any] = read_json(path, schema=SCHEMA)
-    costs = record["costs"]
-    return DecisionRule(
-        classes=tuple(record["classes"]),
-        temperature=record["temperature"],
-        log_source=np.array(record["log_source"]),
-        log_target=np.array(record["log_target"]),
-        kind=record["kind"],
-        offsets=np.array(record["offsets"]),
-        costs=None if costs is None else np.array(costs),
-        notes=tuple(record["notes"]),
-    )
+    try:
+        costs = record["costs"]
+        return DecisionRule(
+            classes=tuple(record["classes"]),
+            temperature=float(record["temperature"]),
+            log_source=np.array(record["log_source"], dtype=np.float64),
+            log_target=np.array(record["log_target"], dtype=np.float64),
+            kind=record["kind"],
+            offsets=np.array(record["offsets"], dtype=np.float64),
+            costs=None if costs is None else np.array(costs, dtype=np.float64),
+            notes=tuple(record["notes"]),
+        )
+    except (KeyError, TypeError, ValueError, ShapeError) as error:
+        raise FolderError(f"{path}: not a decision rule ({error}); make the run again") from None

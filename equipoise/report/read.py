@@ -89,7 +89,8 @@ def read_run(folder: Path) -> RunFolder:
         texts=_texts(folder / TEXTS, manifest.judged),
         cluster_rows=_cluster_rows(folder / "splits.parquet"),
         costs=_costs(manifest, folder),
-        recipe_text=recipe.read_text(encoding="utf-8") if recipe.exists() else None,
+        # Shown, never read: a byte that is no text must not keep the report away.
+        recipe_text=recipe.read_text("utf-8", errors="replace") if recipe.exists() else None,
     )
 
 

@@ -1,0 +1,81 @@
+"""Cost files and files of class shares that can't be used."""
+
+from __future__ import annotations
+
+from tests.bad_input.case import Case, train
+
+
+def _costs(name: str, content: str | bytes, *words: str) -> Case:
+    return Case(
+        f"costs: {name}",
+        train("--costs", "{folder}/costs.yaml"),
+        words,
+        files={"costs.yaml": content},
+    )
+
+
+def _prior(name: str, content: str, *words: str) -> Case:
+    return Case(
+        f"prior: {name}",
+        train("--prior", "{folder}/prior.yaml"),
+        words,
+        files={"prior.yaml": content},
+    )
+
+
+COSTS = [
+    Case("costs: no such file", train("--costs", "{folder}/none.yaml"), ("no such cost file",)),
+    Case("costs: a folder", train("--costs", "{rows}"), ("can't be read as a cost file",)),
+    _costs("empty", "", "nothing"),
+    _costs("a list", "- 1\n- 2\n", "name: value"),
+    _costs("a spreadsheet", "true;decided;cost\nbank;light;5\n", "name: value"),
+    _costs("not YAML", "costs: {bank: \n", "not a readable YAML file"),
+    _costs("not UTF-8", "unit: \u00a3\n".encode("latin-1"), "UTF-8", "byte 7"),
+    _costs("unknown key", "cost: {}\n", "unknown key 'cost'", "default"),
+    _costs("unknown class", "costs: {bank: {loan: 5}}\n", "'loan'", "bank, light, music"),
+    _costs("class in other letters", "costs: {Bank: {light: 5}}\n", "'Bank'"),
+    _costs("a class called no", "costs: {no: {light: 5}}\n", "'no'", "bank, light, music"),
+    _costs("a class called 010", "costs: {010: {light: 5}}\n", "'010'"),
+    _costs(
+        "a mistake below the right decision",
+        "costs: {bank: {light: -5}}\n",
+        "bank decided as light",
+        "less than the right",
+    ),
+    _costs(
+        "a right decision above the rest",
+        "costs: {bank: {bank: 5}}\n",
+        "bank decided as",
+        "right decision (5)",
+    ),
+    _costs("a word as cost", "costs: {bank: {light: dear}}\n", "'light'", "'dear'", "number"),
+    _costs("no cost", "costs: {bank: {light: }}\n", "None", "number"),
+    _costs("yes as cost", "costs: {bank: {light: yes}}\n", "True", "number"),
+    _costs("not a number", "costs: {bank: {light: .nan}}\n", "nan", "number"),
+    _costs("infinite", "costs: {bank: {light: .inf}}\n", "inf", "number"),
+    _costs("a list as cost", "costs: {bank: {light: [5]}}\n", "[5]", "number"),
+    _costs("a number for a row", "costs: {bank: 5}\n", "'bank'", "decided class"),
+    _costs("a list of costs", "costs: [1, 2]\n", "[1, 2]", "decided class"),
+    _costs("a class twice", "costs:\n  bank: {light: 5}\n  bank: {music: 5}\n", "'bank'", "twice"),
+    _costs("negative default", "default: -1\n", "default is -1", "0 or more"),
+    _costs("default in words", "default: much\n", "default is 'much'"),
+    _costs(
+        "many faults", "dear: 1\ndefault: x\ncosts: {bank: {light: y}}\n", "'dear'", "'x'", "'y'"
+    ),
+]
+
+PRIORS = [
+    Case("prior: neither word nor file", train("--prior", "flat"), ("flat", "balanced", "file")),
+    Case("prior: a folder", train("--prior", "{rows}"), ("can't be read",)),
+    _prior("empty", "", "nothing"),
+    _prior("a list", "[0.5, 0.5]\n", "name: value"),
+    _prior("not YAML", "bank: [1\n", "not a readable YAML file"),
+    _prior("a class too few", "{bank: 0.5, light: 0.5}\n", "no share for class 'music'"),
+    _prior("a class too many", "{bank: 1, light: 1, music: 1, loan: 1}\n", "'loan'"),
+    _prior("negative share", "{bank: 1, light: -1, music: 1}\n", "'light'", "-1", "above 0"),
+    _prior("share of zero", "{bank: 1, light: 0, music: 1}\n", "'light'", "above 0"),
+    _prior("share in words", "{bank: half, light: 1, music: 1}\n", "'half'"),
+    _prior("infinite share", "{bank: .inf, light: 1, music: 1}\n", "'bank'", "inf"),
+]
+
+MONEY = [*COSTS, *PRIORS]

@@ -1,0 +1,60 @@
+"""What every test may rely on: no network, no cache but its own, and one tiny finished run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before any test imports a library that reads them. Two tests that load torch at once on two
+# cores are slower with more threads, not faster, and one thread is what makes bytes repeat.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Cached states go to a folder of the tests: never read from, or left in, the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("EQUIPOISE_CACHE")
+    os.environ["EQUIPOISE_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["EQUIPOISE_CACHE"]
+    else:
+        os.environ["EQUIPOISE_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a two-layer BERT of width 32 with its tokenizer."""
+    from tests.models.tiny import save_base
+
+    return save_base(tmp_path_factory.mktemp("base") / "bert", "bert", 2)
+
+
+@pytest.fixture(scope="session")
+def tiny_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.csv and test.csv that the tiny base learns from."""
+    from tests.tiny_rows import write_rows
+
+    folder = tmp_path_factory.mktemp("rows")
+    write_rows(folder / "train.csv", seed=0)
+    write_rows(folder / "test.csv", seed=1, start=1000)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_rows: Path) -> Path:
+    """The folder of a finished default run on them; read it, copy it, never write to it."""
+    from tests.cli_runner import run_cli
+
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    done = run_cli(
+        "train", tiny_rows, "--model", tiny_base, "--epochs", "2", "--out", out, "--quiet"
+    )
+    assert done.code == 0, done.stderr
+    return out
