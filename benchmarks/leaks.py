@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -141,16 +142,14 @@ def judge(seed: int) -> Counter[str]:
     made = plant(seed)
     count = len(made.texts)
     alike = look_alikes(made.texts)
-    firm = np.array(made.copies, dtype=np.int64).reshape(-1, 2).tolist()
-    for group in sorted(set(made.groups) - {""}):
-        members = [row for row, own in enumerate(made.groups) if own == group]
-        firm += [[members[0], row] for row in members[1:]]
+    origin = list(range(count))
+    for row, copy in made.copies:
+        origin[copy] = row
+    by_text, by_group = _pairs(origin), _pairs([group or None for group in made.groups])
+    firm = [*by_text, *by_group]
     near = np.argwhere(np.triu(alike, 1)).tolist()
     way = WAYS[seed % len(WAYS)]
-    found = Counter(
-        {"tables": 1, "rows": count, "copies": len(made.copies), "look-alikes": len(near)}
-    )
-    found["ties by group"] = len(firm) - len(made.copies)
+    found = Counter({"tables": 1, "rows": count})
     try:
         side, left_out = _divide(made, way, seed)
     except DataError as error:
@@ -158,6 +157,12 @@ def judge(seed: int) -> Counter[str]:
             raise
         return found + Counter({"tables refused": 1})
     found["rows left out"] = left_out
+    for name, pairs in (
+        ("pairs of copies", by_text),
+        ("pairs of a group", by_group),
+        ("pairs of look-alikes", near),
+    ):
+        found[name] = sum(a in side and b in side for a, b in pairs)
     found["firm ties that cross"] = sum(_crosses(side, pair) for pair in firm)
     capped = _capped(made, firm, near)
     for pair in near:
@@ -166,6 +171,15 @@ def judge(seed: int) -> Counter[str]:
                 "look-alikes cut by the cap" if capped[pair[0]] else "look-alikes that cross"
             ] += 1
     return found
+
+
+def _pairs(keys: list[Any]) -> list[list[int]]:
+    """All pairs of rows with one key; None is none."""
+    rows: dict[Any, list[int]] = {}
+    for row, key in enumerate(keys):
+        if key is not None:
+            rows.setdefault(key, []).append(row)
+    return [list(pair) for own in rows.values() for pair in combinations(own, 2)]
 
 
 def _crosses(side: dict[int, int], pair: list[int]) -> bool:
@@ -262,10 +276,13 @@ def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
     for unit in units:
         total += Counter(unit["result"])
     crossing = total["firm ties that cross"] + total["look-alikes that cross"]
+    ties = sum(rows for name, rows in total.items() if name.startswith("pairs of"))
     return {
         **dict(sorted(total.items())),
-        "says": f"{total['tables']:,} tables: {crossing} of "
-        f"{total['copies'] + total['ties by group'] + total['look-alikes']:,} ties cross a split",
+        "says": f"{total['tables']:,} tables: of {ties:,} pairs that are tied and were both used, "
+        f"{crossing} cross a split, besides {total['look-alikes cut by the cap']:,} pairs of "
+        f"look-alikes in clusters that the cap cuts; {total['tables refused']:,} tables could not "
+        "be divided as asked, and were refused",
     }
 
 
@@ -276,6 +293,7 @@ bench = Bench(
         for first in range(0, TABLES, PER_UNIT)
     ],
     run=run,
+    version=2,
     price_seconds=lambda unit: 0.06 * unit.settings["tables"],
     summarise=summarise,
     about="Random tables with planted duplicates and groups: none may cross a split.",

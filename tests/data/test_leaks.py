@@ -14,9 +14,9 @@ def test_no_tie_crosses_in_forty_tables() -> None:
     assert total["firm ties that cross"] == 0
     assert total["look-alikes that cross"] == 0
     assert total["tables refused"] < 6
-    assert total["copies"] > 60
-    assert total["ties by group"] > 60
-    assert total["look-alikes"] > 200
+    assert total["pairs of copies"] > 60
+    assert total["pairs of a group"] > 60
+    assert total["pairs of look-alikes"] > 200
 
 
 def test_the_second_opinion_on_look_alikes() -> None:
