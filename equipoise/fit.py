@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from equipoise.data.check import check_rows
 from equipoise.data.read import read_rows
 from equipoise.data.split import split_table
-from equipoise.data.table import ColumnNames
+from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.quick import quick_measures
 from equipoise.fitting.arms import Prepared, prepare, train_arm
@@ -68,16 +68,34 @@ def fit(
     training had not begun.
     """
     started = time.perf_counter()
-    seconds: dict[str, float] = {}
-    _check_asked(recipe, seed)
-    with timed(seconds, "reading"):
-        table = read_rows(source, columns=columns or ColumnNames(), encoding=encoding)
-        warnings = check_rows(table)
-        base = find_base(recipe.model)
-        run_id = text_sha256(
-            recipe.id, base.fingerprint, table.fingerprint, repr(table.columns), str(seed)
-        )[:16]
-        opened = open_run(out, run_id, force=force)
+    check_asked(recipe, seed)
+    table = read_rows(source, columns=columns or ColumnNames(), encoding=encoding)
+    return fit_table(table, out, recipe, seed=seed, force=force, progress=progress, started=started)
+
+
+def fit_table(
+    table: Table,
+    out: Path,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress = silent,
+    started: float | None = None,
+) -> Run:
+    """`fit` from where the rows have been read; they need not be checked yet.
+
+    started   When reading began, by time.perf_counter(); None: just now.
+    """
+    started = time.perf_counter() if started is None else started
+    check_asked(recipe, seed)
+    warnings = check_rows(table)
+    base = find_base(recipe.model)
+    run_id = text_sha256(
+        recipe.id, base.fingerprint, table.fingerprint, repr(table.columns), str(seed)
+    )[:16]
+    opened = open_run(out, run_id, force=force)
+    seconds = {"reading": time.perf_counter() - started}
     if opened.state == "finished":
         return Run(out, read_manifest(out), resumed=True)
     with timed(seconds, "dividing rows"):
@@ -159,7 +177,7 @@ def fit(
     return Run(out, manifest, resumed=opened.state == "resumed")
 
 
-def _check_asked(recipe: Recipe, seed: int) -> None:
+def check_asked(recipe: Recipe, seed: int) -> None:
     """What needs no rows to be refused."""
     if not 0 <= seed <= _LARGEST_SEED:
         raise SettingsError(f"seed is {seed}; give a whole number from 0 to {_LARGEST_SEED}")

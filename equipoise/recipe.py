@@ -38,8 +38,9 @@ class SplitConfig(BaseModel):
 
     validation_share: Share = 0.15
     """Share of the rows held out to choose with."""
-    test_share: Share = 0.15
-    """Share of the rows held out to judge with, when one file holds everything."""
+    test_share: float = Field(default=0.15, ge=0, lt=1)
+    """Share of the rows held out to judge with, when one file holds everything; 0: none are, and
+    the run is judged on the rows that it also chose with."""
     keep_crossing: bool = False
     """Keep training rows whose duplicates stand in a given validation or test file."""
     threshold: float = Field(default=0.8, gt=0, le=1)
@@ -143,24 +144,54 @@ def make_recipe(settings: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
-        lines = [line for fault in error.errors() for line in _lines(fault)]
-        raise SettingsError(*dict.fromkeys(lines)) from None
+        raise SettingsError(*_lines(error)) from None
 
 
-def _lines(fault: Any) -> list[str]:
-    """One of pydantic's faults as lines that say where, what, and what would be right."""
-    # A value that may be of several types has a fault per type, each named in the place.
-    where = ".".join(str(part) for part in fault["loc"] if not _names_type(part))
-    if fault["type"] == "extra_forbidden":
-        return [_unknown(fault["loc"])]
-    said = str(fault["msg"])
-    if fault["type"] == "value_error":
-        own = said.removeprefix("Value error, ").splitlines()
-        return [
-            line if not where or line.startswith((where, "remed")) else f"{where}: {line}"
-            for line in own
-        ]
-    return [f"{where}: {said[:1].lower()}{said[1:]}; found {fault['input']!r:.60}"]
+def _lines(error: ValidationError) -> list[str]:
+    """Pydantic's faults, a line per setting: where, what was found, and what would be right."""
+    lines: list[str] = []
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for fault in error.errors():
+        # A value that may be of several types has a fault for each, which the place names.
+        where = ".".join(str(part) for part in fault["loc"] if not _names_type(part))
+        if fault["type"] == "extra_forbidden":
+            lines.append(_unknown(fault["loc"]))
+        elif fault["type"] == "value_error":
+            own = str(fault["msg"]).removeprefix("Value error, ").splitlines()
+            named = (where, "remed")
+            lines += [f"{where}: {x}" if where and not x.startswith(named) else x for x in own]
+        else:
+            found = f"{fault['input']!r:.60}"
+            wanted.setdefault((where, found), []).append(_right(str(fault["msg"])))
+    lines += [
+        f"{where} is {found}; it should be {' or '.join(dict.fromkeys(ways))}"
+        for (where, found), ways in wanted.items()
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _right(said: str) -> str:
+    """ "a number above 0" out of "Input should be greater than 0"."""
+    said = said.removeprefix("Input should be ").split(", unable to ")[0]
+    said = said.removeprefix("a valid ").split(" or instance of ")[0]
+    for theirs, ours in _WORDS.items():
+        said = said.replace(theirs, ours)
+    return said
+
+
+_WORDS = {
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "above",
+    "less than": "below",
+    "String should have at least 1 character": "a name",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "tuple": "a list",
+    "dictionary": "names with values (name: value)",
+    "string": "text",
+}
+"""Pydantic's words for types and bounds, in those of the people who write recipes."""
 
 
 def _names_type(part: int | str) -> bool:
