@@ -176,7 +176,7 @@ def _right(said: str) -> str:
     said = said.removeprefix("a valid ").split(" or instance of ")[0]
     for theirs, ours in _WORDS.items():
         said = said.replace(theirs, ours)
-    return said
+    return "a number" if said == "number" else said
 
 
 _WORDS = {

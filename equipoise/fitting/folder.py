@@ -76,7 +76,9 @@ def begin(opened: Opened) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / STARTED, {"schema": 1, "id": opened.id})
     except OSError as error:
-        raise FolderError(f"{folder}: can't be written ({error.strerror})") from None
+        raise FolderError(
+            f"{folder}: can't be written ({error.strerror}); give another folder with --out"
+        ) from None
 
 
 def abandon(opened: Opened) -> None:

@@ -112,11 +112,12 @@ def read_predictions(path: Path) -> Predictions:
     except FileNotFoundError:
         raise FolderError(f"{path}: no such file; is {path.parent} a finished run?") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise FolderError(f"{path}: not a parquet file ({error})") from None
+        raise FolderError(f"{path}: not a parquet file ({error}); make it again") from None
     schema = (table.schema.metadata or {}).get(b"equipoise.schema", b"").decode()
     if schema != str(SCHEMA):
         raise FolderError(
-            f"{path}: predictions schema is {schema or None!r}, this version reads {SCHEMA}"
+            f"{path}: predictions schema is {schema or None!r}, this version reads {SCHEMA}; "
+            "make them again"
         )
     classes = tuple(name[2:] for name in table.column_names if name.startswith("z:"))
 

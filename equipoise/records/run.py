@@ -179,7 +179,8 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         raise FolderError(
             *(
-                f"{folder / MANIFEST}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+                f"{folder / MANIFEST}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}; "
+                "make the run again"
                 for fault in error.errors()
             )
         ) from None

@@ -128,7 +128,9 @@ def _history(path: Path) -> Iterator[HistoryLine]:
         except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             if number == len(lines):
                 return
-            raise FolderError(f"{path}: line {number} is not a history line ({error})") from None
+            raise FolderError(
+                f"{path}: line {number} is not a history line ({error}); delete the file"
+            ) from None
 
 
 def _number(value: Any) -> float | None:

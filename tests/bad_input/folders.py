@@ -44,8 +44,9 @@ def _json(name: str, **changes: Any) -> Callable[[Place], None]:
     """A record with keys changed, or taken away where the new value is None."""
 
     def change(run: Path) -> None:
-        record = json.loads((run / name).read_text(encoding="utf-8")) | changes
-        kept = {key: value for key, value in record.items() if value is not None}
+        record = json.loads((run / name).read_text(encoding="utf-8"))
+        gone = {key for key, value in changes.items() if value is None}
+        kept = {key: value for key, value in (record | changes).items() if key not in gone}
         (run / name).write_text(json.dumps(kept), encoding="utf-8")
 
     return _run(change)
