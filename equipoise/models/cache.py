@@ -12,9 +12,13 @@ grows over its limit the segments read longest ago go first.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
+import re
+import time
 import uuid
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,10 @@ from equipoise.models.tokenize import Tokens
 from equipoise.records.files import text_sha256
 
 _DEFAULT_LIMIT_GB = 8.0
+_KEY = re.compile("[0-9a-f]{24}")
+_FILE = re.compile(r"\.?[0-9a-f]{32}\.(states|npz|part)")
+_STALE_SECONDS = 3600.0
+"""A file under a temporary name that is older belongs to a process that was killed."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +62,34 @@ def cache_settings() -> CacheSettings:
 
 def cache_size(settings: CacheSettings) -> int:
     """Bytes that all cached states take."""
-    return sum(path.stat().st_size for path in settings.folder.glob("*/*") if path.is_file())
+    return sum(_bytes(path) for path in _own_files(settings))
 
 
 def clear_cache(settings: CacheSettings) -> int:
-    """Remove every cached state; returns the bytes freed."""
-    size = cache_size(settings)
-    for folder in settings.folder.glob("*/"):
-        # Only what this module writes: the folder may have been pointed somewhere by mistake.
-        if any(folder.glob("*.states")) or not any(folder.iterdir()):
-            shutil.rmtree(folder, ignore_errors=True)
-    return size - cache_size(settings)
+    """Remove every cached state; returns the bytes freed. Other files are left alone: the folder
+    may have been pointed somewhere by mistake."""
+    freed = 0
+    for path in list(_own_files(settings)):
+        freed += _bytes(path)
+        path.unlink(missing_ok=True)
+    for folder in {path for path in settings.folder.glob("*/") if _KEY.fullmatch(path.name)}:
+        with contextlib.suppress(OSError):  # holds something else, or another process writes
+            folder.rmdir()
+    return freed
+
+
+def _own_files(settings: CacheSettings) -> Iterator[Path]:
+    for path in settings.folder.glob("*/*"):
+        if _KEY.fullmatch(path.parent.name) and _FILE.fullmatch(path.name):
+            yield path
+
+
+def _bytes(path: Path) -> int:
+    """0 for a file that another process has removed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def cache_key(*parts: object) -> str:
@@ -113,6 +138,12 @@ class CachedStates:
         )
 
 
+def vectors_alone(vectors: NDArray[np.float32]) -> CachedStates:
+    """Vectors (n, width) that are in no cache, and no states."""
+    none = np.zeros(len(vectors), np.int64)
+    return CachedStates([], none, none, none, vectors)
+
+
 class StateCache:
     """The segments of one key."""
 
@@ -121,6 +152,8 @@ class StateCache:
         self.folder = settings.folder / key
         self._index: dict[bytes, tuple[str, int, int]] = {}
         self._vectors: dict[str, NDArray[np.float32]] = {}
+        self._starts: dict[str, NDArray[np.int64]] = {}
+        self._widths: dict[str, int] = {}
         self._read_segments()
 
     def missing(self, keys: list[bytes]) -> list[int]:
@@ -140,6 +173,7 @@ class StateCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex
         starts = np.concatenate([[0], np.cumsum([len(part) for part in states])]).astype(np.int64)
+        width = states[0].shape[1] if len(states) else 0
         part = self.folder / f"{name}.part"
         with part.open("wb") as file:
             for rows in states:
@@ -151,13 +185,15 @@ class StateCache:
             keys=np.frombuffer(b"".join(keys), dtype="S16") if keys else np.empty(0, "S16"),
             starts=starts,
             vectors=vectors,
+            width=width,
         )
         index.replace(self.folder / f"{name}.npz")
-        self._take(name, keys, starts, vectors)
+        self._take(name, keys, starts, vectors, width)
         self._shrink(keep=name)
 
     def read(self, keys: list[bytes]) -> CachedStates:
-        """Every row must be held; see `missing`."""
+        """Every row must be held; see `missing`. Raises FileNotFoundError if another process has
+        dropped one since this cache was opened."""
         places = [self._index[key] for key in keys]
         names = sorted({name for name, _, _ in places})
         number = {name: i for i, name in enumerate(names)}
@@ -176,18 +212,18 @@ class StateCache:
         )
 
     def _read_segments(self) -> None:
-        self._starts: dict[str, NDArray[np.int64]] = {}
         for path in sorted(self.folder.glob("*.npz")):
-            name = path.stem
-            if not (self.folder / f"{name}.states").exists():
-                continue
             try:
-                with np.load(path) as index:
+                with path.open("rb") as file, np.load(file) as index:
                     raw = index["keys"].tobytes()
-                    keys = [raw[i : i + 16] for i in range(0, len(raw), 16)]
-                    self._take(name, keys, index["starts"], index["vectors"])
-            except (OSError, ValueError, KeyError):
+                    starts, vectors, width = index["starts"], index["vectors"], index["width"]
+                size = (self.folder / f"{path.stem}.states").stat().st_size
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 continue  # a damaged segment is recomputed, and ages out
+            keys = [raw[i : i + 16] for i in range(0, len(raw), 16)]
+            whole = len(starts) == len(keys) + 1 and len(vectors) == len(keys)
+            if whole and size == int(starts[-1]) * int(width) * 4:
+                self._take(path.stem, keys, starts, vectors, int(width))
 
     def _take(
         self,
@@ -195,35 +231,47 @@ class StateCache:
         keys: list[bytes],
         starts: NDArray[np.int64],
         vectors: NDArray[np.float32],
+        width: int,
     ) -> None:
         self._starts[name] = starts
         self._vectors[name] = vectors
+        self._widths[name] = width
         for row, key in enumerate(keys):
             self._index.setdefault(key, (name, int(starts[row]), row))
 
     def _map(self, name: str) -> NDArray[np.float32]:
         path = self.folder / f"{name}.states"
         os.utime(path)  # the time of the last reading decides what ages out
-        tokens = int(self._starts[name][-1])
-        width = path.stat().st_size // 4 // max(tokens, 1)
-        if not tokens or not width:
-            return np.empty((0, 0), np.float32)
-        mapped: NDArray[Any] = np.memmap(path, dtype=np.float32, mode="r", shape=(tokens, width))
+        shape = int(self._starts[name][-1]), self._widths[name]
+        if not shape[0]:
+            return np.empty(shape, np.float32)  # vectors alone; an empty file can't be mapped
+        mapped: NDArray[Any] = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
         return mapped
 
     def _shrink(self, keep: str) -> None:
-        segments = sorted(
-            (path for path in self.settings.folder.glob("*/*.states") if path.stem != keep),
-            key=lambda path: path.stat().st_mtime,
-        )
-        size = cache_size(self.settings)
-        mine = {name for name, _, _ in self._index.values()}
-        for path in segments:
+        """Remove what killed processes left, then segments, until the limit holds."""
+        oldest = time.time() - _STALE_SECONDS
+        segments: dict[Path, float] = {}
+        size = 0
+        for path in _own_files(self.settings):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue  # another process removed it
+            lone = path.suffix != ".states" and not path.with_suffix(".states").exists()
+            if lone and stat.st_mtime < oldest:
+                path.unlink(missing_ok=True)
+                continue
+            size += stat.st_size
+            if path.suffix == ".states":
+                segments[path] = stat.st_mtime
+        mine = {name for name, _, _ in self._index.values()} | {keep}
+        for path in sorted(segments, key=segments.__getitem__):
             if size <= self.settings.limit_bytes:
                 return
             if path.parent == self.folder and path.stem in mine:
                 continue  # rows of this very run may be there
             index = path.with_suffix(".npz")
-            size -= path.stat().st_size + (index.stat().st_size if index.exists() else 0)
+            size -= _bytes(path) + _bytes(index)
             index.unlink(missing_ok=True)
             path.unlink(missing_ok=True)

@@ -82,8 +82,10 @@ class Cut:
         tables of relative positions that lower layers use too, must stay as it is."""
         for layer in self.layers[self.number :]:
             yield from layer.parameters()
-        for name, module in body.named_modules():
-            if name.rsplit(".", 1)[-1] in _FINAL_NORMS and name.count(".") <= 1:
+        # Beside the layers, not anywhere: ModernBERT's embeddings have a norm below the cut.
+        beside = next(m for m in body.modules() if self.layers in m.children())
+        for name, module in beside.named_children():
+            if name in _FINAL_NORMS:
                 yield from module.parameters()
 
     def _enter(

@@ -16,6 +16,7 @@ from equipoise.models.cache import (
     StateCache,
     cache_key,
     row_keys,
+    vectors_alone,
 )
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.load import Base
@@ -27,6 +28,7 @@ Progress = Callable[[str, int, int], None]
 _BATCH_ROWS = 64
 _SEGMENT_BYTES = 1 << 28
 """A segment is written every so many bytes, so that a killed run keeps what it computed."""
+_ATTEMPTS = 3
 _TOLERANCE = 1e-3
 """Largest difference of pooled vectors, cached against whole, at which a model's cut is trusted.
 Honest differences are about 1e-6; a model that hands more than states from layer to layer, and so
@@ -45,7 +47,8 @@ def ensure_states(
     untouched weights in float32 and evaluation mode.
 
     Returns None where they can't be had: the cache is off or too small, the disk is too full, or
-    the model can't be cut. Then training recomputes the lower layers in every step.
+    the model can't be cut. Then training recomputes the lower layers in every step. Without a cut
+    vectors are all there is, and those are small enough to be held in memory instead.
     """
     cut = classifier.cut
     layer = cut.number if cut is not None else "vectors"
@@ -54,19 +57,43 @@ def ensure_states(
     total = int(tokens.lengths.sum()) if cut is not None else len(tokens)
     needed = total * width * 4
     if needed > settings.limit_bytes or needed > 0.9 * _free_bytes(settings):
-        return None
-    cache = StateCache(settings, key)
+        if cut is not None:
+            return None
+        return vectors_alone(pooled_vectors(classifier, base, tokens, progress=progress))
     keys = row_keys(tokens)
-    missing = cache.missing(keys)
-    if (
-        missing
-        and cut is not None
-        and not _cut_holds(classifier, base, tokens.take(np.array(missing[:8])))
-    ):
-        return None
-    if missing:
-        _compute(classifier, base, tokens, np.array(missing), keys, cache, progress)
-    return cache.read(keys)
+    for _ in range(_ATTEMPTS):
+        cache = StateCache(settings, key)
+        missing = np.array(cache.missing(keys), dtype=np.int64)
+        if len(missing):
+            if cut is not None and not _cut_holds(classifier, base, tokens.take(missing[:8])):
+                return None
+            _compute(classifier, base, tokens, missing, keys, cache, progress)
+        try:
+            return cache.read(keys)
+        except FileNotFoundError:
+            continue  # another process needed the room just now: what it took is computed again
+    return None
+
+
+def pooled_vectors(
+    classifier: SequenceClassifier,
+    base: Base,
+    tokens: Tokens,
+    *,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Vectors (rows, width) alone, in memory: what a head starts from where no states are kept."""
+    classifier.eval()
+    out = np.empty((len(tokens), base.config.get_text_config().hidden_size), np.float32)
+    done = 0
+    for batch in length_batches(tokens.lengths, rows=_BATCH_ROWS):
+        _, out[batch] = _forward(
+            classifier, base, [tokens.row(int(i)) for i in batch], states=False
+        )
+        done += len(batch)
+        if progress:
+            progress("encoding", done, len(tokens))
+    return out
 
 
 @torch.no_grad()
@@ -101,14 +128,19 @@ def _compute(
         cache.add([keys[i] for i in rows], states, np.concatenate(vectors))
 
 
+@torch.no_grad()
 def _forward(
-    classifier: SequenceClassifier, base: Base, parts: list[NDArray[np.int32]]
+    classifier: SequenceClassifier,
+    base: Base,
+    parts: list[NDArray[np.int32]],
+    *,
+    states: bool = True,
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
     device = next(classifier.parameters()).device
     ids, mask = padded(parts, fill=base.tokenizer.pad_token_id or 0)
     inputs = torch.from_numpy(ids).long().to(device), torch.from_numpy(mask).to(device)
     captured: list[torch.Tensor] = []
-    if classifier.cut is None:
+    if classifier.cut is None or not states:
         pooled = classifier.vectors(*inputs)
         return [np.empty((0, 0), np.float32) for _ in parts], _numpy(pooled)
     with classifier.cut.capturing(captured.append):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainerState
 
 from equipoise.errors import DivergedError
 from equipoise.models.batches import length_batches
@@ -137,6 +138,8 @@ class WeightedTrainer(Trainer):
         assert self.validation is not None
         assert self.measure is not None
         logits = predict_feed(self.model, self.validation)
+        if not np.isfinite(logits).all():
+            raise DivergedError(diverged("a score is not a number", self.state.global_step))
         metrics = {f"eval_{name}": value for name, value in self.measure(logits).items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
@@ -147,10 +150,7 @@ class WeightedTrainer(Trainer):
     def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
         loss = logs.get("loss")
         if loss is not None and not math.isfinite(loss):
-            raise DivergedError(
-                f"training diverged: the loss is {loss} at step {self.state.global_step}; "
-                "try a smaller learning_rate, clip_norm 1, or precision float32"
-            )
+            raise DivergedError(diverged(f"the loss is {loss}", self.state.global_step))
         super().log(logs)
         if self.args.process_index == 0:
             line: dict[str, Any] = {"step": self.state.global_step, "epoch": self.state.epoch}
@@ -171,23 +171,38 @@ class WeightedTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(model or self.model, Path(resume_from_checkpoint) / TRAINED)
 
-    def _load_best_model(self) -> None:
-        load_trained(self.model, Path(str(self.state.best_model_checkpoint)) / TRAINED)
+    def read_state(self, checkpoint: Path) -> TrainerState:
+        """Take over a checkpoint's state: steps done, and which of them was best."""
+        self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        return self.state
 
 
 class EpochKeeper(TrainerCallback):
-    """Sets the plan's epoch, marks checkpoints that are whole, and drops those not needed.
+    """Sets the plan's epoch, stops early, marks checkpoints that are whole, and drops the others.
 
     A checkpoint counts only when its mark is there, and older ones go only after that, so a kill
-    at any moment leaves one that is whole.
+    at any moment leaves one that is whole. Early stopping is read off the saved state, where
+    transformers' own callback counts epochs anew after every kill.
     """
 
     def __init__(
-        self, batches: PlannedBatches, steps: int, stepped: Callable[[int, int], None]
+        self,
+        batches: PlannedBatches,
+        steps: int,
+        patience: int | None,
+        stepped: Callable[[int, int], None],
     ) -> None:
         self.batches = batches
         self.steps = steps
+        self.patience = patience
         self.stepped = stepped
+
+    def has_stopped(self, state: Any) -> bool:
+        """Whether `patience` epochs went by without a better one."""
+        if self.patience is None:
+            return False
+        without = (state.global_step - (state.best_global_step or 0)) // self.steps
+        return bool(without >= self.patience)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.batches.set_epoch(state.global_step // self.steps)
@@ -196,6 +211,9 @@ class EpochKeeper(TrainerCallback):
         self.stepped(state.global_step, state.max_steps)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # Saving follows judging, so that the best step is up to date here.
+        if self.has_stopped(state):
+            control.should_training_stop = True
         if not state.is_world_process_zero:
             return
         folder = Path(args.output_dir)
@@ -209,21 +227,17 @@ class EpochKeeper(TrainerCallback):
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint; half-written ones are removed."""
-    import shutil
-
     whole = []
     for path in folder.glob("checkpoint-*"):
         if (path / _COMPLETE).exists():
             whole.append(path)
         else:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # another process may be removing it too
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
 def remove_checkpoint(folder: Path) -> None:
     """The mark goes first: a kill half-way must not leave a folder that looks whole."""
-    import shutil
-
     (folder / _COMPLETE).unlink(missing_ok=True)
     shutil.rmtree(folder)
 
@@ -266,26 +280,54 @@ def load_trained(model: nn.Module, path: Path) -> None:
             named[name].copy_(weight)
 
 
+def diverged(found: str, step: int) -> str:
+    return (
+        f"training diverged: {found} at step {step}; "
+        "try a smaller learning_rate, clip_norm 1, or precision float32"
+    )
+
+
+def restore_forward(model: nn.Module) -> None:
+    """Undo accelerate's wrapping for mixed precision, which outlives its Trainer."""
+    for name in ("forward", "_original_forward"):
+        model.__dict__.pop(name, None)
+
+
 @torch.no_grad()
 def predict_feed(model: nn.Module, feed: Feed) -> NDArray[np.float64]:
-    """Logits (rows, classes) in evaluation mode, in the feed's order."""
+    """Logits (rows, classes) in evaluation mode and full precision, in the feed's order."""
     was_training = model.training
     model.eval()
-    device = next(model.parameters()).device
     parts, places = [], []
     for rows in length_batches(feed.tokens.lengths, rows=_PREDICT_ROWS):
-        batch = {
-            name: value.to(device)
-            for name, value in feed.batch(rows).items()
-            if name not in ("labels", "weights")
-        }
-        parts.append(model(**batch).double().cpu().numpy())
+        parts.append(_predict_rows(model, feed, rows))
         places.append(rows)
     model.train(was_training)
     logits = np.concatenate(parts)
     out = np.empty_like(logits)
     out[np.concatenate(places)] = logits
     return out
+
+
+def _predict_rows(model: nn.Module, feed: Feed, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Logits of one batch, in halves where it does not fit into memory."""
+    device = next(model.parameters()).device
+    batch = {
+        name: value.to(device)
+        for name, value in feed.batch(rows).items()
+        if name not in ("labels", "weights")
+    }
+    # Training in bf16 replaces forward; the one below it computes in the weights' own precision.
+    forward = getattr(model, "_original_forward", model)
+    try:
+        logits: NDArray[np.float64] = forward(**batch).double().cpu().numpy()
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            raise
+    else:
+        return logits
+    halves = np.array_split(rows, 2)
+    return np.concatenate([_predict_rows(model, feed, half) for half in halves])
 
 
 class _Positions(torch.utils.data.Dataset[int]):

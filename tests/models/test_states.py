@@ -1,0 +1,134 @@
+"""States at the cut: computed once, and the same training with or without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equipoise.models.cache import CacheSettings, StateCache, cache_size, clear_cache
+from equipoise.models.heads import start_from_class_means
+from equipoise.models.states import ensure_states, pooled_vectors
+from tests.models.conftest import Bases
+from tests.models.tiny import easy_rows, make, make_feed, token_rows
+from tests.models.training import train, weights_after
+
+ROWS = easy_rows(40)
+PLENTY = 100_000_000
+
+
+def test_every_distinct_row_is_computed_once(bases: Bases, tmp_path: Path) -> None:
+    classifier, base, _, _ = make(bases("bert"), method="light")
+    settings = CacheSettings(tmp_path, PLENTY)
+    done: list[tuple[str, int, int]] = []
+    tokens = token_rows(base, ROWS)
+    distinct = len({tokens.row(i).tobytes() for i in range(len(tokens))})
+
+    def told(what: str, rows: int, of: int) -> None:
+        done.append((what, rows, of))
+
+    states = ensure_states(classifier, base, tokens.take(np.arange(20)), settings, progress=told)
+    assert states is not None
+    first = done[-1][2]
+    more = ensure_states(classifier, base, tokens, settings, progress=told)
+    assert more is not None
+    assert done[-1] == ("encoding", distinct - first, distinct - first)
+    count = len(done)
+    again = ensure_states(classifier, base, tokens, settings, progress=told)
+    assert again is not None
+    assert len(done) == count  # nothing was left to compute
+    for i in range(20):
+        assert (states.row(i) == again.row(i)).all()
+        assert len(again.row(i)) == tokens.lengths[i]
+    np.testing.assert_allclose(
+        again.vectors, pooled_vectors(classifier, base, tokens), rtol=0, atol=1e-5
+    )
+
+
+def test_every_cut_base_and_pooling_has_states_of_its_own(bases: Bases, tmp_path: Path) -> None:
+    settings = CacheSettings(tmp_path, PLENTY)
+    variants = [
+        make(bases("bert"), method="light"),
+        make(bases("bert"), method="light", trained_layers=2),
+        make(bases("bert"), method="light", pooling="cls"),
+        make(bases("roberta"), method="light"),
+        make(bases("bert"), method="head"),
+    ]
+    for number, (classifier, base, _, _) in enumerate(variants, 1):
+        assert ensure_states(classifier, base, token_rows(base, ROWS), settings) is not None
+        assert len(list(tmp_path.iterdir())) == number
+
+
+def test_vectors_alone_fall_back_to_memory(bases: Bases, tmp_path: Path) -> None:
+    classifier, base, _, _ = make(bases("bert"), method="head")
+    tokens = token_rows(base, ROWS)
+    kept = ensure_states(classifier, base, tokens, CacheSettings(tmp_path / "a", PLENTY))
+    held = ensure_states(classifier, base, tokens, CacheSettings(tmp_path / "b", 0))
+    assert kept is not None
+    assert held is not None
+    np.testing.assert_allclose(held.vectors, kept.vectors, rtol=0, atol=1e-5)
+    assert not (tmp_path / "b").exists()
+
+
+def test_states_are_written_in_several_segments(
+    bases: Bases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equipoise.models.states._BATCH_ROWS", 4)
+    monkeypatch.setattr("equipoise.models.states._SEGMENT_BYTES", 5_000)
+    classifier, base, _, _ = make(bases("bert"), method="light")
+    tokens = token_rows(base, ROWS)
+    states = ensure_states(classifier, base, tokens, CacheSettings(tmp_path, PLENTY))
+    assert states is not None
+    assert len(list(tmp_path.glob("*/*.states"))) > 3
+    assert [len(states.row(i)) for i in range(len(tokens))] == tokens.lengths.tolist()
+
+
+def test_rows_dropped_by_another_process_are_computed_again(
+    bases: Bases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, base, _, _ = make(bases("bert"), method="light")
+    tokens, settings = token_rows(base, ROWS), CacheSettings(tmp_path, PLENTY)
+    ensure_states(classifier, base, tokens, settings)
+    missing = StateCache.missing
+    times: list[int] = []
+
+    def dropping(cache: StateCache, keys: list[bytes]) -> list[int]:
+        found = missing(cache, keys)
+        if not times:
+            clear_cache(settings)
+        times.append(len(found))
+        return found
+
+    monkeypatch.setattr(StateCache, "missing", dropping)
+    states = ensure_states(classifier, base, tokens, settings)
+    assert states is not None
+    assert times[0] == 0
+    assert times[1] > 0
+    assert cache_size(settings) > 0
+    assert len(states.row(0)) == tokens.lengths[0]
+
+
+@pytest.mark.parametrize("architecture", ["bert", "llama"])
+def test_training_without_a_cache_ends_with_the_same_weights(
+    bases: Bases, tmp_path: Path, architecture: str
+) -> None:
+    """To 1e-5, dropout on: frozen layers draw no random numbers, cached or not."""
+    after = []
+    for limit in (PLENTY, 0):
+        classifier, base, _, _ = make(bases(architecture), method="light")
+        tokens = token_rows(base, ROWS)
+        states = ensure_states(classifier, base, tokens, CacheSettings(tmp_path / "c", limit))
+        assert (states is None) == (limit == 0)
+        vectors = pooled_vectors(classifier, base, tokens) if states is None else states.vectors
+        assert classifier.head is not None
+        start_from_class_means(classifier.head, vectors, ROWS.labels)
+        feed = make_feed(base, ROWS, states=states)
+        train(classifier, feed, tmp_path / str(limit), epochs=2, rates=(1e-3, 1e-3))
+        assert classifier.cut is not None
+        assert not classifier.cut.skipping
+        after.append(weights_after(classifier))
+    moved = weights_after(make(bases(architecture), method="light")[0])
+    for name, weight in after[0].items():
+        np.testing.assert_allclose(after[1][name], weight, rtol=0, atol=1e-5, err_msg=name)
+    assert any(np.abs(after[0][name] - moved[name]).max() > 1e-3 for name in moved)
