@@ -50,14 +50,14 @@ def train_settings(
         ("prior", None if prior is None else _tried(lambda: _prior(prior), faults)),
     ):
         if value is not None:
-            _put(settings, place, value, faults)
+            put(settings, place, value, faults)
     for assignment in assignments:
         place, equals, text = assignment.partition("=")
         if not equals or not place:
             faults.append(f"--set {assignment}: expected name=value, as train.batch_rows=64")
             continue
         try:
-            _put(settings, place, parse_value(text), faults)
+            put(settings, place, parse_value(text), faults)
         except SettingsError as error:
             faults.append(f"--set {assignment}: {error}")
     if faults:
@@ -89,7 +89,7 @@ def _prior(given: str) -> Any:
     return {str(name): float(share) for name, share in record.items()}
 
 
-def _put(settings: dict[str, Any], place: str, value: Any, faults: list[str]) -> None:
+def put(settings: dict[str, Any], place: str, value: Any, faults: list[str]) -> None:
     *path, last = place.split(".")
     here = settings
     for name in path:

@@ -19,7 +19,7 @@ LEVELS = [
     {"fitting"},
     {"fit", "demo"},
     {"load", "report"},
-    {"summary", "settings"},
+    {"summary", "settings", "given"},
     {"cli", "classifier", "losses", "samplers"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
@@ -84,3 +84,12 @@ def test_the_door_is_as_listed() -> None:
     ]
     for name in equipoise.__all__:
         assert getattr(equipoise, name) is not None
+
+
+def test_the_door_opens_whatever_was_imported_before() -> None:
+    """`equipoise.load` and `equipoise.fit` are modules as well as functions."""
+    code = (
+        "import equipoise.load, equipoise.fit, equipoise.summary; from equipoise.load import load; "
+        "assert equipoise.load is load; assert callable(equipoise.fit)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
