@@ -6,6 +6,8 @@ The names below are the whole public door of the package; `equipoise.losses` and
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +35,18 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         value = getattr(import_module(_HOMES[name]), name)
-        globals()[name] = value  # "fit" and "load" are modules too; keep the function
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
+
+
+class _Door(ModuleType):
+    """`fit` and `load` are modules too, and whoever imports one, anywhere, makes Python set the
+    module as our attribute. `equipoise.load(RUN)` must find the function all the same."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli_runner import Outcome, run_cli
+
 # Before any test imports a library that reads them. Two tests that load torch at once on two
 # cores are slower with more threads, not faster, and one thread is what makes bytes repeat.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,13 +50,19 @@ def tiny_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_rows: Path) -> Path:
-    """The folder of a finished default run on them; read it, copy it, never write to it."""
-    from tests.cli_runner import run_cli
-
+def tiny_trained(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_rows: Path
+) -> tuple[tuple[str, ...], Outcome]:
+    """The command of a default run on them, and how it ended."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    done = run_cli(
-        "train", tiny_rows, "--model", tiny_base, "--epochs", "2", "--out", out, "--quiet"
-    )
+    args = ("train", tiny_rows, "--model", tiny_base, "--epochs", "2", "--out", out, "--json")
+    command = tuple(map(str, args))
+    return command, run_cli(*command)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_trained: tuple[tuple[str, ...], Outcome]) -> Path:
+    """The folder of that run; read it, copy it, never write to it."""
+    command, done = tiny_trained
     assert done.code == 0, done.stderr
-    return out
+    return Path(command[command.index("--out") + 1])
