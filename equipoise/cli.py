@@ -21,7 +21,6 @@ from equipoise.errors import EquipoiseError
 
 app = typer.Typer(
     help="Fine-tune language models on imbalanced data, and know that it worked.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -59,7 +58,8 @@ Encoding = Annotated[
 
 
 @app.callback(invoke_without_command=True)
-def _version(
+def _start(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
@@ -67,6 +67,8 @@ def _version(
 
         typer.echo(__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -332,11 +334,9 @@ def _columns(
 def _quiet_libraries() -> Iterator[None]:
     """Keep standard output for the answer: what libraries print goes to standard error, and
     transformers' own bars, which say nothing of the job, are off."""
-    from transformers.utils import logging
+    from equipoise.models.quiet import quiet_libraries
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    with contextlib.redirect_stdout(sys.stderr):
+    with quiet_libraries(), contextlib.redirect_stdout(sys.stderr):
         yield
 
 
@@ -365,6 +365,8 @@ def main() -> None:
         traceback.print_exc()
         typer.echo("this is a fault of equipoise; please report it with the lines above", err=True)
         raise SystemExit(1) from None
+    if code == 130:  # what typer makes of Ctrl-C within a command
+        _interrupted()
     raise SystemExit(code or 0)
 
 

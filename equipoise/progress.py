@@ -31,9 +31,14 @@ def shown() -> Iterator[Progress]:
     tasks: dict[str, Any] = {}
 
     def show(what: str, done: int, total: int) -> None:
+        if not tasks:
+            bars.start()
         if what not in tasks:
             tasks[what] = bars.add_task(what, total=total)
         bars.update(tasks[what], completed=done, total=total)
 
-    with bars:
+    try:
         yield show
+    finally:
+        if tasks:  # stopping bars that never showed would leave an empty line
+            bars.stop()

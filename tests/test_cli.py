@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.bad_input import CASES, Case, Place
+from tests.bad_input import CASES, GROUPS, Case, Place
 from tests.bad_input.case import faults_of, left_behind, snapshot
 from tests.cli_runner import run_cli
+
+COMMANDS = ("demo", "train", "evaluate", "predict", "report", "cache")
 
 
 @pytest.fixture
@@ -30,3 +40,123 @@ def test_a_mistake_ends_in_clear_lines(case: Case, place: Place) -> None:
     faults = faults_of(case, done.code, done.stdout, done.stderr, as_json=True)
     faults += left_behind(case, before, snapshot(place.folder))
     assert not faults, "\n".join([*faults, "", done.stderr[-3000:]])
+
+
+def test_a_mistake_in_a_process_of_its_own(place: Place) -> None:
+    """Without --json: nothing on standard output. benchmarks/bad_input.py tries every case so."""
+    for name in ("rows", "settings", "folders and runs"):
+        cases = GROUPS[name]
+        case = next(case for case in cases if not case.env)
+        folder = place.folder / name.replace(" ", "_")
+        folder.mkdir()
+        here = replace(place, folder=folder)
+        args = case.prepare(here)
+        before = snapshot(folder)
+        done = subprocess.run(
+            [sys.executable, "-m", "equipoise.cli", *args],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        faults = faults_of(case, done.returncode, done.stdout, done.stderr, as_json=False)
+        faults += left_behind(case, before, snapshot(folder))
+        assert not faults, "\n".join([case.name, *faults])
+
+
+def test_without_json_standard_output_stays_empty(place: Place) -> None:
+    done = run_cli("train", place.rows, "--remedy", "magic", "--out", place.folder / "out")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize("command", [(), ("--help",), *((c, "--help") for c in COMMANDS)])
+def test_help_is_given(command: tuple[str, ...]) -> None:
+    done = run_cli(*command)
+    assert done.code == 0
+    assert done.stdout.startswith("Usage: equipoise")
+    assert done.stderr == ""
+
+
+def test_the_version_is_told() -> None:
+    import equipoise
+
+    assert run_cli("--version").stdout.strip() == equipoise.__version__
+
+
+def test_the_cache_is_shown_and_cleared(tiny_run: Path, own_cache: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(own_cache, tmp_path / "cache"))
+    (copy / "notes.txt").write_text("mine", encoding="utf-8")
+    env = {"EQUIPOISE_CACHE": str(copy)}
+    shown = json.loads(run_cli("cache", "--json", env=env).stdout)
+    assert shown["folder"] == str(copy)
+    assert 0 < shown["bytes"] < shown["limit_bytes"]
+    cleared = json.loads(run_cli("cache", "--clear", "--json", env=env).stdout)
+    assert cleared["freed_bytes"] == shown["bytes"]
+    assert cleared["bytes"] == 0
+    assert [path.name for path in copy.rglob("*") if path.is_file()] == ["notes.txt"]
+
+
+def test_a_fault_of_our_own_exits_1_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tiny_run: Path
+) -> None:
+    import equipoise.report
+
+    def broken(folder: Path) -> Path:
+        raise RuntimeError(f"boom in {folder}")
+
+    monkeypatch.setattr(equipoise.report, "write_report", broken)
+    done = run_cli("report", tiny_run, "--json")
+    assert done.code == 1
+    assert done.stdout == ""
+    assert "RuntimeError: boom" in done.stderr
+    assert "fault of equipoise" in done.stderr.splitlines()[-1]
+
+
+def test_names_that_the_terminal_can_t_show_do_not_hide_the_error(tmp_path: Path) -> None:
+    """A file name that is not UTF-8, on an ASCII terminal."""
+    name = os.fsencode(tmp_path) + b"/caf\xe9.yaml"
+    done = subprocess.run(
+        [sys.executable, "-m", "equipoise.cli", "train", "rows.csv", "--costs", name, "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "no such cost file" in json.loads(done.stdout)["errors"][0]
+
+
+def test_ctrl_c_exits_130_and_the_same_command_goes_on(
+    tiny_base: Path, tiny_rows: Path, tmp_path: Path
+) -> None:
+    """Interrupted in the middle of training, resumed, and the same bytes as without."""
+    command = ["train", str(tiny_rows), "--model", str(tiny_base), "--epochs", "80"]
+    command += ["--set", "train.choose_by=last", "--baseline", "none", "--json"]
+    out, whole = tmp_path / "stopped", tmp_path / "whole"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "equipoise.cli", *command, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs tests in the background has its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "history.jsonl").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert "the same command goes on" in stderr.splitlines()[-1]
+    assert not (out / "run.json").exists()
+    assert "unfinished" in run_cli("report", out).stderr
+
+    done = run_cli(*command, "--out", out)
+    assert done.code == 0, done.stderr
+    assert json.loads(done.stdout)["resumed"] is True
+    assert run_cli(*command, "--out", whole).code == 0
+    for name in ("model/model.safetensors", "head.safetensors", "predictions.parquet", "order.npy"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
