@@ -317,7 +317,8 @@ def _process() -> int:
 def _finish(classifier: SequenceClassifier, folder: Path, trained: Trained) -> None:
     save_trained(classifier, folder / TRAINED)
     write_text(folder / _FINISHED, json.dumps(vars(trained)))
-    (folder / _STARTED).unlink(missing_ok=True)
+    for leftover in (folder / _STARTED, *folder.glob(".*.part")):
+        leftover.unlink(missing_ok=True)
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
 

@@ -106,6 +106,7 @@ class WeightedTrainer(Trainer):
         logits = model(**inputs)
         losses = self.row_loss(logits, labels)
         total = weights.sum() if num_items_in_batch is None else num_items_in_batch
+        total = torch.where(total > 0, total, 1.0)  # a step of rows that all weigh nothing
         loss = (weights.to(losses.dtype) * losses).sum() / total.to(losses.dtype)
         if self.l1:
             share = (weights.sum() / total).to(losses.dtype)

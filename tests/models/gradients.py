@@ -1,0 +1,194 @@
+"""Gradients of one optimizer step through the real trainer: whole, in micro-batches, and shared
+between processes.
+
+`python -m tests.models.gradients BASE OUT L1 DTYPE:ROWS...` is one such process.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from equipoise.models.batches import StepPlan
+from equipoise.models.feed import Feed, PlannedBatches
+from equipoise.models.trainer import WeightedTrainer
+from tests.models.processes import run_processes
+from tests.models.tiny import cross_entropy, easy_rows, make, make_feed
+
+Gradients = list[dict[str, NDArray[Any]]]
+"""By step, then by name of the weight."""
+
+BATCH_ROWS = 16
+ROWS = 41  # two whole steps, and a last one of 9 rows
+
+
+def uneven_feed(base: Any) -> Feed:
+    """Rows of 2 to 16 tokens whose weights differ by up to a thousand times, and one of them 0."""
+    rng = np.random.default_rng(5)
+    weights = 10 ** rng.uniform(-2, 1, size=ROWS)
+    weights[7] = 0.0
+    return make_feed(base, easy_rows(ROWS, seed=4), weights=weights)
+
+
+def step_gradients(
+    folder: Path,
+    *,
+    device_rows: int,
+    dtype: torch.dtype,
+    l1: float = 0.0,
+    method: str = "full",
+    output: Path,
+) -> Gradients:
+    """Gradients of every step of one epoch, dropout off, weights not moved in between.
+
+    The Trainer's own dataloader, `_get_num_items_in_batch`, `training_step` (with compute_loss and
+    backward) and, with several processes, its DDP wrapping are what runs.
+    """
+    from transformers import TrainingArguments
+
+    torch.manual_seed(0)
+    classifier, base, _, _ = make(folder, method=method, dropout=0.0, head="linear")
+    classifier.to(dtype)
+    feed = uneven_feed(base)
+    arguments = TrainingArguments(
+        output_dir=str(output),
+        per_device_train_batch_size=device_rows,
+        num_train_epochs=1,
+        report_to="none",
+        use_cpu=True,
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
+    )
+    world = max(arguments.world_size, 1)
+    arguments.gradient_accumulation_steps = max(1, -(-BATCH_ROWS // (device_rows * world)))
+    order = np.random.default_rng(6).permutation(ROWS)[None]
+    batches = PlannedBatches(
+        StepPlan(order, BATCH_ROWS),
+        feed.tokens.lengths,
+        device_rows=device_rows,
+        processes=world,
+        process=arguments.process_index,
+    )
+    trainer = WeightedTrainer(
+        model=classifier,
+        args=arguments,
+        feed=feed,
+        batches=batches,
+        row_loss=cross_entropy,
+        validation=None,
+        measure=None,
+        log_line=lambda _: None,
+        head_learning_rate=1e-3,
+        l1=l1,
+    )
+    return list(_steps(trainer, classifier, batches))
+
+
+def _steps(trainer: Any, classifier: torch.nn.Module, batches: PlannedBatches) -> Any:
+    model = trainer.accelerator.prepare_model(classifier)
+    model.train()
+    iterator = iter(trainer.get_train_dataloader())
+    accumulated = trainer.args.gradient_accumulation_steps
+    left = len(batches)
+    while left:
+        parts, items = trainer.get_batch_samples(
+            iterator, min(accumulated, left), trainer.args.device
+        )
+        left -= len(parts)
+        trainer.current_gradient_accumulation_steps = len(parts)
+        for number, part in enumerate(parts, 1):
+            trainer.accelerator.gradient_state._set_sync_gradients(number == len(parts))
+            with trainer.accelerator.no_sync(model) if number < len(parts) else _nothing():
+                trainer.training_step(model, part, items)
+        yield {
+            name: p.grad.detach().numpy().copy()
+            for name, p in classifier.named_parameters()
+            if p.requires_grad and p.grad is not None
+        }
+        model.zero_grad()
+
+
+def _nothing() -> Any:
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+def relative_difference(found: dict[str, NDArray[Any]], whole: dict[str, NDArray[Any]]) -> float:
+    """‖found - whole‖₂ / ‖whole‖₂ over all weights together."""
+    assert found.keys() == whole.keys()
+    apart = sum(float(((found[n].astype(np.float64) - whole[n]) ** 2).sum()) for n in whole)
+    size = sum(float((whole[n].astype(np.float64) ** 2).sum()) for n in whole)
+    return float(np.sqrt(apart / size))
+
+
+def plain_gradients(folder: Path, dtype: torch.dtype, l1: float = 0.0) -> Gradients:
+    """The same by hand: one backward pass of sum(weight × loss) / sum(weight) per step."""
+    classifier, base, _, _ = make(folder, method="full", dropout=0.0, head="linear")
+    classifier.to(dtype).train()
+    feed = uneven_feed(base)
+    order = np.random.default_rng(6).permutation(ROWS)
+    out = []
+    for start in range(0, ROWS, BATCH_ROWS):
+        inputs = feed.batch(order[start : start + BATCH_ROWS])
+        labels, weights = inputs.pop("labels"), inputs.pop("weights").to(dtype)
+        losses = cross_entropy(classifier(**inputs), labels)
+        loss = (weights * losses).sum() / weights.sum()
+        trained = [p for p in classifier.parameters() if p.requires_grad]
+        loss = loss + l1 * sum(p.abs().sum() for p in trained)
+        classifier.zero_grad()
+        loss.backward()
+        out.append(
+            {
+                name: p.grad.detach().numpy().copy()
+                for name, p in classifier.named_parameters()
+                if p.requires_grad and p.grad is not None
+            }
+        )
+    return out
+
+
+def main() -> None:
+    """Write the gradients of this process's trainer, for every case in the last argument."""
+    base, out, l1 = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    torch.set_num_threads(1)
+    for case in sys.argv[4:]:
+        dtype, device_rows = case.split(":")
+        steps = step_gradients(
+            base,
+            device_rows=int(device_rows),
+            dtype=getattr(torch, dtype),
+            l1=l1,
+            output=out / "trainer",
+        )
+        named = {f"{s} {n}": g for s, step in enumerate(steps) for n, g in step.items()}
+        np.savez(out / f"{dtype}-{device_rows}-{torch.distributed.get_rank()}.npz", **named)
+    torch.distributed.destroy_process_group()
+
+
+def in_two_processes(
+    base: Path, out: Path, cases: list[tuple[str, int]], l1: float
+) -> dict[tuple[str, int, int], Gradients]:
+    """Gradients by (dtype, device_rows, rank), from two processes joined over gloo."""
+    command = ["-m", "tests.models.gradients", str(base), str(out), str(l1)]
+    run_processes([*command, *(f"{dtype}:{rows}" for dtype, rows in cases)], count=2)
+    found: dict[tuple[str, int, int], Gradients] = {}
+    for dtype, rows in cases:
+        for rank in range(2):
+            steps: dict[int, dict[str, NDArray[Any]]] = {}
+            with np.load(out / f"{dtype}-{rows}-{rank}.npz") as saved:
+                for key in saved.files:
+                    step, name = key.split(" ")
+                    steps.setdefault(int(step), {})[name] = saved[key]
+            found[dtype, rows, rank] = [steps[step] for step in sorted(steps)]
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The gradient of a step is that of the whole batch, however the batch is divided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models.conftest import Bases
+from tests.models.gradients import (
+    BATCH_ROWS,
+    Gradients,
+    in_two_processes,
+    plain_gradients,
+    relative_difference,
+    step_gradients,
+)
+
+LIMITS = {"float64": 1e-10, "float32": 1e-5}
+"""Largest relative L2 norm of the difference."""
+
+
+def worst(found: Gradients, whole: Gradients) -> float:
+    assert len(found) == len(whole) == 3
+    return max(relative_difference(a, b) for a, b in zip(found, whole, strict=True))
+
+
+@pytest.mark.parametrize("architecture", ["bert", "llama"])
+@pytest.mark.parametrize("dtype", LIMITS)
+def test_micro_batches_add_up(bases: Bases, tmp_path: Path, architecture: str, dtype: str) -> None:
+    folder, kind = bases(architecture, 2), getattr(torch, dtype)
+    whole = plain_gradients(folder, kind)
+    assert all(np.abs(g).max() > 0 for step in whole for n, g in step.items() if "head" in n)
+    for parts in (1, 2, 4, 8):
+        found = step_gradients(folder, device_rows=BATCH_ROWS // parts, dtype=kind, output=tmp_path)
+        assert worst(found, whole) <= LIMITS[dtype], parts
+
+
+def test_l1_counts_once_however_the_batch_is_divided(bases: Bases, tmp_path: Path) -> None:
+    folder = bases("bert", 2)
+    whole = plain_gradients(folder, torch.float64, l1=0.01)
+    without = plain_gradients(folder, torch.float64)
+    assert worst(whole, without) > 0.01
+    for device_rows in (16, 4):
+        found = step_gradients(
+            folder, device_rows=device_rows, dtype=torch.float64, l1=0.01, output=tmp_path
+        )
+        assert worst(found, whole) <= LIMITS["float64"]
+
+
+@pytest.mark.slow
+def test_two_processes_add_up(bases: Bases, tmp_path: Path) -> None:
+    """Over gloo, through DDP; also with several micro-batches in each process."""
+    folder = bases("bert", 2)
+    whole = {dtype: plain_gradients(folder, getattr(torch, dtype), l1=0.01) for dtype in LIMITS}
+    cases = [("float64", 8), ("float64", 2), ("float32", 4)]
+    found = in_two_processes(folder, tmp_path, cases, l1=0.01)
+    assert len(found) == 6
+    for (dtype, rows, rank), steps in found.items():
+        assert worst(steps, whole[dtype]) <= LIMITS[dtype], (rows, rank)
