@@ -1,0 +1,148 @@
+"""Docs can't drift: all that can be asked for has its place, and what they show works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from equipoise.costs import read_costs
+from equipoise.recipe import Recipe, make_recipe, read_recipe
+from equipoise.remedies.table import REMEDIES
+from tests.make_docs import COMMANDS, PAGE, filled
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]
+CLI = PAGE.read_text(encoding="utf-8")
+IDS = [str(path.relative_to(ROOT)) for path in PAGES]
+
+
+def prose(path: Path) -> str:
+    """The page without its code."""
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+
+
+def anchors(path: Path) -> set[str]:
+    """What `#...` may name on a page: its headings, as mkdocs and GitHub write them."""
+    found = set()
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for title in re.findall(r"^#+ +(.+)$", text, flags=re.M):
+        plain = re.sub(r"[^\w\- ]", "", title.replace("`", "").lower())
+        found.add(re.sub(r" +", "-", plain.strip()))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
+            broken.append(target)
+    assert not broken
+
+
+def test_every_page_is_in_the_menu_and_the_menu_leads_to_pages() -> None:
+    menu = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    named = {page for entry in menu for page in entry.values()}
+    assert named == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_tables_of_options_and_settings_are_those_of_the_code() -> None:
+    assert filled(CLI) == CLI, "run: python -m tests.make_docs"
+
+
+def test_every_command_has_its_section_and_its_line() -> None:
+    sections = re.findall(r"^## (\w+)$", CLI, flags=re.M)
+    assert set(COMMANDS) <= set(sections)
+    for command in COMMANDS:
+        assert f"| `equipoise {command}" in CLI, command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_does(command: str) -> None:
+    section = re.split(r"^## ", CLI.split(f"\n## {command}\n")[1], flags=re.M)[0]
+    for option in COMMANDS[command].params:
+        if option.opts[0].startswith("--"):
+            assert f"| `{option.opts[0]}` |" in section
+            assert option.help, option.opts
+    assert COMMANDS[command].help
+
+
+def test_every_setting_says_what_it_does() -> None:
+    def check(model: Any, prefix: str) -> None:
+        for name, field in model.model_fields.items():
+            if hasattr(field.annotation, "model_fields"):
+                check(field.annotation, f"{name}.")
+            else:
+                assert f"| `{prefix}{name}` |" in CLI
+                assert field.description, f"{prefix}{name}"
+
+    check(Recipe, "")
+
+
+def test_every_remedy_has_its_section() -> None:
+    guide = (ROOT / "docs" / "remedies.md").read_text(encoding="utf-8")
+    for remedy in REMEDIES:
+        assert f"### `{remedy}`" in guide
+
+
+def test_every_exit_code_is_explained() -> None:
+    codes = re.findall(r"^\| (\d+) \|", CLI, flags=re.M)
+    assert codes == ["0", "1", "2", "130"]
+
+
+def shown_commands() -> list[str]:
+    """Every `$ equipoise ...` line of all pages, continued lines joined."""
+    lines = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        lines += re.findall(r"^(?:\$ )?(equipoise [a-z][^\n]*)$", text, flags=re.M)
+    return sorted(set(lines))
+
+
+@pytest.mark.parametrize("line", shown_commands())
+def test_commands_that_are_shown_can_be_read(line: str) -> None:
+    """Names, options and types are right; nothing is run."""
+    _, name, *args = shlex.split(line, comments=True)
+    COMMANDS[name].make_context(name, args)
+
+
+def yaml_blocks() -> dict[str, str]:
+    found = re.findall(r"^```yaml\n# (\w+\.yaml)\n(.*?)^```", CLI, flags=re.M | re.S)
+    return dict(found)
+
+
+def test_files_that_are_shown_can_be_read(tmp_path: Path) -> None:
+    blocks = yaml_blocks()
+    assert set(blocks) == {"costs.yaml", "prior.yaml", "recipe.yaml"}
+    for name, content in blocks.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    costs = read_costs(tmp_path / "costs.yaml")
+    assert costs.unit == "EUR"
+    assert costs.matrix(("fraud", "legitimate")).tolist() == [[0, 500], [5, 0]]
+    recipe = make_recipe(read_recipe(tmp_path / "recipe.yaml"))
+    assert recipe.train.choose_by == "recall:fraud"
+    prior = read_recipe(tmp_path / "prior.yaml")
+    assert make_recipe({"prior": prior}).prior == prior
+
+
+def test_a_recipe_survives_being_written_and_read(tmp_path: Path) -> None:
+    """Class names and numbers that YAML would rather read as something else."""
+    from equipoise.recipe import write_recipe
+
+    awkward = ["no", "on", "null", "010", "1e3", "~", "=", "2024-01-01", "a: b", "<<", " x"]
+    costs = {"costs": {name: {"yes": 1e-7} for name in awkward}}
+    given = make_recipe(
+        {"costs": costs, "prior": dict.fromkeys(awkward, 0.5), "train": {"learning_rate": 1e-5}}
+    )
+    write_recipe(tmp_path / "recipe.yaml", given)
+    assert make_recipe(read_recipe(tmp_path / "recipe.yaml")) == given
