@@ -203,15 +203,18 @@ def evaluate(
 ) -> None:
     """Judge a finished RUN on labelled ROWS that it has not seen."""
     from equipoise.data.read import read_rows
-    from equipoise.load import load
     from equipoise.records.predictions import write_predictions
     from equipoise.records.scores import write_scores
     from equipoise.summary import check_out_folder, scores_text
 
+    if out is not None:
+        check_out_folder(out)
+    columns = _columns(text, label, group, None, id_)
+    with _quiet_output():
+        table = read_rows(rows, columns=columns, encoding=encoding)
     with _quiet_libraries():
-        if out is not None:
-            check_out_folder(out)
-        table = read_rows(rows, columns=_columns(text, label, group, None, id_), encoding=encoding)
+        from equipoise.load import load  # seconds of imports, so that faults of rows come first
+
         predictions, scores = load(run).evaluate(table)
         if out is not None:
             write_predictions(out / "predictions.parquet", predictions)
@@ -230,15 +233,18 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Decide ROWS with a finished RUN; write id, decision and probabilities to a file."""
+    from equipoise.data.check import check_texts
     from equipoise.data.read import read_rows
-    from equipoise.load import check_texts, load
     from equipoise.summary import check_out_file, decisions_table, write_table
 
-    with _quiet_libraries():
-        check_out_file(out, rows)
-        columns = _columns(text, "label", [], None, id_)
+    check_out_file(out, rows)
+    columns = _columns(text, "label", [], None, id_)
+    with _quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding, need_labels=False)
-        check_texts(table)
+    check_texts(table)
+    with _quiet_libraries():
+        from equipoise.load import load  # as in evaluate
+
         decided = decisions_table(load(run), table)
         write_table(decided, out)
     counts = decided["decided"].value_counts().sort_index().to_dict()
@@ -255,7 +261,7 @@ def report(folder: RunArgument, json_: Json = False) -> None:
     """Write the report of a finished RUN again: RUN/report.html."""
     from equipoise.report import write_report
 
-    with _quiet_libraries():
+    with _quiet_output():
         path = write_report(folder)
     _say(json_, {"report": str(path)}, f"report: {path}")
 
@@ -296,17 +302,19 @@ def _train(
     quiet: bool,
     encoding: str | None = None,
 ) -> None:
-    from equipoise.fit import fit
     from equipoise.progress import shown, silent
     from equipoise.recipe import make_recipe
-    from equipoise.report import write_report
     from equipoise.summary import run_record, run_text
 
+    recipe = make_recipe(settings)  # before the imports that take seconds
     with _quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
+        from equipoise.fit import fit
+        from equipoise.report import write_report
+
         run = fit(
             rows,
             out,
-            make_recipe(settings),
+            recipe,
             columns=columns,
             encoding=encoding,
             seed=seed,
@@ -331,12 +339,18 @@ def _columns(
 
 
 @contextlib.contextmanager
+def _quiet_output() -> Iterator[None]:
+    """Keep standard output for the answer: what libraries print goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
 def _quiet_libraries() -> Iterator[None]:
-    """Keep standard output for the answer: what libraries print goes to standard error, and
-    transformers' own bars, which say nothing of the job, are off."""
+    """The same, and transformers' own bars, which say nothing of the job, are off."""
     from equipoise.models.quiet import quiet_libraries
 
-    with quiet_libraries(), contextlib.redirect_stdout(sys.stderr):
+    with quiet_libraries(), _quiet_output():
         yield
 
 

@@ -101,7 +101,8 @@ def costs_from(record: Any, source: str = "costs") -> Costs:
                 named.append((str(true), str(decided), float(cost)))
             else:
                 faults.append(
-                    f"{source}: {true!r} decided as {decided!r} costs {cost!r}; expected a finite number"
+                    f"{source}: {true!r} decided as {decided!r} costs {cost!r}; "
+                    "expected a finite number"
                 )
     if faults:
         raise SettingsError(*faults)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,12 +107,6 @@ def load(folder: str | Path, *, device: str | None = None) -> LoadedRun:
         if not damaged:
             raise
         raise FolderError(*damaged) from error
-
-
-def check_texts(table: Table) -> None:
-    """Raises DataError for faults of ids and texts; labels, if there are any, don't matter."""
-    bare = {name: replace(rows, labels=None) for name, rows in table.parts.items()}
-    check_rows(replace(table, parts=bare))
 
 
 def _damaged(folder: Path, manifest: Manifest) -> list[str]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
-from equipoise.fit import Run
-from equipoise.load import LoadedRun
 from equipoise.records.files import replacing
 from equipoise.records.rows import text_column
 from equipoise.records.run import MANIFEST
 from equipoise.records.scores import Estimate, Scores, read_scores
+
+if TYPE_CHECKING:  # both import torch, and checks of names must not wait for it
+    from equipoise.fit import Run
+    from equipoise.load import LoadedRun
 
 _SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "g_mean", "log_loss", "expected_cost")
 

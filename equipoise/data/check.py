@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from equipoise.data.normalise import plain_key
 from equipoise.data.raw import LISTED, listing
@@ -45,6 +46,12 @@ def check_rows(table: Table) -> list[str]:
         *_conflicting_labels(table),
         *_shared_ids(table),
     ]
+
+
+def check_texts(table: Table) -> None:
+    """Raises DataError for faults of ids and texts; labels, if there are any, don't matter."""
+    bare = {name: replace(rows, labels=None) for name, rows in table.parts.items()}
+    check_rows(replace(table, parts=bare))
 
 
 def _where(table: Table, part: str) -> str:
