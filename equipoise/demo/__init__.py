@@ -30,7 +30,7 @@ def demo_folder() -> Path:
     >>> sorted(path.name for path in demo_folder().iterdir())
     ['planted.json', 'test.csv', 'train.csv']
     """
-    folder = Path(str(files(__name__) / "rows"))
+    folder = Path(str(files(__name__) / "support_messages"))
     if not (folder / "train.csv").is_file():
         raise DataError(
             f"{folder}: the demo's rows are missing; install equipoise again, unpacked in a folder"
