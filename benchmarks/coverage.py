@@ -41,7 +41,6 @@ PLAIN_SIMULATIONS = 400
 """Of the plain bootstrap, which is shown for comparison: a standard error of 2.5 points at most."""
 
 RECALLS = ("0.5", "0.7", "0.8", "0.9", "0.95", "0.99", "tail-worse", "tail-better")
-ERRORS = ("even", "by-size")
 
 Held = dict[str, list[Any]]
 
@@ -54,9 +53,9 @@ def units() -> list[Unit]:
         settings = {"kind": kind, "counts": counts, "simulations": simulations, **more}
         found.append(Unit(name, settings))
 
-    for errors in ERRORS:
+    for errors in ("by-size", "even"):
         for counts in ("brief", "atis"):
-            for recall in RECALLS:
+            for recall in RECALLS if errors == "by-size" else ("0.5", "0.7", "0.95"):
                 lone = {"recall": recall, "errors": errors, "clusters": "lone"}
                 add("decisions", counts, SIMULATIONS, **lone)
     for counts in ("ones", "threes", "tens", "fifties", "two"):

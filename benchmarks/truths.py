@@ -89,7 +89,7 @@ def draw(counts: Ints, table: Floats, clusters: str, rng: np.random.Generator) -
         labels = rng.permutation(labels)
         number = np.arange(len(labels)) // GROUP
         alike = rng.random(number[-1] + 1) < 0.5
-        luck = np.where(alike[number], luck[number], luck)
+        luck = np.where(alike[number], rng.random(len(alike))[number], luck)
     return outcomes_of(labels, _decide(labels, table, luck, rng), number, len(counts))
 
 

@@ -14,6 +14,9 @@ from equipoise.statistics.sums import Floats
 LEAST_ROWS_G_MEAN = 10
 """With ten classes of 3 rows the g-mean's interval covered 78–99 %, with nine of 1 row 9–99 %."""
 
+LEAST_ROWS_AUC = 10
+"""With the class counts of atis_intents, a quarter of them 1 or 2 rows, it covered 92 %."""
+
 LEAST_ROWS_AP = 20
 """Below it average precision reads too high, by 0.02 at 50 rows and 0.06–0.2 at 1–10."""
 
@@ -43,6 +46,16 @@ def why_no_g_mean_interval(
         return (
             f"{few} classes have fewer than {LEAST_ROWS_G_MEAN} independent rows, and any one of "
             "them can pull the geometric mean to 0"
+        )
+    return None
+
+
+def why_no_macro_auc_interval(worth: Floats, known: NDArray[np.bool_]) -> str | None:
+    few = _few(worth, known, LEAST_ROWS_AUC)
+    if few:
+        return (
+            f"{few} classes have fewer than {LEAST_ROWS_AUC} independent rows, too few to say how "
+            "far their own areas may be off"
         )
     return None
 

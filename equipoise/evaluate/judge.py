@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from equipoise.evaluate import measures, ranking
 from equipoise.evaluate.honesty import (
     why_no_g_mean_interval,
+    why_no_macro_auc_interval,
     why_no_macro_average_precision_interval,
     why_no_macro_interval,
 )
@@ -184,6 +185,9 @@ def _macro_auc(seen: Outcomes) -> Estimate:
         ]
     )
     value = float(values.mean())
+    why = why_no_macro_auc_interval(worth, seen.known)
+    if why:
+        return Estimate(value, why=why)
     low, high = auc_interval(values, worth[present], worth.sum() - worth[present])
     known = seen.known[present]
     low, high = np.where(known, low, values), np.where(known, high, values)
