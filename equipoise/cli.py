@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -302,24 +303,22 @@ def _train(
     quiet: bool,
     encoding: str | None = None,
 ) -> None:
+    from equipoise.data.read import read_rows
     from equipoise.progress import shown, silent
     from equipoise.recipe import make_recipe
     from equipoise.summary import run_record, run_text
 
-    recipe = make_recipe(settings)  # before the imports that take seconds
+    started = time.perf_counter()
+    # Before the imports that take seconds: most mistakes are in settings and rows.
+    recipe = make_recipe(settings)
+    with _quiet_output():
+        table = read_rows(rows, columns=columns, encoding=encoding)
     with _quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
-        from equipoise.fit import fit
+        from equipoise.fit import fit_table
         from equipoise.report import write_report
 
-        run = fit(
-            rows,
-            out,
-            recipe,
-            columns=columns,
-            encoding=encoding,
-            seed=seed,
-            force=force,
-            progress=progress,
+        run = fit_table(
+            table, out, recipe, seed=seed, force=force, progress=progress, started=started
         )
         page = write_report(run.folder)
     _say(json_, run_record(run, page), run_text(run, page))
