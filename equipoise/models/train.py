@@ -242,7 +242,6 @@ def _arguments(job: _Job, device_rows: int) -> Any:
         remove_unused_columns=False,
         label_names=["labels"],
         ddp_find_unused_parameters=False,
-        ddp_broadcast_buffers=False,
     )
     # Two visible GPUs without a launcher would be nn.DataParallel: slow, and not exact.
     arguments._n_gpu = min(arguments.n_gpu, 1)

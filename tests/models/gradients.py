@@ -6,7 +6,9 @@ between processes.
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from equipoise.models.feed import Feed, PlannedBatches
 from equipoise.models.trainer import WeightedTrainer
 from tests.models.processes import run_processes
 from tests.models.tiny import cross_entropy, easy_rows, make, make_feed
+from tests.models.training import train, weights_after
 
 Gradients = list[dict[str, NDArray[Any]]]
 """By step, then by name of the weight."""
@@ -63,7 +66,6 @@ def step_gradients(
         use_cpu=True,
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,
-        ddp_broadcast_buffers=False,
     )
     world = max(arguments.world_size, 1)
     arguments.gradient_accumulation_steps = max(1, -(-BATCH_ROWS // (device_rows * world)))
@@ -87,7 +89,8 @@ def step_gradients(
         head_learning_rate=1e-3,
         l1=l1,
     )
-    return list(_steps(trainer, classifier, batches))
+    with all_in_float64():
+        return list(_steps(trainer, classifier, batches))
 
 
 def _steps(trainer: Any, classifier: torch.nn.Module, batches: PlannedBatches) -> Any:
@@ -104,7 +107,11 @@ def _steps(trainer: Any, classifier: torch.nn.Module, batches: PlannedBatches) -
         trainer.current_gradient_accumulation_steps = len(parts)
         for number, part in enumerate(parts, 1):
             trainer.accelerator.gradient_state._set_sync_gradients(number == len(parts))
-            with trainer.accelerator.no_sync(model) if number < len(parts) else _nothing():
+            with (
+                trainer.accelerator.no_sync(model)
+                if number < len(parts)
+                else contextlib.nullcontext()
+            ):
                 trainer.training_step(model, part, items)
         yield {
             name: p.grad.detach().numpy().copy()
@@ -114,10 +121,27 @@ def _steps(trainer: Any, classifier: torch.nn.Module, batches: PlannedBatches) -
         model.zero_grad()
 
 
-def _nothing() -> Any:
-    import contextlib
+@contextlib.contextmanager
+def all_in_float64() -> Iterator[None]:
+    """transformers takes Gemma's norms, and the softmax of eager attention (Gemma 2), in float32
+    whatever the weights are in. Here float64 stays float64, so that what is measured is how a step
+    is divided, not how these two round."""
+    softmax, to_float = torch.nn.functional.softmax, torch.Tensor.float
 
-    return contextlib.nullcontext()
+    def same_type(values: torch.Tensor, dim: int, dtype: Any = None, **_: Any) -> torch.Tensor:
+        wide = values.dtype is torch.float64
+        return softmax(values, dim, dtype=values.dtype if wide else dtype)
+
+    def at_least(values: torch.Tensor) -> torch.Tensor:
+        return values if values.dtype is torch.float64 else to_float(values)
+
+    torch.nn.functional.softmax = same_type  # type: ignore[assignment]
+    torch.Tensor.float = at_least  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.functional.softmax = softmax
+        torch.Tensor.float = to_float  # type: ignore[method-assign]
 
 
 def relative_difference(found: dict[str, NDArray[Any]], whole: dict[str, NDArray[Any]]) -> float:
@@ -138,7 +162,8 @@ def plain_gradients(folder: Path, dtype: torch.dtype, l1: float = 0.0) -> Gradie
     for start in range(0, ROWS, BATCH_ROWS):
         inputs = feed.batch(order[start : start + BATCH_ROWS])
         labels, weights = inputs.pop("labels"), inputs.pop("weights").to(dtype)
-        losses = cross_entropy(classifier(**inputs), labels)
+        with all_in_float64():
+            losses = cross_entropy(classifier(**inputs), labels)
         loss = (weights * losses).sum() / weights.sum()
         trained = [p for p in classifier.parameters() if p.requires_grad]
         loss = loss + l1 * sum(p.abs().sum() for p in trained)
@@ -169,7 +194,26 @@ def main() -> None:
         )
         named = {f"{s} {n}": g for s, step in enumerate(steps) for n, g in step.items()}
         np.savez(out / f"{dtype}-{device_rows}-{torch.distributed.get_rank()}.npz", **named)
+    after, _ = whole_training(base, out / "training")
+    np.savez(out / f"weights-{torch.distributed.get_rank()}.npz", **after)
     torch.distributed.destroy_process_group()
+
+
+def whole_training(base_folder: Path, folder: Path) -> tuple[dict[str, NDArray[Any]], Any]:
+    """Weights and record after four epochs of which the best is kept, 16 rows a step."""
+    classifier, base, _, _ = make(base_folder, method="full", dropout=0.0, head="linear")
+    trained = train(
+        classifier,
+        uneven_feed(base),
+        folder,
+        epochs=4,
+        rates=(1e-3, 1e-3),
+        validation=make_feed(base, easy_rows(30, seed=9)),
+        batch_rows=BATCH_ROWS,
+        device_rows=4,
+        choose_by="log_loss",
+    )
+    return weights_after(classifier), trained
 
 
 def in_two_processes(

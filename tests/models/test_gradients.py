@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.models.gradients import (
     plain_gradients,
     relative_difference,
     step_gradients,
+    whole_training,
 )
 
 LIMITS = {"float64": 1e-10, "float32": 1e-5}
@@ -60,3 +62,15 @@ def test_two_processes_add_up(bases: Bases, tmp_path: Path) -> None:
     assert len(found) == 6
     for (dtype, rows, rank), steps in found.items():
         assert worst(steps, whole[dtype]) <= LIMITS[dtype], (rows, rank)
+    # And a whole training, with validation, checkpoints and the best epoch loaded at the end.
+    alone, record = whole_training(folder, tmp_path / "alone")
+    for rank in range(2):
+        with np.load(tmp_path / f"weights-{rank}.npz") as saved:
+            for name, weight in alone.items():
+                np.testing.assert_allclose(saved[name], weight, rtol=0, atol=1e-5, err_msg=name)
+    shared = json.loads((tmp_path / "training" / "finished.json").read_text())
+    assert shared == vars(record)
+    assert [path.name for path in sorted((tmp_path / "training").iterdir())] == [
+        "finished.json",
+        "trained.safetensors",
+    ]
