@@ -66,7 +66,7 @@ def attempt(base_folder: Path, job: dict[str, Any], folder: Path, cache: Path) -
     )
     digest = hashlib.sha256()
     for name, weight in sorted(classifier.named_parameters()):
-        digest.update(name.encode() + weight.detach().numpy().tobytes())
+        digest.update(name.encode() + weight.detach().cpu().numpy().tobytes())
     return {"digest": digest.hexdigest(), "trained": vars(trained), "lines": len(log)}
 
 

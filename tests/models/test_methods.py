@@ -65,8 +65,9 @@ def cases() -> list[Any]:
         for architecture in ("bert", "llama")
         for method in METHODS
         for head in ("auto", "native")
-        if not (method == "head" and head == "native")
-        and not (method == "prompt" and head == "native" and architecture == "llama")
+        if head == "auto"
+        or method in ("light", "full", "adapter", "prefix")
+        or (method == "prompt" and architecture == "bert")  # llama: refused
     ]
 
 
@@ -80,7 +81,7 @@ def test_every_method_trains_saves_and_predicts_the_same(
     assert notes == []
     feed = feed_of(classifier, base, method, tmp_path / "cache")
     before, at_first = weights_of(classifier), mean_loss(classifier, base)
-    rate = RATES.get(method, 1e-2)
+    rate = RATES.get(method, 1e-2) if head == "auto" else 1e-2
     log: list[dict[str, Any]] = []
     trained = train(classifier, feed, tmp_path / "t", epochs=2, rates=(rate, rate), log=log)
     assert (trained.epochs_run, trained.steps, trained.best_step) == (2, 16, None)

@@ -76,4 +76,4 @@ def train(
 
 
 def weights_after(classifier: SequenceClassifier) -> dict[str, NDArray[Any]]:
-    return {name: p.detach().numpy().copy() for name, p in classifier.named_parameters()}
+    return {name: p.detach().cpu().numpy().copy() for name, p in classifier.named_parameters()}
