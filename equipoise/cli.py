@@ -6,6 +6,7 @@ Nothing heavy is imported at the top, so that `--help` answers at once.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -357,6 +358,10 @@ def _say(json_: bool, record: dict[str, Any], text: str) -> None:
     typer.echo(json.dumps(record) if json_ else text)
 
 
+_OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""A full or forbidden disk can be met at any write; it is the user's to mend, not ours."""
+
+
 def main() -> None:
     """Run the command; 0 done, 2 the input is at fault, 130 interrupted, 1 our own fault."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -375,6 +380,9 @@ def main() -> None:
         # Usage errors: typer keeps their class to itself, but all can say what is wrong.
         if hasattr(error, "format_message"):
             _fail((_usage(error),))
+        if isinstance(error, OSError) and error.errno in _OF_THE_PLACE:
+            where = f"{error.filename}: " if error.filename else ""
+            _fail((f"{where}{error.strerror}; make room or give leave, then run it again",))
         traceback.print_exc()
         typer.echo("this is a fault of equipoise; please report it with the lines above", err=True)
         raise SystemExit(1) from None

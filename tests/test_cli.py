@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -110,6 +111,18 @@ def test_a_fault_of_our_own_exits_1_and_says_so(
     assert done.stdout == ""
     assert "RuntimeError: boom" in done.stderr
     assert "fault of equipoise" in done.stderr.splitlines()[-1]
+
+
+def test_a_full_disk_is_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch, tiny_run: Path) -> None:
+    import equipoise.report
+
+    def full(folder: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr(equipoise.report, "write_report", full)
+    done = run_cli("report", tiny_run)
+    assert done.code == 2
+    assert done.stderr.startswith(f"error: {tiny_run}: No space left on device; make room")
 
 
 def test_names_that_the_terminal_can_t_show_do_not_hide_the_error(tmp_path: Path) -> None:
