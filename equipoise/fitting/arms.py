@@ -76,7 +76,7 @@ class TrainedArm:
     log_source: NDArray[np.float64]
     """(K,) log class shares under which softmax(logits) is a posterior."""
     states: dict[str, CachedStates | None]
-    """By split, where the method caches them."""
+    """Of training and validation rows, where the method caches them."""
     notes: list[str]
 
 
@@ -116,7 +116,7 @@ def train_arm(
     labels = prepared.labels["train"]
     classifier, notes = build_classifier(base, recipe.model, classes, prepared.seed)
     classifier.to(default_device())
-    states = _states(prepared, classifier, progress)
+    states = _states(prepared, classifier, ("train", "validation"), progress)
     if classifier.cut is not None and states["train"] is None:
         notes.append(
             "states were not cached (the limit, the disk or the architecture does not allow it); "
@@ -185,6 +185,7 @@ def plain_logits(
     progress: Progress,
 ) -> tuple[dict[str, NDArray[np.float64]], int]:
     """Logits of the same recipe without remedies, and how many weights it trained."""
+    states = all_states(prepared, progress)
     arm = train_arm(
         prepared,
         (),
@@ -194,38 +195,51 @@ def plain_logits(
         progress=progress,
         title="training the plain baseline",
     )
-    cut = arm.classifier.cut
-    cached = cut is not None and arm.states["train"] is not None
-    if cut is not None and cached:
-        cut.skip_lower()
+    if arm.classifier.cut is not None:
+        if any(states[split] is None for split in splits):
+            states = dict.fromkeys(states, None)
+        else:
+            arm.classifier.cut.skip_lower()
     logits = {
-        split: predict_feed(arm.classifier, _feed(prepared, split, arm.states[split]))
+        split: predict_feed(arm.classifier, _feed(prepared, split, states[split]))
         for split in splits
     }
     shutil.rmtree(checkpoints, ignore_errors=True)
     return logits, trained_parameters(arm.classifier)
 
 
-def cheap_logits(
-    name: str, prepared: Prepared, splits: Sequence[str], states: dict[str, CachedStates | None]
+def tfidf_logits(prepared: Prepared, splits: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Logits of TF-IDF + balanced logistic regression."""
+    texts = np.concatenate([prepared.rows(split).texts for split in splits])
+    judged = Rows(ids=np.arange(len(texts)).astype(object), texts=texts)
+    logits = tfidf_baseline(prepared.splits.train, judged, prepared.classes, prepared.seed)
+    return _apart(prepared, splits, logits)
+
+
+def vectors_logits(
+    prepared: Prepared, splits: Sequence[str], progress: Progress
 ) -> dict[str, NDArray[np.float64]] | None:
-    """Logits of a baseline that fine-tunes nothing; None for "vectors" where none are cached."""
-    train = prepared.splits.train
-    assert train.labels is not None
-    sizes = np.cumsum([len(prepared.rows(split)) for split in splits])[:-1]
-    if name == "tfidf":
-        texts = np.concatenate([prepared.rows(split).texts for split in splits])
-        judged = Rows(ids=np.arange(len(texts)).astype(object), texts=texts)
-        logits = tfidf_baseline(train, judged, prepared.classes, prepared.seed)
-    else:
-        held = [states[split] for split in ("train", *splits)]
-        if any(part is None for part in held):
-            return None
-        vectors = [part.vectors for part in held if part is not None]
-        logits = vectors_baseline(
-            vectors[0], train.labels, np.concatenate(vectors[1:]), prepared.classes, prepared.seed
-        )
-    return dict(zip(splits, np.split(logits, sizes), strict=True))
+    """Logits of encoder vectors + balanced logistic regression; None where none are cached."""
+    states = all_states(prepared, progress)
+    vectors = [part.vectors for split in ("train", *splits) if (part := states[split]) is not None]
+    if len(vectors) <= len(splits):
+        return None
+    labels = prepared.splits.train.labels
+    assert labels is not None
+    judged = np.concatenate(vectors[1:])
+    logits = vectors_baseline(vectors[0], labels, judged, prepared.classes, prepared.seed)
+    return _apart(prepared, splits, logits)
+
+
+def all_states(prepared: Prepared, progress: Progress) -> dict[str, CachedStates | None]:
+    """States of every split, from the untouched base. Training needs none of the test rows', so
+    they are computed when a baseline asks for them, and not before."""
+    recipe = prepared.recipe
+    classifier, _ = build_classifier(
+        prepared.base, recipe.model, len(prepared.classes), prepared.seed
+    )
+    classifier.to(default_device())
+    return _states(prepared, classifier, tuple(prepared.tokens), progress)
 
 
 def trained_parameters(classifier: SequenceClassifier) -> int:
@@ -237,22 +251,30 @@ def _numbers(rows: Rows, place: dict[str, int]) -> NDArray[np.int64]:
     return np.array([place.get(label, -1) for label in rows.labels], dtype=np.int64)
 
 
+def _apart(
+    prepared: Prepared, splits: Sequence[str], logits: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    sizes = np.cumsum([len(prepared.rows(split)) for split in splits])[:-1]
+    return dict(zip(splits, np.split(logits, sizes), strict=True))
+
+
 def _states(
-    prepared: Prepared, classifier: SequenceClassifier, progress: Progress
+    prepared: Prepared,
+    classifier: SequenceClassifier,
+    splits: Sequence[str],
+    progress: Progress,
 ) -> dict[str, CachedStates | None]:
-    """States of every split in one pass over the cache; None for methods that train what lies
-    below."""
-    names = list(prepared.tokens)
+    """States of the splits; None for methods that train what lies below."""
     if prepared.recipe.model.method not in ("light", "head") or (
         prepared.recipe.model.method == "light" and classifier.cut is None
     ):
-        return dict.fromkeys(names, None)
+        return dict.fromkeys(splits, None)
     settings = cache_settings()
     return {
-        name: ensure_states(
-            classifier, prepared.base, prepared.tokens[name], settings, progress=progress
+        split: ensure_states(
+            classifier, prepared.base, prepared.tokens[split], settings, progress=progress
         )
-        for name in names
+        for split in splits
     }
 
 

@@ -13,9 +13,10 @@ from equipoise.fitting.arms import (
     Measures,
     Prepared,
     TrainedArm,
-    cheap_logits,
     plain_logits,
+    tfidf_logits,
     trained_parameters,
+    vectors_logits,
 )
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import plain_predictions
@@ -99,9 +100,11 @@ def _logits(
     progress: Progress,
 ) -> tuple[dict[str, NDArray[np.float64]], int | None] | None:
     splits: list[str] = [part for part in ("validation", "test") if part in prepared.tokens]
-    if name != "plain":
-        cheap = cheap_logits(name, prepared, splits, arm.states)
-        return None if cheap is None else (cheap, None)
+    if name == "tfidf":
+        return tfidf_logits(prepared, splits), None
+    if name == "vectors":
+        found = vectors_logits(prepared, splits, progress)
+        return None if found is None else (found, None)
     if all(REMEDIES[spec.name].moment == "decision" for spec in prepared.recipe.specs):
         # Remedies on the decision leave the training alone: its logits are the plain ones.
         own = {split: predictions.of_split(split).logits for split in splits}
