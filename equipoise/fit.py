@@ -17,11 +17,11 @@ from equipoise.data.split import split_table
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.quick import quick_measures
-from equipoise.fitting.arms import Prepared, prepare, train_arm
+from equipoise.fitting.arms import Measures, Prepared, TrainedArm, prepare, train_arm
 from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import decide_validation_and_test, decision_folds
-from equipoise.fitting.folder import HISTORY, History, abandon, begin, open_run
+from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
 from equipoise.fitting.record import run_manifest, save_order, save_rows
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base
@@ -29,11 +29,11 @@ from equipoise.models.predict import predict_logits
 from equipoise.models.save import load_classifier, save_classifier
 from equipoise.progress import Progress, silent
 from equipoise.recipe import Recipe, write_recipe
-from equipoise.records.decision import write_decision
+from equipoise.records.decision import DecisionRule, write_decision
 from equipoise.records.files import text_sha256
-from equipoise.records.predictions import write_predictions
+from equipoise.records.predictions import Predictions, write_predictions
 from equipoise.records.run import Manifest, read_manifest, write_manifest
-from equipoise.records.scores import write_scores
+from equipoise.records.scores import Scores, write_scores
 
 _LARGEST_SEED = 2**32 - 1
 """numpy's global generator, which libraries seed, takes no larger one."""
@@ -115,47 +115,8 @@ def fit_table(
 
     if opened.state != "resumed":
         begin(opened)
-    history = History(out / HISTORY)
-    try:
-        with timed(seconds, "training"):
-            arm = train_arm(
-                prepared,
-                recipe.specs,
-                checkpoints=opened.checkpoints / "run",
-                measures=measures,
-                log_line=lambda line: history.append(
-                    {"seconds": round(time.perf_counter() - started, 3)} | line
-                ),
-                progress=progress,
-                title="training",
-            )
-    except EquipoiseError:
-        abandon(opened)
-        raise
-    if int(os.environ.get("RANK", "0")) > 0:
-        raise SystemExit(0)  # the first process of a distributed run writes the folder
-    with timed(seconds, "saving"):
-        history.settle()
-        save_classifier(out, arm.classifier, base, recipe.model, prepared.classes)
-        write_recipe(out / "recipe.yaml", recipe)
-        save_order(out, arm)
-    with timed(seconds, "predicting"):
-        logits = _reloaded_logits(out, prepared)
-    with timed(seconds, "deciding"):
-        fold_ids = decision_folds(splits.validation, seed)
-        predictions, rule = decide_validation_and_test(prepared, arm, logits, fold_ids)
-        write_decision(out / "decision.json", rule)
-        write_predictions(out / "predictions.parquet", predictions)
-        save_rows(out, splits, recipe.keep_texts)
-    with timed(seconds, "judging"):
-        scores = judge_split(prepared, predictions, prepared.judged)
-        write_scores(out / "scores.json", scores)
-        write_scores(
-            out / "scores_validation.json",
-            scores
-            if prepared.judged == "validation"
-            else judge_split(prepared, predictions, "validation"),
-        )
+    arm = _trained(prepared, opened, measures, seconds, started, progress)
+    predictions, rule, scores = _judged(prepared, arm, out, seconds)
     baselines, comparisons = run_baselines(
         prepared, arm, predictions, out, opened.checkpoints, measures, seconds, progress
     )
@@ -175,6 +136,65 @@ def fit_table(
     )
     write_manifest(out, manifest)
     return Run(out, manifest, resumed=opened.state == "resumed")
+
+
+def _trained(
+    prepared: Prepared,
+    opened: Opened,
+    measures: Measures,
+    seconds: dict[str, float],
+    started: float,
+    progress: Progress,
+) -> TrainedArm:
+    """Train, and write the model; what can't be trained leaves no folder behind."""
+    out = opened.folder
+    history = History(out / HISTORY)
+    try:
+        with timed(seconds, "training"):
+            arm = train_arm(
+                prepared,
+                prepared.recipe.specs,
+                checkpoints=opened.checkpoints / "run",
+                measures=measures,
+                log_line=lambda line: history.append(
+                    {"seconds": round(time.perf_counter() - started, 3)} | line
+                ),
+                progress=progress,
+                title="training",
+            )
+    except EquipoiseError:
+        abandon(opened)
+        raise
+    if int(os.environ.get("RANK", "0")) > 0:
+        raise SystemExit(0)  # the first process of a distributed run writes the folder
+    with timed(seconds, "saving"):
+        history.settle()
+        save_classifier(out, arm.classifier, prepared.base, prepared.recipe.model, prepared.classes)
+        write_recipe(out / "recipe.yaml", prepared.recipe)
+        save_order(out, arm)
+    return arm
+
+
+def _judged(
+    prepared: Prepared, arm: TrainedArm, out: Path, seconds: dict[str, float]
+) -> tuple[Predictions, DecisionRule, Scores]:
+    """Predict with what was saved, decide, and judge; the scores are those of the judged split."""
+    with timed(seconds, "predicting"):
+        logits = _reloaded_logits(out, prepared)
+    with timed(seconds, "deciding"):
+        fold_ids = decision_folds(prepared.splits.validation, prepared.seed)
+        predictions, rule = decide_validation_and_test(prepared, arm, logits, fold_ids)
+        write_decision(out / "decision.json", rule)
+        write_predictions(out / "predictions.parquet", predictions)
+        save_rows(out, prepared.splits, prepared.recipe.keep_texts)
+    with timed(seconds, "judging"):
+        scores = {
+            split: judge_split(prepared, predictions, split)
+            for split in sorted({"validation", prepared.judged})
+        }
+        write_scores(out / "scores.json", scores[prepared.judged])
+        write_scores(out / "scores_validation.json", scores["validation"])
+    return predictions, rule, scores[prepared.judged]
 
 
 def check_asked(recipe: Recipe, seed: int) -> None:
