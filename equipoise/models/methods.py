@@ -58,7 +58,7 @@ def build_classifier(
     if native and settings.method not in PEFT_METHODS:
         for name in own_head:
             body.get_submodule(name).requires_grad_(True)
-    if not native and settings.method == "full":
+    if not native:
         _freeze_unused_pooler(body)
     return classifier, notes
 
