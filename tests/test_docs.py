@@ -113,7 +113,7 @@ def shown_commands() -> list[str]:
 def test_commands_that_are_shown_can_be_read(line: str) -> None:
     """Names, options and types are right; nothing is run."""
     _, name, *args = shlex.split(line, comments=True)
-    COMMANDS[name].make_context(name, args)
+    assert COMMANDS[name].make_context(name, args).info_name == name
 
 
 def yaml_blocks() -> dict[str, str]:

@@ -221,7 +221,10 @@ def test_what_for_trainer_refuses(asked, error, part):
 
 
 def test_twice_is_believed():
-    for_trainer("logit_adjusted", counts=[3, 2, 1], class_weights="inverse", twice=True)
+    options = {"counts": [3, 2, 1], "class_weights": "inverse"}
+    with pytest.raises(SettingsError, match="twice"):
+        for_trainer("logit_adjusted", **options)
+    assert callable(for_trainer("logit_adjusted", **options, twice=True))
 
 
 def test_a_function_that_averages_is_caught():
