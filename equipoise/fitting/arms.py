@@ -140,14 +140,7 @@ def train_arm(
         batch_rows=recipe.train.batch_rows,
         bucket_steps=recipe.train.bucket_steps,
     )
-    if classifier.head is not None and recipe.model.method in ("light", "head"):
-        held = states["train"]
-        vectors = (
-            held.vectors
-            if held is not None
-            else pooled_vectors(classifier, base, prepared.tokens["train"], progress=progress)
-        )
-        start_from_class_means(classifier.head, vectors[fed], labels[fed])
+    _start_head(prepared, classifier, states["train"], fed, progress)
     trained = train_classifier(
         classifier,
         feed,
@@ -174,6 +167,26 @@ def train_arm(
         states=states,
         notes=notes,
     )
+
+
+def _start_head(
+    prepared: Prepared,
+    classifier: SequenceClassifier,
+    held: CachedStates | None,
+    fed: NDArray[np.int64],
+    progress: Progress,
+) -> None:
+    """Start our head from the class means of the rows as fed, where the method leaves the layers
+    below as they were; elsewhere it keeps its random start."""
+    if classifier.head is None or prepared.recipe.model.method not in ("light", "head"):
+        return
+    tokens = prepared.tokens["train"]
+    vectors = (
+        held.vectors
+        if held is not None
+        else pooled_vectors(classifier, prepared.base, tokens, progress=progress)
+    )
+    start_from_class_means(classifier.head, vectors[fed], prepared.labels["train"][fed])
 
 
 def plain_logits(
