@@ -17,11 +17,12 @@ from equipoise.data.split import split_table
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.quick import quick_measures
-from equipoise.fitting.arms import Measures, Prepared, TrainedArm, prepare, train_arm
+from equipoise.fitting.arms import Measures, TrainedArm, train_arm
 from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import decide_validation_and_test, decision_folds
 from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
+from equipoise.fitting.prepared import Prepared, prepare
 from equipoise.fitting.record import run_manifest, save_order, save_rows
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base

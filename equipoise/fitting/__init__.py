@@ -1,9 +1,11 @@
 """The rooms behind `equipoise.fit`: each holds one part of the story of a run.
 
 folder.py      opening a run folder: new, resumed, finished, or not ours
-arms.py        rows and remedies in, a trained model or logits out
+prepared.py    what every arm starts from: rows divided, classes numbered, texts tokenized
+treatment.py   the remedies on rows, batches and loss, at their moments
+arms.py        one arm: treated rows in, a trained model out
 decide.py      from logits to decisions
-baselines.py   what the run is compared with
+baselines.py   what the run is compared with; rivals.py: the logits of those arms
 record.py      rows, order and manifest
 clock.py       seconds per stage
 """

@@ -9,17 +9,11 @@ from numpy.typing import NDArray
 
 from equipoise.evaluate.compare import compare
 from equipoise.evaluate.judge import judge
-from equipoise.fitting.arms import (
-    Measures,
-    Prepared,
-    TrainedArm,
-    plain_logits,
-    tfidf_logits,
-    trained_parameters,
-    vectors_logits,
-)
+from equipoise.fitting.arms import Measures, TrainedArm, trained_parameters
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import plain_predictions
+from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.rivals import plain_logits, tfidf_logits, vectors_logits
 from equipoise.progress import Progress
 from equipoise.recipe import BASELINES
 from equipoise.records.predictions import Predictions, write_predictions

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.data.split import folds
-from equipoise.fitting.arms import Prepared, TrainedArm
+from equipoise.fitting.arms import TrainedArm
+from equipoise.fitting.prepared import Prepared
 from equipoise.records.decision import DecisionRule
 from equipoise.records.predictions import Predictions, joined
 from equipoise.records.rows import Rows, text_column

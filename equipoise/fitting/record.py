@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from equipoise.data.table import Table
-from equipoise.fitting.arms import Prepared, TrainedArm, trained_parameters
+from equipoise.fitting.arms import TrainedArm, trained_parameters
 from equipoise.fitting.folder import fingerprints
+from equipoise.fitting.prepared import Prepared
 from equipoise.models.cut import find_layers
 from equipoise.models.methods import head_kind
 from equipoise.models.train import resolved_precision

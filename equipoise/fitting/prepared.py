@@ -1,0 +1,61 @@
+"""What every arm of a run starts from: rows divided, classes numbered, texts tokenized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.models.load import Base
+from equipoise.models.tokenize import Tokens, tokenize
+from equipoise.recipe import Recipe
+from equipoise.records.rows import Rows, Splits
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything that the arms of one run share."""
+
+    recipe: Recipe
+    splits: Splits
+    classes: tuple[str, ...]
+    """Sorted names of the classes in training."""
+    base: Base
+    tokens: dict[str, Tokens]
+    """By split: train, validation and, where there is one, test."""
+    labels: dict[str, NDArray[np.int64]]
+    """By split: class numbers, -1 for a class that training lacks."""
+    seed: int
+
+    @property
+    def judged(self) -> str:
+        return "test" if self.splits.test is not None else "validation"
+
+    def rows(self, split: str) -> Rows:
+        rows = getattr(self.splits, split)
+        assert isinstance(rows, Rows)
+        return rows
+
+
+def prepare(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Prepared:
+    """Number the classes and tokenize every split."""
+    assert splits.train.labels is not None
+    classes = tuple(sorted(set(splits.train.labels.tolist())))
+    place = {name: k for k, name in enumerate(classes)}
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    present = {name: rows for name, rows in named.items() if rows is not None}
+    return Prepared(
+        recipe=recipe,
+        splits=splits,
+        classes=classes,
+        base=base,
+        tokens={n: tokenize(r.texts, base.tokenizer, base.max_tokens) for n, r in present.items()},
+        labels={name: _numbers(rows, place) for name, rows in present.items()},
+        seed=seed,
+    )
+
+
+def _numbers(rows: Rows, place: dict[str, int]) -> NDArray[np.int64]:
+    assert rows.labels is not None
+    return np.array([place.get(label, -1) for label in rows.labels], dtype=np.int64)
