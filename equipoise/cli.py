@@ -6,20 +6,27 @@ Nothing heavy is imported at the top, so that `--help` answers at once.
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
-import json
-import os
-import sys
 import time
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from equipoise.errors import EquipoiseError
+from equipoise.options import (
+    Encoding,
+    Group,
+    Id,
+    Json,
+    Label,
+    Quiet,
+    RowsArgument,
+    RunArgument,
+    Text,
+    Time,
+    Weight,
+)
+from equipoise.terminal import quiet_libraries, quiet_output, say
+from equipoise.terminal import run as run_app
 
 app = typer.Typer(
     help="Fine-tune language models on imbalanced data, and know that it worked.",
@@ -27,36 +34,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-RowsArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="ROWS",
-        help="A .csv, .tsv, .jsonl or .parquet file (also .gz), a folder with train, validation "
-        "and test in one of these forms, or hf:owner/name[:config].",
-    ),
-]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-Text = Annotated[str, typer.Option("--text", help="Column that holds the text.")]
-Label = Annotated[str, typer.Option("--label", help="Column that holds the class.")]
-Group = Annotated[
-    list[str],
-    typer.Option(
-        "--group", help="Column whose rows stay on one side of every split; may be repeated."
-    ),
-]
-Weight = Annotated[str | None, typer.Option("--weight", help="Column of row weights.")]
-Id = Annotated[str | None, typer.Option("--id", help="Column that names the row.")]
-Time = Annotated[
-    str | None, typer.Option("--time", help="Column of dates or numbers; split forward in time.")
-]
-Encoding = Annotated[
-    str | None, typer.Option("--encoding", help="Encoding of text files other than UTF-8.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -212,16 +189,16 @@ def evaluate(
     if out is not None:
         check_out_folder(out)
     columns = _columns(text, label, group, None, id_)
-    with _quiet_output():
+    with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding)
-    with _quiet_libraries():
+    with quiet_libraries():
         from equipoise.load import load  # seconds of imports, so that faults of rows come first
 
         predictions, scores = load(run).evaluate(table)
         if out is not None:
             write_predictions(out / "predictions.parquet", predictions)
             write_scores(out / "scores.json", scores)
-    _say(json_, scores.to_json(), scores_text(scores))
+    say(json_, scores.to_json(), scores_text(scores))
 
 
 @app.command()
@@ -241,17 +218,17 @@ def predict(
 
     check_out_file(out, rows)
     columns = _columns(text, "label", [], None, id_)
-    with _quiet_output():
+    with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding, need_labels=False)
     check_texts(table)
-    with _quiet_libraries():
+    with quiet_libraries():
         from equipoise.load import load  # as in evaluate
 
         decided = decisions_table(load(run), table)
         write_table(decided, out)
     counts = decided["decided"].value_counts().sort_index().to_dict()
     summary = "\n".join(f"  {name}: {count}" for name, count in counts.items())
-    _say(
+    say(
         json_,
         {"rows": len(decided), "out": str(out), "decided": counts},
         f"{len(decided)} rows decided, written to {out}:\n{summary}",
@@ -263,9 +240,9 @@ def report(folder: RunArgument, json_: Json = False) -> None:
     """Write the report of a finished RUN again: RUN/report.html."""
     from equipoise.report import write_report
 
-    with _quiet_output():
+    with quiet_output():
         path = write_report(folder)
-    _say(json_, {"report": str(path)}, f"report: {path}")
+    say(json_, {"report": str(path)}, f"report: {path}")
 
 
 @app.command()
@@ -289,7 +266,7 @@ def cache(
         "freed_bytes": freed,
     }
     said = f"{settings.folder}: {size / 1e6:.0f} MB of at most {settings.limit_bytes / 1e6:.0f} MB"
-    _say(json_, record, said + (f", {freed / 1e6:.0f} MB freed" if clear else ""))
+    say(json_, record, said + (f", {freed / 1e6:.0f} MB freed" if clear else ""))
 
 
 def _train(
@@ -312,9 +289,9 @@ def _train(
     started = time.perf_counter()
     # Before the imports that take seconds: most mistakes are in settings and rows.
     recipe = make_recipe(settings)
-    with _quiet_output():
+    with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding)
-    with _quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
+    with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
         from equipoise.fit import fit_table
         from equipoise.report import write_report
 
@@ -322,7 +299,7 @@ def _train(
             table, out, recipe, seed=seed, force=force, progress=progress, started=started
         )
         page = write_report(run.folder)
-    _say(json_, run_record(run, page), run_text(run, page))
+    say(json_, run_record(run, page), run_text(run, page))
 
 
 def _columns(
@@ -338,80 +315,9 @@ def _columns(
     return ColumnNames(text, label, tuple(group or ()), weight, id_, time)
 
 
-@contextlib.contextmanager
-def _quiet_output() -> Iterator[None]:
-    """Keep standard output for the answer: what libraries print goes to standard error."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """The same, and transformers' own bars, which say nothing of the job, are off."""
-    from equipoise.models.quiet import quiet_libraries
-
-    with quiet_libraries(), _quiet_output():
-        yield
-
-
-def _say(json_: bool, record: dict[str, Any], text: str) -> None:
-    typer.echo(json.dumps(record) if json_ else text)
-
-
-_OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""A full or forbidden disk can be met at any write; it is the user's to mend, not ours."""
-
-
 def main() -> None:
     """Run the command; 0 done, 2 the input is at fault, 130 interrupted, 1 our own fault."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A class name that the terminal can't show must not end a run of an hour.
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = app(prog_name="equipoise", standalone_mode=False)
-    except EquipoiseError as error:
-        _fail(error.faults)
-    except (KeyboardInterrupt, typer.Abort):
-        _interrupted()
-    except Exception as error:
-        # Usage errors: typer keeps their class to itself, but all can say what is wrong.
-        if hasattr(error, "format_message"):
-            _fail((_usage(error),))
-        if isinstance(error, OSError) and error.errno in _OF_THE_PLACE:
-            where = f"{error.filename}: " if error.filename else ""
-            _fail((f"{where}{error.strerror}; make room or give leave, then run it again",))
-        traceback.print_exc()
-        typer.echo("this is a fault of equipoise; please report it with the lines above", err=True)
-        raise SystemExit(1) from None
-    if code == 130:  # what typer makes of Ctrl-C within a command
-        _interrupted()
-    raise SystemExit(code or 0)
-
-
-def _usage(error: Any) -> str:
-    """What typer has to say, with the page of help that says more."""
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "equipoise"
-    said = " ".join(str(error.format_message()).split()).rstrip(".")
-    return f"{said}; see {command} --help"
-
-
-def _fail(faults: tuple[str, ...]) -> None:
-    # A fault may quote a name that holds a line break; each stays one line.
-    lines = [" ".join(fault.splitlines()) for fault in faults]
-    for line in lines:
-        typer.echo(f"error: {line}", err=True)
-    if "--json" in sys.argv[1:]:
-        typer.echo(json.dumps({"errors": lines}))
-    raise SystemExit(2)
-
-
-def _interrupted() -> None:
-    typer.echo("interrupted; the same command goes on where this one stopped", err=True)
-    raise SystemExit(130)
+    run_app(app)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ LEVELS = [
     {"fitting"},
     {"fit", "demo"},
     {"load", "report"},
-    {"summary", "settings", "given"},
+    {"summary", "settings", "given", "options", "terminal"},
     {"cli", "classifier", "losses", "samplers"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
