@@ -81,9 +81,10 @@ def mcc(sums: Sums) -> Floats:
     spread_true = total**2 - (sums.rows**2).sum(axis=-1)
     spread_decided = total**2 - (sums.decided**2).sum(axis=-1)
     # Roots apart: the product of two squares of a million rows would lose digits.
-    return _ratio(
+    correlation = _ratio(
         sums.right.sum(axis=-1) * total - expected, np.sqrt(spread_true) * np.sqrt(spread_decided)
     )
+    return np.clip(correlation, -1, 1)  # rounding may end a digit beyond
 
 
 def row_log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
