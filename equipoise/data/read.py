@@ -61,7 +61,8 @@ def read_rows(
         source=str(source),
         parts=parts,
         columns={role: ", ".join(names) for role, names in first.items()},
-        fingerprint=fingerprint(parts),
+        # What decides the split or the price of a row makes it another table.
+        fingerprint=fingerprint(parts, others=first.get("time", ())),
         faults=tuple(fault for cells in raw.values() for fault in cells.faults) + tuple(faults),
     )
 

@@ -57,7 +57,7 @@ class Table:
     """Role to column name in the source, {"text": "body", "label": "topic"}; several group
     columns are joined by ", "."""
     fingerprint: str
-    """SHA-256 over ids, texts, labels, groups and weights of every part, in order."""
+    """SHA-256 over ids, texts, labels, groups, weights and times of every part, in order."""
     faults: tuple[str, ...] = field(default=())
     """Faults of single cells and lines, one line each; `check_rows` raises them with its own."""
 
@@ -67,9 +67,10 @@ class Table:
         return self.parts.get(TRAIN, self.parts.get(WHOLE))
 
 
-def fingerprint(parts: dict[str, Rows]) -> str:
-    """SHA-256 over part names, ids, texts, labels, groups and weights in order; each cell is
-    preceded by its length, so that ("ab", "c") and ("a", "bc") differ."""
+def fingerprint(parts: dict[str, Rows], others: tuple[str, ...] = ()) -> str:
+    """SHA-256 over part names, ids, texts, labels, groups, weights and the cells of the `others`
+    columns in order; each cell is preceded by its length, so that ("ab", "c") and ("a", "bc")
+    differ."""
     digest = hashlib.sha256()
     for name, rows in parts.items():
         digest.update(f"{name}:{len(rows)}\n".encode())
@@ -79,6 +80,7 @@ def fingerprint(parts: dict[str, Rows]) -> str:
         if rows.labels is not None:
             columns[2] = rows.labels
         columns += [column for column in (rows.groups, weights) if column is not None]
+        columns += [np.array(list(map(str, rows.columns[name].tolist()))) for name in others]
         for cells in zip(*(column.tolist() for column in columns), strict=True):
             for cell in cells:
                 raw = b"" if cell is None else cell.encode("utf-8", "surrogatepass")

@@ -223,6 +223,16 @@ def test_fingerprint_sees_text_label_order_and_part(tmp_path: Path) -> None:
     assert len({base, *others}) == 5
 
 
+def test_fingerprint_sees_the_times_that_divide_the_rows(tmp_path: Path) -> None:
+    def of(content: str, time: str | None) -> str:
+        (tmp_path / "a.csv").write_text(content)
+        return read_rows(tmp_path / "a.csv", columns=ColumnNames(time=time)).fingerprint
+
+    early, late = "text,label,day\na,b,1\nc,d,2\n", "text,label,day\na,b,3\nc,d,2\n"
+    assert of(early, "day") != of(late, "day")
+    assert of(early, None) == of(late, None)
+
+
 class Hub:
     """Stands in for the hub behind `datasets.load_dataset`."""
 
