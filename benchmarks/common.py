@@ -27,7 +27,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import Child, cores, machine, peak_rss, run_child, set_threads, threads
-from benchmarks.sets import ROOT, Pair, TextSet, data_folder, load_set, stratified_cap
+from benchmarks.sets import (
+    ROOT,
+    ChoosingRows,
+    Pair,
+    TextSet,
+    data_folder,
+    load_set,
+    open_test,
+    stratified_cap,
+)
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.records.files import write_json
 
@@ -35,6 +44,7 @@ __all__ = [
     "ROOT",
     "Bench",
     "Child",
+    "ChoosingRows",
     "Pair",
     "TextSet",
     "Unit",
@@ -43,6 +53,7 @@ __all__ = [
     "in_words",
     "load_set",
     "machine",
+    "open_test",
     "peak_rss",
     "print_table",
     "run_child",

@@ -9,7 +9,6 @@ for each seed), validation at 1,500, test at 5,500, for all arms alike.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import statistics
@@ -21,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import rivals
-from benchmarks.common import ROOT, Bench, Child, TextSet, Unit, load_set, run_child
-from benchmarks.sets import Pair, stratified_cap
+from benchmarks.common import ROOT, Bench, Child, TextSet, Unit, load_set, open_test, run_child
+from benchmarks.sets import write_set
 
 TRAIN_CAP, VALIDATION_CAP, TEST_CAP = 6_000, 1_500, 5_500
 SEEDS = (0, 1, 2)
@@ -78,7 +77,14 @@ def unit_of(name: str, arm: str, seed: int, train_cap: int = TRAIN_CAP) -> Unit:
 def run_unit(unit: Unit) -> dict[str, Any]:
     """Run the unit's arm as a process on fresh files, and say what it reached and what it took."""
     s = unit.settings
-    rows = capped(s["set"], s["seed"], s["train_cap"], s["validation_cap"], s["test_cap"])
+    rows = capped(
+        s["set"],
+        s["seed"],
+        s["train_cap"],
+        s["validation_cap"],
+        s["test_cap"],
+        by=f"real_input {unit.name}",
+    )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_set(folder / s["set"], rows)
@@ -94,10 +100,10 @@ def run_unit(unit: Unit) -> dict[str, Any]:
     }
 
 
-def capped(name: str, seed: int, train: int, validation: int, test: int) -> TextSet:
+def capped(name: str, seed: int, train: int, validation: int, test: int, *, by: str) -> TextSet:
     """The judged rows are the same for every seed; the training sample is the seed's."""
     rows = load_set(name, train, seed, cap_validation=validation)
-    return rows._replace(test=stratified_cap(rows.test, test, 0))
+    return TextSet(*rows, open_test(name, cap_rows=test, by=by))
 
 
 def run_rival(folder: Path, unit: Unit, _rows: TextSet) -> tuple[Child, dict[str, Any]]:
@@ -162,14 +168,6 @@ def read_history(path: Path, start_up: float) -> list[dict[str, float]]:
         }
         for line in judged
     ]
-
-
-def write_set(folder: Path, rows: TextSet) -> None:
-    folder.mkdir(parents=True)
-    for split in rows._fields:
-        pairs: list[Pair] = getattr(rows, split)
-        with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out).writerows([("text", "label"), *pairs])
 
 
 def offline(folder: Path) -> dict[str, str]:

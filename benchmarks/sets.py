@@ -1,13 +1,23 @@
-"""The text sets that the benchmarks run on: real rows, read from the data folder."""
+"""The text sets that the benchmarks run on: real rows, read from the data folder.
+
+`load_set` gives what may be chosen on: training and validation rows. Test rows come out of one
+door, `open_test`, which writes down who opened which set's test rows, when and at which commit, in
+benchmarks/test_openings.jsonl. The ledger is part of the repository; no choice is made behind it.
+"""
 
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
+import json
 import math
 import os
+import subprocess
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,11 +26,32 @@ from equipoise.errors import FolderError
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root."""
 
+LEDGER = ROOT / "benchmarks" / "test_openings.jsonl"
+"""A line per opening of a test split."""
+
+BALANCED_TEST = ("clinc150_imbalanced", "banking77_longtail")
+"""Sets whose test rows are balanced by construction while their training rows are not: the prior
+that decisions are judged under is not that of training."""
+
+MULTI_LABEL = ("goemotions_multilabel",)
+"""Sets whose rows have several labels each, written `a|b`."""
+
+LABEL_SEPARATOR = "|"
+
 Pair = tuple[str, str]
 """(text, label)."""
 
 
+class ChoosingRows(NamedTuple):
+    """What choices are made on."""
+
+    train: list[Pair]
+    validation: list[Pair]
+
+
 class TextSet(NamedTuple):
+    """The three files that an arm is given."""
+
     train: list[Pair]
     validation: list[Pair]
     test: list[Pair]
@@ -44,23 +75,81 @@ def load_set(
     seed: int = 0,
     *,
     cap_validation: int | None = None,
-    cap_test: int | None = None,
-) -> TextSet:
-    """The three splits of a set; a split that has no file is empty. A cap takes a stratified
-    sample that keeps every class. Raises FolderError if there is no such set.
+) -> ChoosingRows:
+    """Training and validation rows of a set; a split that has no file is empty. A cap takes a
+    stratified sample that keeps every class. Raises FolderError if there is no such set.
     """
     folder = data_folder() / name
     train = read_split(folder, "train")
     if not train:
         raise FolderError(f"{folder}: holds no train.csv or train.csv.gz with text and label")
-    return TextSet(
+    return ChoosingRows(
         stratified_cap(train, cap_rows, seed),
         stratified_cap(read_split(folder, "validation"), cap_validation, seed),
-        stratified_cap(read_split(folder, "test"), cap_test, seed),
     )
 
 
+def choosing_set(
+    name: str, cap_rows: int | None = None, seed: int = 0, *, cap_judged: int | None = None
+) -> TextSet:
+    """The set as a choice sees it: the validation rows in the place of test rows, so that what is
+    compared is judged on rows it was not fitted on, and no file of validation rows: a run holds
+    some of its training rows out."""
+    train, validation = load_set(name, cap_rows, seed)
+    return TextSet(train, [], stratified_cap(validation, cap_judged, 0))
+
+
+def open_test(
+    name: str, *, by: str, cap_rows: int | None = None, ledger: Path = LEDGER
+) -> list[Pair]:
+    """Test rows of a set, the only way to them; the opening is written into the ledger first.
+
+    by        Who asks: benchmark and unit.
+    cap_rows  A stratified sample that is the same for every seed; None: all rows.
+    """
+    rows = read_split(data_folder() / name, "test")
+    kept = stratified_cap(rows, cap_rows, 0)
+    _write_down(ledger, {"set": name, "by": by, "rows": len(kept)})
+    return kept
+
+
+def openings(ledger: Path = LEDGER) -> Counter[str]:
+    """How often each set's test rows were opened."""
+    if not ledger.exists():
+        return Counter()
+    lines = ledger.read_text(encoding="utf-8").splitlines()
+    return Counter(json.loads(line)["set"] for line in lines)
+
+
+def _write_down(ledger: Path, entry: dict[str, Any]) -> None:
+    """Append the opening with its date, the commit and which opening of the set it is."""
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    line = {"date": datetime.now(UTC).isoformat(timespec="seconds"), **entry, **_commit()}
+    with ledger.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two benchmarks may open at once: each has its number
+        line["count"] = openings(ledger)[entry["set"]] + 1
+        file.write(json.dumps(line) + "\n")
+
+
+def _commit() -> dict[str, Any]:
+    """The commit whose code runs; `changed` if code that is not committed takes part."""
+
+    def git(*arguments: str) -> str | None:
+        said = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        return said.stdout.strip() if said.returncode == 0 else None
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        status = git("status", "--porcelain", "--", "equipoise", "benchmarks/*.py")
+    except FileNotFoundError:  # no git here
+        commit = status = None
+    return {"commit": commit, "changed": None if status is None else bool(status)}
+
+
 def read_split(folder: Path, split: str) -> list[Pair]:
+    """The rows of one file. Of a folder that an arm was given; a set's test rows: `open_test`."""
     plain, packed = folder / f"{split}.csv", folder / f"{split}.csv.gz"
     if plain.exists():
         opened = plain.open(encoding="utf-8-sig", newline="")
@@ -70,6 +159,16 @@ def read_split(folder: Path, split: str) -> list[Pair]:
         return []
     with opened as lines:
         return [(row["text"], row["label"]) for row in csv.DictReader(lines)]
+
+
+def write_set(folder: Path, rows: TextSet) -> None:
+    """The three files; none for a split without rows."""
+    folder.mkdir(parents=True)
+    for split in rows._fields:
+        pairs: list[Pair] = getattr(rows, split)
+        if pairs:
+            with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as out:
+                csv.writer(out).writerows([("text", "label"), *pairs])
 
 
 def stratified_cap(rows: list[Pair], cap: int | None, seed: int) -> list[Pair]:

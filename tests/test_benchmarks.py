@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from collections import Counter
@@ -15,7 +16,15 @@ sys.path.insert(0, str(ROOT))  # benchmarks/ is run from the root and is not ins
 
 from benchmarks import real_input, rivals, speed  # noqa: E402
 from benchmarks.common import Bench, Unit, run_child, stratified_cap  # noqa: E402
-from benchmarks.sets import data_folder, load_set  # noqa: E402
+from benchmarks.sets import (  # noqa: E402
+    TextSet,
+    choosing_set,
+    data_folder,
+    load_set,
+    open_test,
+    openings,
+    write_set,
+)
 from equipoise.errors import FolderError  # noqa: E402
 
 NAMES = ("one", "two", "three")
@@ -169,9 +178,45 @@ def test_sets_are_read_where_the_variable_says(
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "train.csv").write_text('text,label\n"a\nb",x\nc,y\n')
     assert load_set("toy").train == [("a\nb", "x"), ("c", "y")]
-    assert load_set("toy").test == []
+    assert load_set("toy").validation == []
     with pytest.raises(FolderError, match=r"train\.csv"):
         load_set("other")
+
+
+def test_test_rows_come_out_of_one_door_that_writes_it_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
+    for name in ("toy", "other"):
+        rows = TextSet([("t", "x")], [("v", "x"), ("w", "y")], [(str(k), "x") for k in range(9)])
+        write_set(tmp_path / name, rows)
+    ledger = tmp_path / "openings.jsonl"
+    assert not hasattr(load_set("toy"), "test")
+    assert choosing_set("toy") == ([("t", "x")], [], [("v", "x"), ("w", "y")])
+    assert not ledger.exists()
+    assert len(open_test("toy", by="bench a", ledger=ledger)) == 9
+    few = open_test("toy", by="bench b", cap_rows=4, ledger=ledger)
+    assert few == open_test("toy", by="bench b", cap_rows=4, ledger=ledger)
+    open_test("other", by="bench c", ledger=ledger)
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [(line["set"], line["by"], line["rows"], line["count"]) for line in lines] == [
+        ("toy", "bench a", 9, 1),
+        ("toy", "bench b", 4, 2),
+        ("toy", "bench b", 4, 3),
+        ("other", "bench c", 9, 1),
+    ]
+    assert all({"date", "commit", "changed"} <= set(line) for line in lines)
+    assert openings(ledger) == {"toy": 3, "other": 1}
+
+
+def test_no_benchmark_reads_test_rows_by_itself() -> None:
+    """What finds the data folder has no business with the word test, but for the one door."""
+    for path in (ROOT / "benchmarks").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        words = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        if path.name != "sets.py" and "data_folder" in names:
+            assert not {"test", "test.csv", "test.csv.gz"} & words, path.name
 
 
 def test_macro_f1_counts_classes_of_the_judged_rows() -> None:
