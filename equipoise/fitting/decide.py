@@ -9,7 +9,7 @@ from equipoise.data.split import folds
 from equipoise.fitting.arms import TrainedArm
 from equipoise.fitting.prepared import Prepared
 from equipoise.records.decision import DecisionRule
-from equipoise.records.predictions import Predictions, joined
+from equipoise.records.predictions import DEFER, Predictions, joined
 from equipoise.records.rows import Rows, text_column
 from equipoise.remedies.decisions.apply import decide, posterior
 from equipoise.remedies.decisions.fit import cross_fitted
@@ -137,4 +137,5 @@ def _part(
 
 
 def _names(classes: tuple[str, ...], decided: NDArray[np.int64]) -> NDArray[np.object_]:
-    return text_column([classes[k] for k in decided])
+    """Class number K, "no class", is a row left to a person."""
+    return text_column([(*classes, DEFER)[k] for k in decided])

@@ -51,15 +51,18 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     )
 
 
-def read_json(path: Path, *, schema: int) -> dict[str, Any]:
-    """Read a JSON record. Raises FolderError if it is missing, broken or of another schema."""
+def read_json(path: Path, *, schema: int, older: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Read a JSON record. `older`: schemas that the caller reads as well as its own.
+
+    Raises FolderError if it is missing, broken or of another schema.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FolderError(f"{path}: no such file; is {path.parent} a finished folder?") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise FolderError(f"{path}: not a JSON record ({error}); make the folder again") from None
-    if not isinstance(record, dict) or record.get("schema") != schema:
+    if not isinstance(record, dict) or record.get("schema") not in (schema, *older):
         found = record.get("schema") if isinstance(record, dict) else None
         raise FolderError(
             f"{path}: schema is {found!r}, this version of equipoise reads {schema}; "

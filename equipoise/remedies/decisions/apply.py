@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import DivergedError, ShapeError
-from equipoise.records.decision import DecisionRule
+from equipoise.records.decision import DecisionRule, Isotonic, VectorScaling
 from equipoise.remedies.decisions.costs import cost_optimal
+
+Array = NDArray[np.float64]
 
 
 def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
@@ -21,7 +24,7 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     )
 
 
-def log_posterior(rule: DecisionRule, logits: NDArray[Any]) -> NDArray[np.float64]:
+def log_posterior(rule: DecisionRule, logits: NDArray[Any]) -> Array:
     """(n, K) log probabilities under the rule's target prior.
 
     Raises ShapeError if logits do not have K columns, DivergedError if they are not finite.
@@ -38,24 +41,102 @@ def log_posterior(rule: DecisionRule, logits: NDArray[Any]) -> NDArray[np.float6
             f"scores of {len(bad)} rows (the first is row {bad[0]}) are not finite; "
             "train again with a smaller learning rate"
         )
-    return log_softmax(logits / rule.temperature + rule.log_target - rule.log_source)
+    z = _calibrated(rule, logits)
+    if isinstance(rule.calibration, Isotonic):
+        given = rule.calibration.log_given
+        bent = _bent(rule.calibration, np.exp(log_softmax(z + given - rule.log_source)))
+        return log_softmax(bent + rule.log_target - given)
+    return log_softmax(z + rule.log_target - rule.log_source)
 
 
-def posterior(rule: DecisionRule, logits: NDArray[Any]) -> NDArray[np.float64]:
+def posterior(rule: DecisionRule, logits: NDArray[Any]) -> Array:
     """(n, K) probabilities under the rule's target prior; rows sum to 1.
 
-    p = softmax(z / temperature + log_target - log_source): calibrated scores are a posterior
-    under the source prior, and changing the prior of a posterior is adding the log of the ratio
+    p = softmax(c(z) + log_target - log_source): calibrated scores c(z) are a posterior under the
+    source prior, and changing the prior of a posterior is adding the log of the ratio
     (Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori probabilities).
     """
     return np.exp(log_posterior(rule, logits))
 
 
-def decide(rule: DecisionRule, p: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(n,) class numbers: the largest log p + offset, or the least expected cost."""
+def decide(
+    rule: DecisionRule, p: Array, groups: Sequence[str | None] | NDArray[Any] | None = None
+) -> NDArray[np.int64]:
+    """(n,) class numbers: the largest log p + offset, or the least expected cost; K where the row
+    is left to a person.
+
+    groups (n,) name of each row's group, None for none; only a rule with offsets per group asks.
+    Rows of a group that the rule does not know are decided by the common offsets.
+    """
+    k = len(rule.classes)
     if rule.kind == "costs":
         assert rule.costs is not None  # DecisionRule checks it
-        return cost_optimal(p, rule.costs)
+        decided = cost_optimal(p, rule.costs[:, :k])
+    else:
+        decided = np.asarray(np.argmax(_log(p) + _offsets(rule, groups), axis=1), dtype=np.int64)
+    return np.where(_left(rule, p, decided), k, decided)
+
+
+def decision_scores(rule: DecisionRule, logits: NDArray[Any]) -> Array:
+    """(n, K) scores of which the largest is the class that the rule decides for, leaving aside
+    groups and persons: calibrated logits moved by constants per class (in units of the logits), or
+    minus the expected cost."""
+    if rule.kind == "costs":
+        assert rule.costs is not None
+        return -np.asarray(posterior(rule, logits) @ rule.costs[:, : len(rule.classes)])
+    if isinstance(rule.calibration, Isotonic):
+        return log_posterior(rule, logits) + rule.offsets
+    z = _calibrated(rule, np.asarray(logits, dtype=np.float64))
+    shift = rule.log_target - rule.log_source + rule.offsets
+    return np.asarray(rule.temperature * (z + shift), dtype=np.float64)
+
+
+def _calibrated(rule: DecisionRule, logits: Array) -> Array:
+    """(n, K) logits after rescaling and the calibrations that are affine."""
+    if rule.rescale is not None:
+        logits = logits * rule.rescale.scale + rule.rescale.bias
+    if isinstance(rule.calibration, VectorScaling):
+        centred = logits - logits.mean(axis=1, keepdims=True)
+        return np.asarray(centred * rule.calibration.scale + rule.calibration.bias)
+    return logits / rule.temperature
+
+
+def _bent(curves: Isotonic, p: Array) -> Array:
+    """(n, K) log of each class's bent probability, not yet divided by their sum."""
+    bent = p.copy()
+    for k, (at, share) in enumerate(curves.knots):
+        if len(at) and curves.kept[k] > 0:
+            curve = np.interp(p[:, k], at, share)
+            bent[:, k] = curves.kept[k] * curve + (1 - curves.kept[k]) * p[:, k]
+    # Every curve may say 0 of a row; a floor keeps the sum above it.
+    return np.log(np.maximum(bent, np.finfo(np.float64).tiny))
+
+
+def _offsets(rule: DecisionRule, groups: Sequence[str | None] | NDArray[Any] | None) -> Array:
+    """(K,), or (n, K) where groups have offsets of their own."""
+    if not rule.group_offsets or groups is None:
+        return rule.offsets
+    return np.array([rule.group_offsets.get(str(group), rule.offsets) for group in groups])
+
+
+def _left(rule: DecisionRule, p: Array, decided: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether the row is left to a person."""
+    k, rows = len(rule.classes), np.arange(len(p))
+    person_has_price = rule.costs is not None and rule.costs.shape[1] == k + 1
+    if rule.costs is not None and rule.kind == "costs" and person_has_price:
+        expected = p @ rule.costs
+        least = 0.0 if rule.defer is None else rule.defer.threshold
+        if rule.defer is None or rule.defer.kind == "costs":
+            return np.asarray(expected[rows, decided] - expected[:, k] > least)
+    if rule.defer is None:
+        return np.zeros(len(p), dtype=bool)
+    if rule.defer.on == "cost":
+        assert rule.costs is not None
+        return np.asarray((p @ rule.costs)[rows, decided] > rule.defer.threshold)
+    return np.asarray(p[rows, decided] < rule.defer.threshold)
+
+
+def _log(p: Array) -> Array:
     # p may underflow to 0, whose log is -inf: such a class is out of the question, offset or not.
     with np.errstate(divide="ignore"):
-        return np.asarray(np.argmax(np.log(p) + rule.offsets, axis=1), dtype=np.int64)
+        return np.log(p)
