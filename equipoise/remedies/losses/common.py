@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from equipoise.errors import ShapeError
+
+Portion = Annotated[float, Field(ge=0, le=1)]
+"""A setting from 0 to 1, both included."""
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
@@ -31,6 +37,18 @@ def per_class(values: Any, logits: Tensor, name: str) -> Tensor:
     return tensor
 
 
+def on_host(values: Any) -> NDArray[np.float64]:
+    """Rows per class or costs, tensor or array, as float64 numpy: margins and weights are worked
+    out there, to the last digit, whatever the logits are in."""
+    found = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    return np.asarray(found, dtype=np.float64)
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Plain cross-entropy, (rows,) nats: the loss without a remedy."""
     return F.cross_entropy(at_least_float32(logits), labels, reduction="none")
+
+
+def of_label(values: Tensor, labels: Tensor) -> Tensor:
+    """(rows,): of every row of (rows, K), the entry of its label."""
+    return values.gather(1, labels[:, None])[:, 0]

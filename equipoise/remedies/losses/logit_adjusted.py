@@ -30,6 +30,7 @@ def logit_adjusted_cross_entropy(
     Units     log_prior: natural log of each class's share of the rows as fed to training, after
               any resampling.
     Settings  tau: no unit, 0 or more; 0 is plain cross-entropy, 1 takes the shares out.
+    Prior     exact: - tau × log share.
     Raises    ShapeError if log_prior does not match logits;
               DataError if a class has no rows (its log_prior is -inf).
     Helps     most at extreme imbalance: rare classes are found without large weights, and the
@@ -49,3 +50,20 @@ def logit_adjusted_cross_entropy(
 def adjusted_shift(counts: NDArray[Any], *, tau: NotNegative = 1.0) -> NDArray[np.float64]:
     """(K,) nats: the margin takes tau times the log shares out of the plain logits."""
     return -tau * log_shares(counts)
+
+
+def balanced_softmax(logits: Tensor, labels: Tensor, log_prior: Any) -> Tensor:
+    """Cross-entropy of a softmax in which every class counts by its share of the rows.
+
+    The same as `logit_adjusted` with tau 1, found independently and known under this name.
+
+    Shapes    logits (rows, K), labels (rows,) int64, log_prior (K,) natural log of each class's
+              share of the rows as fed to training. Returns (rows,) loss in nats.
+    Prior     exact: - log share, so that the plain logits are meant for flat shares.
+    Raises    as `logit_adjusted_cross_entropy` does.
+    Helps     most at extreme imbalance, as `logit_adjusted` does.
+    Harms     at mild imbalance, where it trades precision (and F1) for recall of rare classes.
+    Source    Ren et al. 2020, Balanced meta-softmax for long-tailed visual recognition,
+              arXiv:2007.10740.
+    """
+    return logit_adjusted_cross_entropy(logits, labels, log_prior, tau=1.0)
