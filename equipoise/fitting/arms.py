@@ -72,11 +72,11 @@ def train_arm(
 
     treated = treat(prepared, specs, vectors)
     labels = prepared.labels["train"][treated.fed]
-    feed = feed_of(prepared, "train", states["train"]).take(treated.fed, treated.weights[labels])
+    feed = feed_of(prepared, "train", states["train"]).take(treated.fed, treated.weights)
     plan = plan_steps(
         treated.draws,
         feed.tokens.lengths,
-        feed.labels,
+        treated.strata,
         np.random.default_rng([prepared.seed, 2]),
         batch_rows=recipe.train.batch_rows,
         bucket_steps=recipe.train.bucket_steps,
@@ -90,6 +90,7 @@ def train_arm(
         plan,
         feed_of(prepared, "validation", states["validation"]),
         row_loss=treated.row_loss,
+        wrapper=treated.wrapper,
         measure=measures,
         config=recipe.train,
         rates=learning_rates(

@@ -65,8 +65,11 @@ class RemedyRecord(_Part):
     """Training rows per class before; None where the remedy changes no rows."""
     after: dict[str, int] | None = None
     """Rows per class (rows moment), or expected draws per class and epoch (batches moment)."""
+    repeats: dict[str, int] | None = None
+    """Places per epoch that hold a row which the epoch has had already, by class; None where no
+    sampler laid them."""
     effect: str
-    """One sentence: what it did here."""
+    """What it did here, in a sentence or two."""
 
 
 class ModelRecord(_Part):

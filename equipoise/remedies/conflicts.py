@@ -28,12 +28,16 @@ Verdict = Literal["fine", "twice", "never"]
 
 _ONE_ONLY: dict[Kind, str] = {
     "loss": "a model is trained with one loss",
+    "wrapper": "a loss is wrapped once",
     "sampler": "rows are drawn in one order",
     "calibration": "scores are calibrated once",
     "costs": "decisions are made by one cost matrix",
 }
+_BY_OFFSET: set[Kind] = {"rescale", "offsets", "group_offsets"}
+"""Kinds that leave offsets to decide by."""
 _HOW: dict[Kind, str] = {
     "weights": "weighs rare classes up",
+    "row_weights": "weighs rare groups up",
     "sampler": "draws rare classes more often",
     "loss": "favours rare classes in the loss",
 }
@@ -50,8 +54,13 @@ def pair(a: Remedy, b: Remedy) -> Pair:
     """Whether two different remedies can stand together, and why. The order makes no difference."""
     if a.kind == b.kind and a.kind in _ONE_ONLY:
         return Pair("never", _ONE_ONLY[a.kind])
-    if {a.kind, b.kind} == {"offsets", "costs"}:
+    kinds = {a.kind, b.kind}
+    if "costs" in kinds and kinds & _BY_OFFSET:
         return Pair("never", "both decide: the least expected cost leaves nothing to an offset")
+    if _fixed_by_prior(a, b) or _fixed_by_prior(b, a):
+        return Pair("never", "one takes the class shares out of the decision, the other sets them")
+    if _both_take_costs(a, b) or _both_take_costs(b, a):
+        return Pair("never", "both lean towards what saves costs: one matrix, two cures")
     if a.may_double and b.may_double:
         return Pair("twice", f"one {_HOW[a.kind]}, the other {_HOW[b.kind]}: one prior, two cures")
     if a.moment == b.moment == "rows":
@@ -63,6 +72,16 @@ def pair(a: Remedy, b: Remedy) -> Pair:
     if a.corrects_prior and b.corrects_prior:
         return Pair("fine", "the decision knows which prior training has left")
     return Pair("fine", "they do different things")
+
+
+def _both_take_costs(a: Remedy, b: Remedy) -> bool:
+    """A loss that is trained to save costs, and weights by cost or the decision that saves them."""
+    return a.kind == "loss" and "costs" in a.needs and (b.kind == "costs" or "row_costs" in b.needs)
+
+
+def _fixed_by_prior(a: Remedy, b: Remedy) -> bool:
+    """Offsets made of the target prior, and what changes it or has taken the shares out already."""
+    return a.kind == "offsets" and "log_target" in a.needs and b.kind in ("prior", "rescale")
 
 
 def conflicts(specs: Sequence[RemedySpec]) -> list[str]:

@@ -5,8 +5,9 @@ posterior under π. Every remedy that makes up for unequal shares moves that pri
 that is simply added on the log scale:
 
     remedies on rows    the shares are those of the rows as fed
-    a sampler           ... of the rows as drawn
+    a sampler           ... of the rows as drawn (by a curriculum: in the later half of the epochs)
     class weights w     + log w           (a class with weight 2 is a class with twice the rows)
+    row weights         + log of their mean over the rows of the class as drawn
     weighted loss       + log w
     logit adjustment    - tau * log π     (Menon et al. 2021; tau = 1 leaves flat shares)
 
@@ -50,10 +51,18 @@ def normalised(log_values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def drawn_counts(
-    labels: NDArray[np.int64], order: NDArray[np.int64], classes: int
+    labels: NDArray[np.int64],
+    order: NDArray[np.int64],
+    classes: int,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """(K,) rows per class and epoch as a sampler draws them: mean over the epochs of `order`."""
-    return np.bincount(labels[order.ravel()], minlength=classes) / len(order)
+    """(K,) rows per class and epoch as a sampler draws them: mean over the epochs of `order`.
+
+    With row_weights (n,) a row counts by its weight: that is what the loss sees of its class.
+    """
+    drawn = order.ravel()
+    weights = None if row_weights is None else row_weights[drawn]
+    return np.bincount(labels[drawn], weights, minlength=classes) / len(order)
 
 
 def log_source(

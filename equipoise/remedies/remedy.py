@@ -13,7 +13,20 @@ from pydantic import Field
 from equipoise.errors import SettingsError
 
 Moment = Literal["rows", "batches", "loss", "decision"]
-Kind = Literal["choose", "weights", "sampler", "loss", "calibration", "offsets", "costs"]
+Kind = Literal[
+    "choose",
+    "weights",
+    "row_weights",
+    "sampler",
+    "loss",
+    "wrapper",
+    "rescale",
+    "calibration",
+    "prior",
+    "offsets",
+    "group_offsets",
+    "costs",
+]
 
 Share = Annotated[float, Field(gt=0, le=1)]
 """A setting above 0 and at most 1."""
@@ -37,10 +50,18 @@ class Remedy:
 
     choose       (labels, classes, rng, ...) -> (m,) index of the rows to feed
     weights      (counts, ...) -> (K,) weight per class, mean 1 over the rows as fed
+    row_weights  (labels, classes, ...) -> (n,) weight per row, mean 1 over the rows as fed
     sampler      (labels, classes, epochs, rng, ...) -> (epochs, rows) row at each place
     loss         (logits, labels, ...) -> (rows,) nats
-    calibration  (logits, labels, ...) -> (temperature, note)
+    wrapper      (run, labels, weights, loss, rng, ...) -> (rows,) weight × nats; run is the pass
+                 of a micro-batch through the model, see `losses/wrappers.py`
+    rescale      (logits, labels, weights, log_given, log_source, ...)
+                 -> ((Rescale, new log_source), note)
+    calibration  (logits, labels, weights, log_shift, ...)
+                 -> (temperature, or (temperature, VectorScaling | Isotonic | None); note)
+    prior        (...) -> (PriorShift, note)
     offsets      (...) -> ((K,) nats added to log p before the largest is taken, note)
+    group_offsets (...) -> ({group: (K,) nats}, note)
     costs        (p, costs) -> (n,) decisions
     """
 
@@ -54,7 +75,8 @@ class Remedy:
     """Whether it makes up for unequal class shares."""
     needs: tuple[str, ...] = ()
     """What the function wants beside the arguments of its kind, by argument name: "counts",
-    "log_prior", "vectors". All are of the training rows as fed; the caller gives them."""
+    "log_prior", "vectors". All are of the training rows as fed; the caller gives them. A loss may
+    name "progress", the share of optimizer steps done: the loop gives it on every call."""
     prior_shift: Callable[..., Any] | None = None
     """Only for a loss that corrects the prior: (counts, **settings) -> (K,) nats that it adds to
     the log prior under which softmax(logits) is a posterior."""

@@ -28,6 +28,12 @@ def test_every_weight_remedy(name, counts):
     checks.check_weights(name, {}, np.array(counts))
 
 
+@pytest.mark.parametrize("case", checks.LABELS)
+@pytest.mark.parametrize("name", checks.names_of("row_weights"))
+def test_every_row_weight_remedy(name, case):
+    checks.check_row_weights(name, {}, checks.shuffled(checks.LABELS[case]))
+
+
 @pytest.mark.parametrize("counts", [[40, 7, 3], [100_000, 1, 10], [9, 0, 4]])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("beta", [0.0, 0.9, 0.999999])

@@ -1,4 +1,4 @@
-"""Remedies on batches: how much a class counts, and in which order rows are drawn."""
+"""Remedies on batches: how much a class or row counts, and in which order rows are drawn."""
 
 from __future__ import annotations
 
@@ -9,35 +9,99 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import SettingsError
+from equipoise.remedies.batches.groups import cells, group_balanced_order
 from equipoise.remedies.batches.order import balanced_order, natural_order
+from equipoise.remedies.batches.presence import presence_order
+from equipoise.remedies.batches.row_weights import cluster_weights, cost_weights, group_weights
+from equipoise.remedies.batches.shares import power_order, progressive_order
 from equipoise.remedies.batches.weights import class_weights
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 
-__all__ = ["BATCHES", "build_order", "build_weights", "class_weights", "natural_order"]
+__all__ = [
+    "BATCHES",
+    "build_order",
+    "build_row_weights",
+    "build_weights",
+    "class_weights",
+    "in_effect",
+    "natural_order",
+    "strata",
+]
 
-BATCHES: dict[str, Remedy] = {
-    "class_weights": Remedy(
-        "class_weights", "batches", "weights", class_weights, "arXiv:1901.05555", True
+_KANG = "arXiv:1910.09217"
+_IDRISSI = "arXiv:2110.14503"
+
+_LINES = (
+    Remedy("class_weights", "batches", "weights", class_weights, "arXiv:1901.05555", True),
+    Remedy(
+        "cost_weights",
+        "batches",
+        "row_weights",
+        cost_weights,
+        "Zadrozny et al. 2003",
+        needs=("row_costs", "class_names"),
     ),
-    "balanced_sampler": Remedy(
-        "balanced_sampler", "batches", "sampler", balanced_order, "arXiv:1910.09217", True
+    Remedy("group_weights", "batches", "row_weights", group_weights, _IDRISSI, True, ("groups",)),
+    Remedy(
+        "cluster_weights",
+        "batches",
+        "row_weights",
+        cluster_weights,
+        "arXiv:2107.06499",
+        needs=("cluster_sizes",),
     ),
-}
+    Remedy("balanced_sampler", "batches", "sampler", balanced_order, _KANG, True),
+    Remedy("sqrt_sampler", "batches", "sampler", power_order, _KANG, True),
+    Remedy("progressive_sampler", "batches", "sampler", progressive_order, _KANG, True),
+    Remedy(
+        "guaranteed_presence",
+        "batches",
+        "sampler",
+        presence_order,
+        "arXiv:1512.05830",
+        True,
+        ("batch_rows", "class_names"),
+    ),
+    Remedy(
+        "group_balanced_sampler",
+        "batches",
+        "sampler",
+        group_balanced_order,
+        _IDRISSI,
+        True,
+        ("groups",),
+    ),
+)
+BATCHES: dict[str, Remedy] = {remedy.name: remedy for remedy in _LINES}
 
 
 def build_weights(
     specs: Sequence[RemedySpec], counts: NDArray[Any], **given: Any
 ) -> NDArray[np.float64]:
-    """(K,) weight per class out of all the weight remedies in `specs` (others are passed over).
+    """(K,) weight per class out of all the class weight remedies in `specs` (others are passed
+    over).
 
     counts (K,): rows per class as fed to training. The mean weight over those rows is 1, so that
     the learning rate means the same with and without weights. Ones without such a remedy.
     """
     weights = np.ones(len(counts))
-    for spec in _of_kind(specs, "weights"):
+    for spec in of_kind(specs, "weights"):
         remedy = lookup(BATCHES, spec, "a remedy on batches")
         weights = weights * remedy.function(counts, **bind(remedy, spec.settings, given))
     return np.asarray(weights * (np.sum(counts) / np.sum(counts * weights)), dtype=np.float64)
+
+
+def build_row_weights(
+    specs: Sequence[RemedySpec], labels: NDArray[np.int64], classes: int, **given: Any
+) -> NDArray[np.float64]:
+    """(n,) weight per row as fed out of all the row weight remedies in `specs` (others are passed
+    over); mean 1, and ones without such a remedy. `given` holds what they need, per row as fed.
+    """
+    weights = np.ones(len(labels))
+    for spec in of_kind(specs, "row_weights"):
+        remedy = lookup(BATCHES, spec, "a remedy on batches")
+        weights = weights * remedy.function(labels, classes, **bind(remedy, spec.settings, given))
+    return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
 def build_order(
@@ -51,10 +115,11 @@ def build_order(
     """(epochs, rows per epoch) index of the row at each place: by the one sampler in `specs`
     (other kinds are passed over), or every row once per epoch in random order.
 
-    A plan for more epochs begins with the plan for fewer, so that training can be prolonged.
-    Raises SettingsError if `specs` names two samplers.
+    A plan for more epochs begins with the plan for fewer, so that training can be prolonged
+    (but see `progressive_order`).
+    Raises SettingsError if `specs` names two samplers, or if a class with rows is never drawn.
     """
-    samplers = _of_kind(specs, "sampler")
+    samplers = of_kind(specs, "sampler")
     if len(samplers) > 1:
         raise SettingsError(
             f"two samplers are asked for: {', '.join(s.name for s in samplers)}; keep one"
@@ -65,8 +130,30 @@ def build_order(
     order: NDArray[np.int64] = remedy.function(
         labels, classes, epochs, rng, **bind(remedy, samplers[0].settings, given)
     )
+    never = len(np.unique(labels)) - len(np.unique(labels[order]))
+    if never:
+        raise SettingsError(
+            f"remedy {remedy.name}: {never} classes that have rows are never drawn in {epochs} "
+            f"epochs of {order.shape[1]} places; raise epoch_rows, or train for more epochs"
+        )
     return order
 
 
-def _of_kind(specs: Sequence[RemedySpec], kind: str) -> list[RemedySpec]:
+def strata(
+    specs: Sequence[RemedySpec], labels: NDArray[np.int64], **given: Any
+) -> NDArray[np.int64]:
+    """(n,) what the order of rows promises a mix of, and the sorting by length must keep in every
+    step: the class of each row, or its cell where the sampler balances groups."""
+    by_group = any("groups" in BATCHES[spec.name].needs for spec in of_kind(specs, "sampler"))
+    return cells(labels, given["groups"]) if by_group else labels
+
+
+def in_effect(specs: Sequence[RemedySpec], draws: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(epochs, places) the draws whose class shares a trained model still shows: all, or under a
+    curriculum the later half of the epochs, since the shares of the early ones are unlearned."""
+    changes = any(spec.name == "progressive_sampler" for spec in specs)
+    return draws[len(draws) // 2 :] if changes else draws
+
+
+def of_kind(specs: Sequence[RemedySpec], kind: str) -> list[RemedySpec]:
     return [spec for spec in specs if spec.name in BATCHES and BATCHES[spec.name].kind == kind]
