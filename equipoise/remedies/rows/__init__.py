@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from equipoise.remedies.labels import check_labels
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
+from equipoise.remedies.rows.clean import edited_nearest_neighbours, tomek_links
+from equipoise.remedies.rows.clusters import cluster_undersample, redundancy_undersample
+from equipoise.remedies.rows.near_miss import near_miss
 from equipoise.remedies.rows.resample import random_oversample, random_undersample
+
+_NEAR = ("vectors",)
 
 ROWS: dict[str, Remedy] = {
     "random_oversample": Remedy(
@@ -19,6 +24,31 @@ ROWS: dict[str, Remedy] = {
     ),
     "random_undersample": Remedy(
         "random_undersample", "rows", "choose", random_undersample, "arXiv:1710.05381", True
+    ),
+    "cluster_undersample": Remedy(
+        "cluster_undersample", "rows", "choose", cluster_undersample, "Lin et al. 2017", True, _NEAR
+    ),
+    "redundancy_undersample": Remedy(
+        "redundancy_undersample",
+        "rows",
+        "choose",
+        redundancy_undersample,
+        "arXiv:2303.09540",
+        True,
+        _NEAR,
+    ),
+    "near_miss": Remedy(
+        "near_miss", "rows", "choose", near_miss, "Mani and Zhang 2003", True, _NEAR
+    ),
+    "tomek_links": Remedy("tomek_links", "rows", "choose", tomek_links, "Tomek 1976", False, _NEAR),
+    "edited_nearest_neighbours": Remedy(
+        "edited_nearest_neighbours",
+        "rows",
+        "choose",
+        edited_nearest_neighbours,
+        "Wilson 1972",
+        False,
+        _NEAR,
     ),
 }
 
@@ -62,7 +92,8 @@ def choose_rows(
     steps = []
     for spec in specs:
         remedy = lookup(ROWS, spec, "a remedy on rows")
-        seen = {name: column[index] for name, column in given.items() if column is not None}
+        columns = {name: given[name] for name in remedy.needs if given.get(name) is not None}
+        seen = {name: column[index] for name, column in columns.items()}
         before = np.bincount(labels[index], minlength=classes)
         chosen = remedy.function(labels[index], classes, rng, **bind(remedy, spec.settings, seen))
         index = index[chosen]

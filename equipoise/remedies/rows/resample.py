@@ -12,6 +12,11 @@ _ROUNDING = 1e-9
 """0.29 * 100 is 28.999999999999996 in binary; without this, a row would be missing."""
 
 
+def most_rows(groups: list[NDArray[np.int64]], ratio: float, at_least: int) -> int:
+    """Rows that no class may be above, for smallest / largest class to be `ratio`."""
+    return max(at_least, int(min(map(len, groups)) / ratio + _ROUNDING))
+
+
 def random_oversample(
     labels: NDArray[np.int64],
     classes: int,
@@ -68,7 +73,7 @@ def random_undersample(
               neural networks, arXiv:1710.05381.
     """
     groups = rows_by_class(labels, classes)
-    target = max(at_least, int(min(map(len, groups)) / ratio + _ROUNDING))
+    target = most_rows(groups, ratio, at_least)
     chosen = [
         rows if len(rows) <= target else rng.choice(rows, target, replace=False, shuffle=False)
         for rows in groups
