@@ -141,13 +141,25 @@ def _cluster_sizes(prepared: Prepared) -> NDArray[np.int64] | None:
 
 def _row_costs(prepared: Prepared) -> NDArray[np.float64] | None:
     """(n, K) what deciding each class costs for each training row."""
-    matrix = _cost_matrix(prepared)
-    return None if matrix is None else matrix[prepared.labels["train"]]
+    costs, labels = prepared.recipe.stated_costs, prepared.labels["train"]
+    if costs is None:
+        return None
+    table = costs.table(prepared.classes).without_deferral()
+    if table.factor is None:
+        return table.fixed[labels]
+    amounts = table.amounts_for(len(labels), prepared.splits.train.amounts)
+    return np.asarray(table.fixed[labels] + table.factor[labels] * amounts[:, None])
 
 
 def _cost_matrix(prepared: Prepared) -> NDArray[np.float64] | None:
-    costs = prepared.recipe.stated_costs
-    return None if costs is None else costs.matrix(prepared.classes)
+    """(K, K); costs that are times an amount are those of the mean amount of each class."""
+    costs, labels = prepared.recipe.stated_costs, prepared.labels["train"]
+    amounts = prepared.splits.train.amounts
+    if costs is None:
+        return None
+    if costs.column is None or amounts is None:
+        return costs.matrix(prepared.classes)
+    return costs.matrix(prepared.classes, np.bincount(labels, amounts) / np.bincount(labels))
 
 
 def _of_fed(given: Mapping[str, Any], fed: NDArray[np.int64]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def balanced_order(
 
     Places are filled in blocks that hold each class once, in random order, so that even a small
     batch is balanced to within one row per class. The rows of a class come in shuffled cycles:
-    none is drawn again before all of its class have been, across epochs too.
+    none is drawn again before all of its class have been, across epochs too (see `fill`).
 
     Shapes    labels (n,) in 0..classes-1. Returns (epochs, epoch_rows) int64: the row at each
               place. Classes without rows are left out.
@@ -59,7 +59,7 @@ def balanced_order(
     # others, hence a plan for more epochs begins with the shorter one.
     block_rng, *row_rngs = rng.spawn(1 + len(groups))
     drawn = shuffled_cycles(np.arange(len(groups)), total, block_rng)
-    return fill(groups, drawn, row_rngs).reshape(epochs, places)
+    return fill(groups, drawn.reshape(epochs, places), row_rngs)
 
 
 def fill(
@@ -67,20 +67,42 @@ def fill(
     sequence: NDArray[np.int64],
     rngs: Sequence[np.random.Generator],
 ) -> NDArray[np.int64]:
-    """A row for every place, from the group that stands there; each group's rows come in shuffled
-    cycles along the sequence.
+    """A row for every place, from the group that stands there.
 
-    Shapes  groups[g] (rows of group g,), sequence (places,) group numbers, one generator per group.
-            Returns (places,).
+    The rows of a group come in shuffled cycles along the sequence: none again before all have been,
+    across epochs too; and in one epoch none twice, unless the group has more places than rows.
+
+    Shapes  groups[g] (rows of group g,), sequence (epochs, places) group numbers, one generator
+            per group. Returns (epochs, places).
     """
     # Few groups fit 16 bits, which numpy sorts by radix, ten times as fast.
     small = sequence.astype(np.uint16) if len(groups) < 2**16 else sequence
-    by_group = np.argsort(small, kind="stable")
-    ends = np.cumsum(np.bincount(sequence, minlength=len(groups)))[:-1]
-    order = np.empty(len(sequence), dtype=np.int64)
-    for rows, places, rng in zip(groups, np.split(by_group, ends), rngs, strict=True):
-        order[places] = shuffled_cycles(rows, len(places), rng)
+    left = [rows[:0] for rows in groups]
+    order = np.empty(sequence.shape, dtype=np.int64)
+    for epoch, numbers in enumerate(small):
+        by_group = np.argsort(numbers, kind="stable")
+        ends = np.cumsum(np.bincount(numbers, minlength=len(groups)))[:-1]
+        for g, places in enumerate(np.split(by_group, ends)):
+            order[epoch, places], left[g] = _draw(groups[g], left[g], len(places), rngs[g])
     return order
+
+
+def _draw(
+    rows: NDArray[np.int64], left: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`count` rows for one epoch, and what is left of the cycle after them. left: of the last."""
+    if count <= len(left):
+        return left[:count], left[count:]
+    more = count - len(left)
+    if count >= len(rows):
+        cycle = shuffled_cycles(rows, -(-more // len(rows)) * len(rows), rng)
+    else:
+        # Rows left of the last cycle come in this epoch already: not again in the same one.
+        cycle = rng.permutation(rows)
+        fresh = ~np.isin(cycle, left)
+        first = np.flatnonzero(fresh)[:more]
+        cycle = np.concatenate([cycle[first], np.delete(cycle, first)])
+    return np.concatenate([left, cycle[:more]]), cycle[more:]
 
 
 def shuffled_cycles(

@@ -74,7 +74,7 @@ def presence_order(
     for epoch in range(epochs):
         counts = _counts(rows, minimum * len(sizes), int(sequence.shape[1]), place_rng)
         sequence[epoch] = _placed(counts, minimum, sizes, place_rng)
-    return fill(pools, sequence.ravel(), row_rngs).reshape(sequence.shape)
+    return fill(pools, sequence, row_rngs)
 
 
 def chosen_classes(

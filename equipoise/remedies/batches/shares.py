@@ -100,7 +100,7 @@ def _order_by_shares(
     for epoch, of_epoch in enumerate(shares):
         counts = _whole_counts(of_epoch * places, places, place_rng.random())
         sequence[epoch] = _spread(counts, place_rng)
-    return fill(groups, sequence.ravel(), row_rngs).reshape(sequence.shape)
+    return fill(groups, sequence, row_rngs)
 
 
 def _whole_counts(expected: NDArray[np.float64], total: int, start: float) -> NDArray[np.int64]:
