@@ -141,8 +141,8 @@ class Costs:
         for true, decided, cost in self.named:
             put(place[true], decision[decided], cost)
         if self.column is None:
-            return CostTable(parts[0])
-        return CostTable(parts[0], parts[1], self.column)
+            return CostTable(parts[0], capacity=self.capacity)
+        return CostTable(parts[0], parts[1], self.column, self.capacity)
 
 
 def _cost(given: Cost | float) -> Cost:

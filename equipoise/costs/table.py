@@ -26,6 +26,8 @@ class CostTable:
     """None: no cost depends on the row."""
     column: str | None = None
     """The rows' column that holds the amounts; None as `factor`."""
+    capacity: float | None = None
+    """Largest share of rows, above 0 and at most 1, that people can take; None: no limit."""
 
     def __post_init__(self) -> None:
         k = len(self.fixed)
@@ -77,7 +79,7 @@ class CostTable:
         """
         if p.ndim != 2 or p.shape[1] != len(self.fixed):
             raise ShapeError(
-                f"probabilities have shape {p.shape}, costs {self.fixed.shape}; "
+                f"costs have shape {self.fixed.shape}, probabilities {p.shape}; "
                 f"expected (rows, {len(self.fixed)})"
             )
         cost = p @ self.fixed

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs import CostTable
 from equipoise.errors import DataError, SettingsError
 from equipoise.evaluate import measures, ranking
 from equipoise.evaluate.honesty import why_no_g_mean_interval
@@ -64,7 +65,7 @@ def compare(
     b: Predictions,
     *,
     measure: str = "macro_f1",
-    costs: NDArray[np.float64] | None = None,
+    costs: CostTable | NDArray[np.float64] | None = None,
     seed: int = 0,
     resamples: int = 2000,
     names: tuple[str, str] = ("the first", "the second"),
@@ -188,7 +189,12 @@ def difference_by_resampling(
     """b - a in every measure of decisions, whose values must not be NaN to be of use."""
     one, two = seen
     pair = resampler(
-        one.labels, np.stack([one.decided, two.decided]), one.clusters, one.known, one.costs
+        one.labels,
+        np.stack([one.decided, two.decided]),
+        one.clusters,
+        one.known,
+        one.costs,
+        one.amounts,
     )
     drawn = pair.draw(resamples, np.random.default_rng(seed))
     samples = [measures.decision_measures(sums) for sums in drawn]

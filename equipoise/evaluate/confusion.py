@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs import CostTable
 from equipoise.evaluate.outcomes import Outcomes, outcomes
 from equipoise.records.predictions import DEFER, Predictions
 
@@ -60,7 +61,9 @@ class Mistake:
     cost: float | None
 
 
-def confusion(predictions: Predictions, *, costs: NDArray[np.float64] | None = None) -> Confusion:
+def confusion(
+    predictions: Predictions, *, costs: CostTable | NDArray[np.float64] | None = None
+) -> Confusion:
     """Count and price every (true, decided) pair.
 
     Shapes  costs as in `judge`.
@@ -72,7 +75,8 @@ def confusion(predictions: Predictions, *, costs: NDArray[np.float64] | None = N
     rows = np.bincount(cell, minlength=count * (count + 1)).reshape(count, count + 1)
     deferred = bool(rows[:, count].any())
     width = count + int(deferred)
-    cost = np.where(rows > 0, rows * seen.costs, 0.0)
+    cost = np.zeros((count, count + 1))
+    np.add.at(cost, (seen.labels, seen.decided), seen.price)
     return Confusion(
         seen.classes,
         seen.classes + ((DEFER,) if deferred else ()),
@@ -104,7 +108,10 @@ def most_confused(
 
 
 def mistakes(
-    predictions: Predictions, *, costs: NDArray[np.float64] | None = None, limit: int | None = None
+    predictions: Predictions,
+    *,
+    costs: CostTable | NDArray[np.float64] | None = None,
+    limit: int | None = None,
 ) -> tuple[Mistake, ...]:
     """The rows decided wrongly, the surest first: they are the likeliest label errors, and the
     mistakes that no threshold catches. Ties keep the order of the rows."""
@@ -112,7 +119,7 @@ def mistakes(
     sure = _sureness(seen)
     wrong = np.flatnonzero(seen.labels != seen.decided)
     wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:limit]
-    price = seen.costs[seen.labels, seen.decided]
+    price = seen.price
     return tuple(
         Mistake(
             id=str(predictions.ids[i]),

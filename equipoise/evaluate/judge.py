@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs import CostTable
 from equipoise.evaluate import measures, ranking
 from equipoise.evaluate.honesty import (
     why_no_g_mean_interval,
@@ -45,7 +46,7 @@ def judge(
     predictions: Predictions,
     *,
     split: str,
-    costs: NDArray[np.float64] | None = None,
+    costs: CostTable | NDArray[np.float64] | None = None,
     trained_counts: Mapping[str, int] | None = None,
     seed: int = 0,
     resamples: int = 2000,
@@ -54,7 +55,8 @@ def judge(
     """Judge the rows of `split`.
 
     Shapes  costs (K, K) per (true, decided) in the order of `predictions.classes`, or (K, K + 1)
-            with the cost of leaving a row to a person last; None is 0/1.
+            with the cost of leaving a row to a person last; None is 0/1. A `CostTable` may also
+            be times the amounts of the rows.
     `trained_counts` are rows per class as given for training, before any remedy; without them
     there are no bands. `guarantee` makes the intervals of shares (accuracy, recall, precision,
     F1 of a class) cover 95 % or more at every true value, not only on average; they are wider.
@@ -65,7 +67,9 @@ def judge(
     """
     seen = outcomes(predictions.of_split(split), costs)
     sums = seen.sums
-    whole = resampler(seen.labels, seen.decided[None], seen.clusters, seen.known, seen.costs)
+    whole = resampler(
+        seen.labels, seen.decided[None], seen.clusters, seen.known, seen.costs, seen.amounts
+    )
     drawn = whole.draw(resamples, np.random.default_rng(seed))[0]
     classes = class_scores(seen, trained_counts, guarantee=guarantee)
     banded = {name: _banded(scores) for name, scores in classes.items()}

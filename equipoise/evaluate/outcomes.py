@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs import CostTable, as_table
 from equipoise.errors import DataError, ShapeError
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.statistics.sums import Sums, sums_of
@@ -30,21 +31,30 @@ class Outcomes:
     """(n,)."""
     probabilities: NDArray[np.float64]
     """(n, L); the column of a class that the model does not know is 0."""
-    costs: NDArray[np.float64]
-    """(L, L + 1) cost per (true, decided)."""
+    costs: CostTable
+    """(L, L + 1) cost per (true, decided); NaN where nobody stated it."""
+    amounts: NDArray[np.float64] | None = None
+    """(n,) where costs are times a column."""
 
     @cached_property
     def sums(self) -> Sums:
-        return sums_of(self.labels, self.decided, len(self.classes), self.costs)
+        return sums_of(self.labels, self.decided, len(self.classes), self.costs, self.amounts)
+
+    @cached_property
+    def price(self) -> NDArray[np.float64]:
+        """(n,) what each row cost; NaN where its decision has no stated cost."""
+        return self.costs.of_rows(self.labels, self.decided, self.amounts)
 
 
-def outcomes(predictions: Predictions, costs: NDArray[np.float64] | None = None) -> Outcomes:
-    """Raises DataError if rows have no label or a decision is no class of the model; ShapeError
-    if costs are neither (K, K) nor (K, K + 1), the last column being "left to a person".
+def outcomes(
+    predictions: Predictions, costs: CostTable | NDArray[np.float64] | None = None
+) -> Outcomes:
+    """Raises DataError if rows have no label, or no amount where costs are times a column, or a
+    decision is no class of the model; ShapeError if costs are not of the model's classes.
 
     0/1 costs stand in where `costs` is None; a row left to a person then counts as a mistake. A
     row whose class the model does not know costs what the dearest mistake that ends in its
-    decision costs, since no cell speaks of it.
+    decision costs (at the mean amount), since no cell speaks of it.
     """
     n, known = len(predictions), list(predictions.classes)
     if n == 0:
@@ -61,6 +71,10 @@ def outcomes(predictions: Predictions, costs: NDArray[np.float64] | None = None)
     columns = np.array([place[name] for name in known], dtype=np.int64)
     probabilities = np.zeros((n, len(names)))
     probabilities[:, columns] = predictions.probabilities
+    table = as_table(costs)
+    amounts = None
+    if table is not None and table.factor is not None:
+        amounts = table.amounts_for(n, predictions.amounts)
     return Outcomes(
         classes=tuple(names),
         known=np.isin(np.arange(len(names)), columns),
@@ -68,25 +82,37 @@ def outcomes(predictions: Predictions, costs: NDArray[np.float64] | None = None)
         decided=np.array([decide[d] for d in predictions.decided], dtype=np.int64),
         clusters=predictions.clusters,
         probabilities=probabilities,
-        costs=_costs(costs, columns, len(names)),
+        costs=_costs(table, columns, len(names), amounts),
+        amounts=amounts,
     )
 
 
 def _costs(
-    stated: NDArray[np.float64] | None, columns: NDArray[np.int64], count: int
-) -> NDArray[np.float64]:
+    stated: CostTable | None,
+    columns: NDArray[np.int64],
+    count: int,
+    amounts: NDArray[np.float64] | None,
+) -> CostTable:
+    """The stated costs laid out over the classes of the model and those of the rows."""
     if stated is None:
-        return 1.0 - np.eye(count, count + 1)
-    k = len(columns)
-    if stated.shape not in ((k, k), (k, k + 1)):
+        return CostTable(1.0 - np.eye(count, count + 1))
+    width, k = stated.fixed.shape[1], len(columns)
+    if len(stated.fixed) != k:
         raise ShapeError(
-            f"costs have shape {stated.shape}; expected ({k}, {k}), true class by decided class, "
-            f"or ({k}, {k + 1}) with the cost of leaving a row to a person in the last column"
+            f"costs have shape {stated.fixed.shape}; expected ({k}, {k}), true class by decided "
+            f"class, or ({k}, {k + 1}) with the cost of leaving a row to a person last"
         )
-    full = np.full((count, count + 1), np.nan)
-    mistakes = np.where(np.eye(k, stated.shape[1], dtype=bool), -np.inf, stated)
     unknown = np.setdiff1d(np.arange(count), columns)
-    decisions = np.append(columns, count)[: stated.shape[1]]
-    full[np.ix_(columns, decisions)] = stated
-    full[np.ix_(unknown, decisions)] = mistakes.max(axis=0)
-    return full
+    decisions = np.append(columns, count)[:width]
+    mean = 0.0 if amounts is None else float(amounts.mean())
+    mistakes = np.where(np.eye(k, width, dtype=bool), -np.inf, stated.at(mean))
+    dearest = mistakes.argmax(axis=0), np.arange(width)
+
+    def laid_out(part: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+        full = np.full((count, count + 1), gap)
+        full[np.ix_(columns, decisions)] = part
+        full[np.ix_(unknown, decisions)] = part[dearest]
+        return full
+
+    factor = None if stated.factor is None else laid_out(stated.factor, 0.0)
+    return CostTable(laid_out(stated.fixed, np.nan), factor, stated.column)

@@ -46,12 +46,16 @@ class Predictions:
     """(n, K) raw scores z, before calibration."""
     probabilities: NDArray[np.float64]
     """(n, K) calibrated posterior p under the target prior; rows sum to 1."""
+    amounts: NDArray[np.float64] | None = None
+    """(n,) the rows' own number that costs are times of; None where no cost is."""
 
     def __post_init__(self) -> None:
         n = len(self.ids)
         for name in ("splits", "folds", "groups", "clusters", "labels", "decided"):
             if len(getattr(self, name)) != n:
                 raise ShapeError(f"{name} has {len(getattr(self, name))} entries, ids has {n}")
+        if self.amounts is not None and len(self.amounts) != n:
+            raise ShapeError(f"amounts has {len(self.amounts)} entries, ids has {n}")
         for name in ("logits", "probabilities"):
             if getattr(self, name).shape != (n, len(self.classes)):
                 raise ShapeError(
@@ -69,23 +73,28 @@ class Predictions:
 
     def take(self, index: NDArray[Any]) -> Predictions:
         """The rows at `index` (positions or a bool mask), in that order."""
-        return Predictions(self.classes, *(getattr(self, name)[index] for name in _BY_ROW))
+        cut: dict[str, Any] = {
+            name: None if column is None else column[index] for name, column in self._by_row()
+        }
+        return Predictions(self.classes, **cut)
 
-
-_BY_ROW = tuple(f.name for f in fields(Predictions) if f.name != "classes")
-"""Every field that has one entry per row."""
+    def _by_row(self) -> list[tuple[str, Any]]:
+        """Every field that has one entry per row, by name; a field may be None."""
+        return [(f.name, getattr(self, f.name)) for f in fields(self) if f.name != "classes"]
 
 
 def joined(parts: Sequence[Predictions]) -> Predictions:
-    """The rows of several records of one model, in order."""
-    return Predictions(
-        parts[0].classes,
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in _BY_ROW),
-    )
+    """The rows of several records of one model, in order; amounts only if all have them."""
+    whole: dict[str, Any] = {}
+    for name, _ in parts[0]._by_row():
+        columns = [getattr(part, name) for part in parts]
+        whole[name] = None if any(c is None for c in columns) else np.concatenate(columns)
+    return Predictions(parts[0].classes, **whole)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Columns: id, split, fold, group, label, decided, z:<class>..., p:<class>..., cluster."""
+    """Columns: id, split, fold, group, label, decided, z:<class>..., p:<class>..., cluster, and
+    amount where costs are times a column."""
     p = predictions
     columns: dict[str, pa.Array] = {
         "id": pa.array(p.ids, pa.string()),
@@ -100,6 +109,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     for k, name in enumerate(p.classes):
         columns[f"p:{name}"] = pa.array(p.probabilities[:, k], pa.float64())
     columns["cluster"] = pa.array(p.clusters, pa.int64())
+    if p.amounts is not None:
+        columns["amount"] = pa.array(p.amounts, pa.float64())
     table = pa.table(columns).replace_schema_metadata({"equipoise.schema": str(SCHEMA)})
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
@@ -140,4 +151,5 @@ def read_predictions(path: Path) -> Predictions:
         decided=column("decided"),
         logits=matrix("z"),
         probabilities=matrix("p"),
+        amounts=table["amount"].to_numpy() if "amount" in table.column_names else None,
     )

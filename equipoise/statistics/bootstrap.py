@@ -12,7 +12,8 @@ Clusters of one class are drawn within their class, so a class of rows that stan
 size; clusters that hold several classes are drawn among themselves.
 
 Speed: clusters that look alike (class, decisions, size) are one type, and a multinomial over types
-is exactly the same draw as one over clusters. Lone rows have at most one type per confusion cell.
+is exactly the same draw as one over clusters. Lone rows have at most one type per confusion cell,
+or, where costs are times a column, one per cell and amount.
 
 Sources: Efron and Tibshirani 1993, An Introduction to the Bootstrap, ch. 6 and 8 (clusters,
 strata); Gelman et al. 2013, Bayesian Data Analysis, ch. 5 (classes that inform each other). The
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import betaincinv
 
+from equipoise.costs import CostTable, as_table
 from equipoise.statistics.cluster_types import cluster_types
 from equipoise.statistics.sums import Floats, Sums
 
@@ -49,7 +51,7 @@ class Resampler:
     """L classes."""
     channels: int
     """C decisions per row."""
-    costs: Floats
+    costs: CostTable
     """(L, L + 1) cost per (true, decided)."""
     strata: tuple[tuple[int, int, Floats], ...]
     """(first type, one past the last, how many clusters are of each type), each stratum
@@ -61,6 +63,8 @@ class Resampler:
     """(segments,) a segment is the rows of one class in one type."""
     segment_class: Ints
     segment_size: Floats
+    segment_amount: Floats
+    """(segments,) mean amount of a segment's rows; 0 where costs are times nothing."""
     segment_features: sparse.csr_matrix
     """(segments, F)."""
     class_start: Ints
@@ -151,7 +155,8 @@ class Resampler:
             at = where * features + self._offset(c)
             cells += [at[right] + label[right], at + self.count + decided]
             cells.append(at + 2 * self.count + 1)
-            amounts += [rows[right], rows, rows * self.costs[label, decided]]
+            cost = self.costs.of_rows(label, decided, self.segment_amount[segment])
+            amounts += [rows[right], rows, rows * cost]
         flat = np.bincount(
             np.concatenate(cells), weights=np.concatenate(amounts), minlength=size * features
         )
@@ -193,7 +198,8 @@ def resampler(
     decided: NDArray[np.int64],
     clusters: Ints,
     known: NDArray[np.bool_],
-    costs: Floats | None = None,
+    costs: CostTable | Floats | None = None,
+    amounts: Floats | None = None,
     *,
     prior_rows: float = PRIOR_ROWS,
 ) -> Resampler:
@@ -201,11 +207,20 @@ def resampler(
 
     Shapes  labels (n,) in 0..L-1; decided (C, n) in 0..L, L being "left to a person";
             clusters (n,) rows with the same number are drawn together; known (L,), at least two
-            of them; costs (L, L + 1), None for 0/1.
+            of them; costs (L, L + 1), None for 0/1; amounts (n,) where costs are times a column.
     """
     count, channels = len(known), len(decided)
-    table = 1.0 - np.eye(count, count + 1) if costs is None else costs
-    types = cluster_types(labels, decided, clusters, count)
+    table = as_table(1.0 - np.eye(count, count + 1) if costs is None else costs)
+    assert table is not None
+    if table.factor is None:
+        own, marks = np.zeros(len(labels)), None
+    else:
+        own = table.amounts_for(len(labels), amounts)
+        marks = np.unique(own, return_inverse=True)[1].astype(np.int64)
+    types = cluster_types(labels, decided, clusters, count, marks)
+    price = np.stack([table.of_rows(labels, channel, own) for channel in decided])
+    segments = len(types.segment_type)
+    of_segment = np.bincount(types.segment_of, weights=own[types.row], minlength=segments)
     per_class = np.bincount(
         types.segment_class, weights=types.clusters[types.segment_type], minlength=count
     )
@@ -226,12 +241,13 @@ def resampler(
         channels=channels,
         costs=table,
         strata=types.strata,
-        features=_features(types.type_of, types.row, types.total, labels, decided, table),
+        features=_features(types.type_of, types.row, types.total, labels, decided, price, count),
         segment_type=types.segment_type,
         segment_class=types.segment_class,
         segment_size=types.segment_size,
+        segment_amount=of_segment / types.segment_size,
         segment_features=_features(
-            types.segment_of, types.row, len(types.segment_type), labels, decided, table
+            types.segment_of, types.row, segments, labels, decided, price, count
         ),
         class_start=np.searchsorted(types.segment_class, np.arange(count)).astype(np.int64),
         replaced=scale,
@@ -270,10 +286,15 @@ def _concordance(labels: Ints, decided: Ints, count: int) -> float:
 
 
 def _features(
-    part: Ints, row: Ints, parts: int, labels: Ints, decided: Ints, costs: Floats
+    part: Ints,
+    row: Ints,
+    parts: int,
+    labels: Ints,
+    decided: Ints,
+    price: Floats,
+    count: int,
 ) -> sparse.csr_matrix:
-    """(parts, F) sums of the rows of each part."""
-    count = costs.shape[0]
+    """(parts, F) sums of the rows of each part. price (C, n): what each row cost."""
     label = labels[row]
     places, columns, amounts = [part], [label], [np.ones(len(row))]
     for c, channel in enumerate(decided):
@@ -282,7 +303,7 @@ def _features(
         hit = choice == label
         places += [part[hit], part, part]
         columns += [at + label[hit], at + count + choice, np.full(len(row), at + 2 * count + 1)]
-        amounts += [np.ones(int(hit.sum())), np.ones(len(row)), costs[label, choice]]
+        amounts += [np.ones(int(hit.sum())), np.ones(len(row)), price[c, row]]
     width = count + len(decided) * (2 * count + 2)
     return sparse.csr_matrix(
         (np.concatenate(amounts), (np.concatenate(places), np.concatenate(columns))),

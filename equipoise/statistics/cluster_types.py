@@ -32,14 +32,19 @@ class ClusterTypes:
     segment_size: Floats
 
 
-def cluster_types(labels: Ints, decided: Ints, clusters: Ints, count: int) -> ClusterTypes:
+def cluster_types(
+    labels: Ints, decided: Ints, clusters: Ints, count: int, marks: Ints | None = None
+) -> ClusterTypes:
     """Shapes: labels (n,) in 0..count-1, decided (channels, n) in 0..count, clusters (n,); n > 0.
+    marks (n,) from 0: what else sets rows apart, so that all rows of a type have it in common.
 
     The result does not depend on the order of the rows or on how clusters are numbered.
     """
     cell = labels.copy()
     for channel in decided:
         cell = cell * (count + 1) + channel
+    if marks is not None:
+        cell = cell * (int(marks.max()) + 1) + marks
     order = np.lexsort((cell, clusters))
     _, first, size = np.unique(clusters[order], return_index=True, return_counts=True)
     alike: dict[bytes, list[int]] = {}

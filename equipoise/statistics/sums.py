@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs import CostTable, as_table
+
 Floats = NDArray[np.float64]
 
 
@@ -32,17 +34,21 @@ def sums_of(
     labels: NDArray[np.int64],
     decided: NDArray[np.int64],
     count: int,
-    costs: Floats | None = None,
+    costs: CostTable | Floats | None = None,
+    amounts: Floats | None = None,
 ) -> Sums:
     """The sums of one set of rows.
 
     Shapes  labels (n,) in 0..count-1; decided (n,) in 0..count, count being "left to a person";
-            costs (count, count + 1) per (true, decided), None for 0/1.
+            costs (count, count + 1) per (true, decided), None for 0/1; amounts (n,) where they are
+            times a column.
     """
     hits = labels == decided
+    table = as_table(costs)
+    cost = (~hits).sum() if table is None else table.of_rows(labels, decided, amounts).sum()
     return Sums(
         rows=np.bincount(labels, minlength=count).astype(np.float64),
         right=np.bincount(labels[hits], minlength=count).astype(np.float64),
         decided=np.bincount(decided, minlength=count + 1).astype(np.float64),
-        cost=np.asarray((~hits).sum() if costs is None else costs[labels, decided].sum(), float),
+        cost=np.asarray(cost, dtype=np.float64),
     )
