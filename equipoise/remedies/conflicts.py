@@ -28,10 +28,12 @@ Verdict = Literal["fine", "twice", "never"]
 
 _ONE_ONLY: dict[Kind, str] = {
     "loss": "a model is trained with one loss",
+    "synthesise": "vectors are made by one remedy",
     "wrapper": "a loss is wrapped once",
     "sampler": "rows are drawn in one order",
     "calibration": "scores are calibrated once",
     "costs": "decisions are made by one cost matrix",
+    "deferral": "rows are left to a person by one rule",
 }
 _BY_OFFSET: set[Kind] = {"rescale", "offsets", "group_offsets"}
 """Kinds that leave offsets to decide by."""

@@ -15,6 +15,7 @@ from equipoise.errors import SettingsError
 Moment = Literal["rows", "batches", "loss", "decision"]
 Kind = Literal[
     "choose",
+    "synthesise",
     "weights",
     "row_weights",
     "sampler",
@@ -26,6 +27,7 @@ Kind = Literal[
     "offsets",
     "group_offsets",
     "costs",
+    "deferral",
 ]
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -49,6 +51,8 @@ class Remedy:
     """One line of a table. Which arguments the function takes is fixed by its kind:
 
     choose       (labels, classes, rng, ...) -> (m,) index of the rows to feed
+    synthesise   (labels, classes, rng, ...) -> rows.synthetic.Synthesis: rows that stay, and
+                 vectors that join them to train a head
     weights      (counts, ...) -> (K,) weight per class, mean 1 over the rows as fed
     row_weights  (labels, classes, ...) -> (n,) weight per row, mean 1 over the rows as fed
     sampler      (labels, classes, epochs, rng, ...) -> (epochs, rows) row at each place
@@ -62,7 +66,8 @@ class Remedy:
     prior        (...) -> (PriorShift, note)
     offsets      (...) -> ((K,) nats added to log p before the largest is taken, note)
     group_offsets (...) -> ({group: (K,) nats}, note)
-    costs        (p, costs) -> (n,) decisions
+    costs        (p, costs, amounts) -> (n,) decisions
+    deferral     (p, decided, costs or None, amounts, ...) -> (Defer, note)
     """
 
     name: str

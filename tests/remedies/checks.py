@@ -13,7 +13,8 @@ import torch
 
 from equipoise.remedies.batches import build_order, build_row_weights, build_weights
 from equipoise.remedies.losses import build_loss
-from equipoise.remedies.rows import choose_rows
+from equipoise.remedies.rows import choose_rows, synthesise
+from equipoise.remedies.rows.synthetic import Synthesis
 from equipoise.remedies.spec import remedy_spec
 from equipoise.remedies.table import REMEDIES
 
@@ -80,6 +81,52 @@ ROW_CHECKS: list[Callable[[str, np.ndarray], None]] = [
     rows_same_seed_same_bytes,
     rows_keep_every_class,
     rows_do_not_depend_on_names,
+]
+
+
+# ── rows: vectors made ────────────────────────────────────────────────────────────────────────
+
+
+def made(name: str, labels: np.ndarray) -> Synthesis:
+    vectors = vectors_of(labels)
+    found, step = synthesise(
+        remedy_spec(name), labels, CLASSES, np.random.default_rng(0), vectors=vectors
+    )
+    every = np.concatenate([labels[found.kept], found.labels])
+    assert step.before.tolist() == np.bincount(labels, minlength=CLASSES).tolist()
+    assert step.after.tolist() == np.bincount(every, minlength=CLASSES).tolist()
+    return found
+
+
+def made_same_seed_same_bytes(name: str, labels: np.ndarray) -> None:
+    once, twice = made(name, labels), made(name, labels)
+    for part in ("kept", "vectors", "labels", "parents"):
+        assert getattr(once, part).tobytes() == getattr(twice, part).tobytes(), part
+
+
+def made_keeps_every_class(name: str, labels: np.ndarray) -> None:
+    found = made(name, labels)
+    assert set(labels[found.kept]) | set(found.labels) == set(labels)
+    assert np.isfinite(found.vectors).all()
+    assert found.vectors.shape == (len(found.labels), 4)
+    assert found.vectors.dtype == np.float32
+    # Every one is of its parent's class, and the parent is a row as given.
+    assert (labels[found.parents] == found.labels).all()
+    # A row of a class has at most ten children by default: no flood at extreme ratios.
+    assert (np.bincount(found.labels, minlength=3) <= 10 * np.bincount(labels, minlength=3)).all()
+
+
+def made_does_not_depend_on_names(name: str, labels: np.ndarray) -> None:
+    as_named, renamed = made(name, labels), made(name, RENAMED[labels])
+    np.testing.assert_array_equal(as_named.kept, renamed.kept)
+    np.testing.assert_array_equal(as_named.vectors, renamed.vectors)
+    np.testing.assert_array_equal(as_named.parents, renamed.parents)
+
+
+SYNTHESIS_CHECKS: list[Callable[[str, np.ndarray], None]] = [
+    made_same_seed_same_bytes,
+    made_keeps_every_class,
+    made_does_not_depend_on_names,
 ]
 
 

@@ -12,6 +12,11 @@ _ROUNDING = 1e-9
 """0.29 * 100 is 28.999999999999996 in binary; without this, a row would be missing."""
 
 
+def least_rows(largest: int, ratio: float) -> int:
+    """Rows that no class may be below, for smallest / largest class to be `ratio`."""
+    return int(ratio * largest + _ROUNDING)
+
+
 def most_rows(groups: list[NDArray[np.int64]], ratio: float, at_least: int) -> int:
     """Rows that no class may be above, for smallest / largest class to be `ratio`."""
     return max(at_least, int(min(map(len, groups)) / ratio + _ROUNDING))
@@ -42,7 +47,7 @@ def random_oversample(
               neural networks, arXiv:1710.05381.
     """
     groups = rows_by_class(labels, classes)
-    target = int(ratio * max(map(len, groups)) + _ROUNDING)
+    target = least_rows(max(map(len, groups)), ratio)
     chosen = [np.arange(len(labels), dtype=np.int64)]
     for rows in groups:
         most = target if most_repeats is None else min(target, most_repeats * len(rows))
