@@ -8,12 +8,17 @@ epoch's number is all the state there is.
 
     sampler = balanced_sampler(labels, epochs=3, seed=0)
     BalancedTrainer(..., sampler=sampler).train(resume_from_checkpoint=True)
+
+    promised = presence_sampler(labels, epochs=3, seed=0, batch_rows=32, below=0.02)
+
+What a step promises is promised to the optimizer's step: per_device_train_batch_size × processes ×
+gradient_accumulation_steps rows, which `SamplerMixin` compares with `batch_rows`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,17 +27,28 @@ from torch.utils.data import Sampler
 
 from equipoise.errors import SettingsError, ShapeError
 from equipoise.remedies.batches import BATCHES, build_order
+from equipoise.remedies.batches.groups import group_balanced_order
 from equipoise.remedies.batches.order import balanced_order, natural_order
-from equipoise.remedies.spec import parse_remedy, remedy_spec
+from equipoise.remedies.batches.presence import presence_order
+from equipoise.remedies.batches.shares import power_order, progressive_order
+from equipoise.remedies.spec import parse_remedy, remedy_spec, remedy_text
 
 __all__ = [
     "OrderSampler",
     "SamplerMixin",
     "balanced_order",
     "balanced_sampler",
+    "group_balanced_order",
+    "group_balanced_sampler",
     "natural_order",
     "natural_sampler",
+    "power_order",
+    "presence_order",
+    "presence_sampler",
+    "progressive_order",
+    "progressive_sampler",
     "sampler_for",
+    "sqrt_sampler",
 ]
 
 
@@ -42,9 +58,12 @@ class OrderSampler(Sampler[int]):
     Call `set_epoch` before each epoch, as with torch's DistributedSampler; `SamplerMixin` and
     accelerate do. Every process holds the same order, so accelerate's sharding of batches works
     on it as on any sampler.
+
+    batch_rows  Rows per optimizer step that the order was made for; None: it promises nothing of
+                steps, or of any.
     """
 
-    def __init__(self, order: NDArray[np.int64]) -> None:
+    def __init__(self, order: NDArray[np.int64], batch_rows: int | None = None) -> None:
         order = np.asarray(order)
         if order.ndim != 2 or not len(order) or not np.issubdtype(order.dtype, np.integer):
             raise ShapeError(
@@ -52,6 +71,7 @@ class OrderSampler(Sampler[int]):
                 "(epochs, rows per epoch), with at least one epoch"
             )
         self.order = order
+        self.batch_rows = batch_rows
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -71,12 +91,26 @@ class OrderSampler(Sampler[int]):
 
 
 def sampler_for(
-    remedy: str, labels: Any, *, epochs: int, seed: int, classes: int | None = None, **settings: Any
+    remedy: str,
+    labels: Any,
+    *,
+    epochs: int,
+    seed: int,
+    classes: int | None = None,
+    batch_rows: int | None = None,
+    groups: Any = None,
+    **settings: Any,
 ) -> OrderSampler:
     """A sampler by the name of its remedy: "balanced_sampler", "balanced_sampler:epoch_rows=500".
 
-    labels (n,) class numbers of the training rows; classes: K (None: the largest label + 1).
-    The first epochs are the same whatever `epochs` is. Raises SettingsError, ShapeError, DataError.
+    labels      (n,) class numbers of the training rows.
+    classes     K; None: the largest label + 1.
+    batch_rows  Rows per optimizer step over all processes and micro-batches; for
+                guaranteed_presence, which names classes by their numbers: "classes=3;7".
+    groups      (n,) anything that tells groups apart; for group_balanced_sampler.
+
+    The first epochs are the same whatever `epochs` is, but for progressive_sampler without `over`.
+    Raises SettingsError, ShapeError, DataError.
     """
     labels = np.asarray(labels)
     spec = remedy_spec(remedy, settings) if settings else parse_remedy(remedy)
@@ -86,8 +120,27 @@ def sampler_for(
     known = classes if classes is not None else int(labels.max(initial=0)) + 1
     if epochs < 1:
         raise SettingsError(f"epochs is {epochs}; expected 1 or more")
-    order = build_order([spec], labels, known, epochs, np.random.default_rng(seed))
-    return OrderSampler(order)
+    order = build_order(
+        [spec],
+        labels,
+        known,
+        epochs,
+        np.random.default_rng(seed),
+        batch_rows=batch_rows,
+        class_names=[str(k) for k in range(known)],
+        groups=_group_numbers(groups, len(labels)),
+    )
+    promises = "batch_rows" in BATCHES[spec.name].needs
+    return OrderSampler(order, batch_rows if promises else None)
+
+
+def _group_numbers(groups: Any, rows: int) -> NDArray[np.int64] | None:
+    if groups is None:
+        return None
+    numbers = np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+    if numbers.shape != (rows,):
+        raise ShapeError(f"groups have shape {numbers.shape}; expected ({rows},), one per row")
+    return numbers.astype(np.int64)
 
 
 def balanced_sampler(
@@ -96,6 +149,59 @@ def balanced_sampler(
     """Every class equally often; see `balanced_order`."""
     settings = {} if epoch_rows is None else {"epoch_rows": epoch_rows}
     return sampler_for("balanced_sampler", labels, epochs=epochs, seed=seed, **settings)
+
+
+def sqrt_sampler(
+    labels: Any, *, epochs: int, seed: int, power: float = 0.5, epoch_rows: int | None = None
+) -> OrderSampler:
+    """Each class as often as its rows to a power; see `power_order`."""
+    settings = {"power": power, "epoch_rows": epoch_rows}
+    return sampler_for("sqrt_sampler", labels, epochs=epochs, seed=seed, **settings)
+
+
+def progressive_sampler(
+    labels: Any, *, epochs: int, seed: int, over: int | None = None, epoch_rows: int | None = None
+) -> OrderSampler:
+    """From natural to balanced over the epochs; see `progressive_order`."""
+    settings = {"over": over, "epoch_rows": epoch_rows}
+    return sampler_for("progressive_sampler", labels, epochs=epochs, seed=seed, **settings)
+
+
+def presence_sampler(
+    labels: Any,
+    *,
+    epochs: int,
+    seed: int,
+    batch_rows: int,
+    at_least: int = 1,
+    classes: Iterable[int] | None = None,
+    below: float = 0.05,
+    together: bool = False,
+) -> OrderSampler:
+    """At least so many rows of the chosen classes in every optimizer step; see `presence_order`.
+
+    batch_rows: rows per optimizer step, over all processes and micro-batches.
+    """
+    numbers = None if classes is None else ";".join(str(int(k)) for k in classes)
+    asked = {"at_least": at_least, "classes": numbers, "below": below, "together": together}
+    text = remedy_text(remedy_spec("guaranteed_presence", asked))
+    return sampler_for(text, labels, epochs=epochs, seed=seed, batch_rows=batch_rows)
+
+
+def group_balanced_sampler(
+    labels: Any,
+    groups: Any,
+    *,
+    epochs: int,
+    seed: int,
+    by: str = "cell",
+    epoch_rows: int | None = None,
+) -> OrderSampler:
+    """Every group within every class equally often; see `group_balanced_order`."""
+    settings = {"by": by, "epoch_rows": epoch_rows}
+    return sampler_for(
+        "group_balanced_sampler", labels, epochs=epochs, seed=seed, groups=groups, **settings
+    )
 
 
 def natural_sampler(rows: int, *, epochs: int, seed: int) -> OrderSampler:
@@ -135,6 +241,19 @@ class SamplerMixin:
             raise SettingsError(
                 f"the sampler holds {len(self.sampler.order)} epochs, {epochs} are to be trained; "
                 f"make it with epochs={epochs}"
+            )
+        asked = self.sampler.batch_rows
+        rows = (
+            arguments.train_batch_size
+            * arguments.gradient_accumulation_steps
+            * max(1, arguments.world_size)
+        )
+        if asked is not None and (rows != asked or arguments.dataloader_drop_last):
+            raise SettingsError(
+                f"the sampler keeps its promise for steps of {asked} rows; the Trainer takes "
+                f"{rows} (per_device_train_batch_size × gradient_accumulation_steps × processes)"
+                + (" and drops the last step" if arguments.dataloader_drop_last else "")
+                + f"; make the sampler with batch_rows={rows}, or change the arguments"
             )
         return self.sampler
 

@@ -28,8 +28,12 @@ from equipoise.samplers import (
     OrderSampler,
     SamplerMixin,
     balanced_sampler,
+    group_balanced_sampler,
     natural_sampler,
+    presence_sampler,
+    progressive_sampler,
     sampler_for,
+    sqrt_sampler,
 )
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "trainer_losses.py"
@@ -276,6 +280,83 @@ def test_stopped_and_resumed_gives_the_same_weights(kill, tmp_path):
     assert not torch.equal(other, whole)
 
 
+GROUPS = np.arange(23) % 2
+MADE = {
+    "sqrt": lambda epochs=2: sqrt_sampler(LABELS, epochs=epochs, seed=0),
+    "progressive": lambda epochs=2: progressive_sampler(LABELS, epochs=epochs, seed=0, over=2),
+    "presence": lambda epochs=2: presence_sampler(
+        LABELS, epochs=epochs, seed=0, batch_rows=4, classes=[2]
+    ),
+    "groups": lambda epochs=2: group_balanced_sampler(LABELS, GROUPS, epochs=epochs, seed=0),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_sampler_resumes_to_the_same_weights(name, tmp_path):
+    whole = trained(tmp_path / "whole", MADE[name]())
+    trained(tmp_path / "cut", MADE[name](), kill=8)
+    assert torch.equal(trained(tmp_path / "cut", MADE[name](), resume=True), whole)
+    np.testing.assert_array_equal(MADE[name](3).order[:2], MADE[name]().order)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_promise_is_kept_in_the_steps_of_a_trainer(processes, tmp_path):
+    """Two micro-batches of two rows in each process; rows as accelerate hands them out."""
+    rows = 4 * processes
+    sampler = presence_sampler(
+        LABELS, epochs=2, seed=0, batch_rows=rows, classes=[1, 2], together=True, at_least=2
+    )
+    sampler.set_epoch(1)
+    batches = BatchSampler(sampler, batch_size=2, drop_last=False)
+    shards = [list(BatchSamplerShard(batches, processes, i)) for i in range(processes)]
+    steps = [
+        [row for shard in shards for batch in shard[at : at + 2] for row in batch]
+        for at in range(0, len(shards[0]), 2)
+    ]
+    assert len(steps) == -(-len(sampler) // rows)
+    assert all(np.sum(LABELS[step] > 0) >= 2 for step in steps)
+
+    if processes == 1:
+        seen = []
+
+        def collate(features):
+            seen.append([int(feature["labels"]) for feature in features])
+            return {key: torch.stack([f[key] for f in features]) for key in features[0]}
+
+        trainer = BalancedTrainer(
+            model=tiny_bert(),
+            args=arguments(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2),
+            data_collator=collate,
+            train_dataset=Rows(),
+            sampler=sampler,
+        )
+        trainer.train()
+        fed = [
+            seen[at] + (seen[at + 1] if at + 1 < len(seen) else []) for at in range(0, len(seen), 2)
+        ]
+        assert len(fed) == trainer.state.global_step == 6
+        assert all(sum(label > 0 for label in step) >= 2 for step in fed)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"per_device_train_batch_size": 4}, "steps of 8 rows; the Trainer takes 4"),
+        ({"gradient_accumulation_steps": 4}, "takes 16 .* make the sampler with batch_rows=16"),
+        ({"gradient_accumulation_steps": 2, "dataloader_drop_last": True}, "drops the last step"),
+    ],
+)
+def test_a_promise_that_the_trainer_would_break_is_refused(more, says, tmp_path):
+    trainer = BalancedTrainer(
+        model=tiny_bert(),
+        args=arguments(tmp_path, **more),
+        train_dataset=Rows(),
+        sampler=presence_sampler(LABELS, epochs=1, seed=0, batch_rows=8),
+    )
+    with pytest.raises(SettingsError, match=says):
+        trainer.train()
+
+
 @pytest.mark.parametrize("resumed_at", [0, 2])
 def test_processes_share_out_each_epoch_resumed_or_not(resumed_at):
     """As accelerate cuts batches for 3 processes; the wrappers of a resume hide the sampler from
@@ -345,6 +426,14 @@ def test_what_samplers_refuse():
         sampler_for("balanced", LABELS, epochs=1, seed=0)
     with pytest.raises(SettingsError, match="not a sampler"):
         sampler_for("class_weights", LABELS, epochs=1, seed=0)
+    with pytest.raises(SettingsError, match="needs batch_rows"):
+        sampler_for("guaranteed_presence", LABELS, epochs=1, seed=0)
+    with pytest.raises(SettingsError, match="needs groups"):
+        sampler_for("group_balanced_sampler", LABELS, epochs=1, seed=0)
+    with pytest.raises(ShapeError, match=r"groups have shape \(2,\); expected \(23,\)"):
+        group_balanced_sampler(LABELS, ["a", "b"], epochs=1, seed=0)
+    with pytest.raises(SettingsError, match="no training rows of class '7'"):
+        presence_sampler(LABELS, epochs=1, seed=0, batch_rows=8, classes=[2, 7])
 
 
 # ── the example ───────────────────────────────────────────────────────────────────────────────
