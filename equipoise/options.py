@@ -22,6 +22,13 @@ Json = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Text = Annotated[str, typer.Option("--text", help="Column that holds the text.")]
 Label = Annotated[str, typer.Option("--label", help="Column that holds the class.")]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        "--label-separator",
+        help="What divides several labels in one cell, as |; lists need none.",
+    ),
+]
 Group = Annotated[
     list[str],
     typer.Option(
@@ -32,6 +39,13 @@ Weight = Annotated[str | None, typer.Option("--weight", help="Column of row weig
 Id = Annotated[str | None, typer.Option("--id", help="Column that names the row.")]
 Time = Annotated[
     str | None, typer.Option("--time", help="Column of dates or numbers; split forward in time.")
+]
+CostColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        help="Column of amounts that costs are times of; by default as the costs name it.",
+    ),
 ]
 Encoding = Annotated[
     str | None, typer.Option("--encoding", help="Encoding of text files other than UTF-8.")

@@ -231,12 +231,42 @@ def _repair(table: _Clusters, part: Ints, got: NDArray[Any], wanted: NDArray[Any
             givers = [
                 cluster
                 for cluster in own.tolist()
-                if part[cluster] in spare and (table.single[cluster] or where == 0)
+                if part[cluster] in spare
+                and (
+                    table.single[cluster]
+                    or where == 0
+                    or _leaves_none_empty(table, got, part, cluster)
+                )
             ]
             if not givers:
                 continue
-            cluster = max(givers, key=lambda c: (table.single[c], -table.size[c], -part[c]))
+            cluster = max(
+                givers,
+                key=lambda c: (
+                    table.single[c],
+                    0.0 if table.single[c] else -_upset(table, got, wanted, c, part[c], where),
+                    -table.size[c],
+                    -part[c],
+                ),
+            )
             label, count = (column[:-1] for column in table.holds(cluster))
             got[label, part[cluster]] -= count
             got[label, where] += count
             part[cluster] = where
+
+
+def _leaves_none_empty(table: _Clusters, got: NDArray[Any], part: Ints, cluster: int) -> bool:
+    """Whether its part still holds every class of the cluster once that has left."""
+    label, count = (column[:-1] for column in table.holds(cluster))
+    return bool((got[label, part[cluster]] > count).all())
+
+
+def _upset(
+    table: _Clusters, got: NDArray[Any], wanted: NDArray[Any], cluster: int, here: int, there: int
+) -> float:
+    """Change of sum over classes of (got - wanted)² / wanted when the cluster moves."""
+    label, count = (column[:-1] for column in table.holds(cluster))
+    off = got[label] - wanted[label]
+    less = count * (count - 2 * off[:, here]) / wanted[label, here]
+    more = count * (count + 2 * off[:, there]) / wanted[label, there]
+    return float((less + more).sum())

@@ -53,9 +53,10 @@ def read_hub(name: str) -> dict[str, RawPart]:
     parts = {}
     for split, rows in loaded.items():
         classes = {
-            column: tuple(feature.names)
+            column: tuple(inner.names)
             for column, feature in rows.features.items()
-            if isinstance(feature, datasets.ClassLabel)
+            # Several labels a row are a Sequence (later: List) of ClassLabel.
+            if isinstance(inner := getattr(feature, "feature", feature), datasets.ClassLabel)
         }
         parts[str(split)] = from_arrow(rows.with_format("arrow")[:], f"{name} ({split})", classes)
     return parts
@@ -83,9 +84,11 @@ def _stored_class_names(metadata: dict[bytes, bytes] | None) -> dict[str, tuple[
     try:
         features = json.loads(stored)["info"]["features"]
         return {
-            column: tuple(map(str, feature["names"]))
+            column: tuple(map(str, inner["names"]))
             for column, feature in features.items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+            if isinstance(feature, dict)
+            and isinstance(inner := feature.get("feature", feature), dict)
+            and inner.get("_type") == "ClassLabel"
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}  # somebody else's note under the same key; the numbers then stay numbers

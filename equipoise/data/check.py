@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from equipoise.data.normalise import plain_key
 from equipoise.data.raw import LISTED, listing
 from equipoise.data.table import TRAIN, Table
 from equipoise.errors import DataError
-from equipoise.records.rows import Rows
+from equipoise.records.rows import Rows, label_text, names_in
 
 FEW_ROWS = 3
 """A class needs a row each for training, validation and test."""
@@ -23,13 +26,16 @@ def check_rows(table: Table) -> list[str]:
     Row numbers count the rows of their file from 1, after a line of column names.
     Raises DataError with every fault of the table: cells that are not text (found in reading),
     empty texts and labels, null bytes, lone surrogates, ids that occur twice, weights that are
-    not positive, fewer than two classes to train on.
+    not positive, fewer than two classes to train on (of several labels a row: none that some
+    rows have and others lack).
     """
     faults = list(table.faults)
     for part, rows in table.parts.items():
         faults.extend(_part_faults(rows, _where(table, part)))
     train = table.train
-    if train is not None and train.labels is not None:
+    if train is not None and train.labels is not None and train.several:
+        faults.extend(_nothing_to_tell(train, table.source))
+    elif train is not None and train.labels is not None:
         classes = {label for label in train.labels.tolist() if label}
         if len(classes) < 2:
             held = f"one class, {next(iter(classes))!r}" if classes else "no class"
@@ -40,6 +46,8 @@ def check_rows(table: Table) -> list[str]:
     if faults:
         raise DataError(*faults)
     return [
+        *table.warnings,
+        *_rows_without_labels(table),
         *_look_alike_labels(table),
         *_rare_classes(table),
         *_classes_across_parts(table),
@@ -72,8 +80,13 @@ def _part_faults(rows: Rows, where: str) -> Iterable[str]:
             yield from _repeated_ids(cells, where)
 
 
-def _numbers(cells: list[str | None], is_faulty: Callable[[str], bool]) -> list[int]:
-    return [n for n, cell in enumerate(cells, start=1) if cell is not None and is_faulty(cell)]
+def _numbers(cells: list[Any], is_faulty: Callable[[str], bool]) -> list[int]:
+    """Numbers of the rows whose cell, or a name in it, is faulty."""
+    return [
+        n
+        for n, cell in enumerate(cells, start=1)
+        if cell is not None and any(map(is_faulty, names_in(cell)))
+    ]
 
 
 def _has_surrogate(cell: str) -> bool:
@@ -110,6 +123,31 @@ def _repeated_ids(cells: list[str | None], where: str) -> Iterable[str]:
         )
     if len(repeated) > LISTED:
         yield f"{where}: {len(repeated) - LISTED:,} more ids occur more than once"
+
+
+def _nothing_to_tell(train: Rows, source: str) -> Iterable[str]:
+    """A fault if every label is on all rows or on none."""
+    assert train.labels is not None
+    # Cells that were found faulty are None, and reported already.
+    sound = train.take(np.array([cell is not None for cell in train.labels], dtype=bool))
+    if all(count == len(sound) for count in sound.counts().values()):
+        held = ", ".join(map(repr, sound.counts())) or "no label"
+        yield (
+            f"{source}: all training rows hold {held}, so there is nothing to tell apart; "
+            "add rows that differ, or name another column with --label"
+        )
+
+
+def _rows_without_labels(table: Table) -> Iterable[str]:
+    for part, rows in table.parts.items():
+        if rows.several:
+            assert rows.labels is not None
+            bare = [n for n, cell in enumerate(rows.labels.tolist(), 1) if cell == ()]
+            if bare:
+                yield (
+                    f"{_where(table, part)}: {len(bare):,} of {len(rows):,} rows have no label "
+                    f"({listing(bare)}); they count as rows of none of the labels"
+                )
 
 
 def _look_alike_labels(table: Table) -> Iterable[str]:
@@ -178,7 +216,8 @@ def _conflicting_labels(table: Table) -> Iterable[str]:
     conflicts = [key for key, labels in seen.items() if len(labels) > 1]
     if conflicts:
         shown = "; ".join(
-            f"{_cut(first[key])!r} as {' and '.join(map(repr, sorted(seen[key])))}"
+            f"{_cut(first[key])!r} as "
+            f"{' and '.join(repr(label_text(label)) for label in sorted(seen[key]))}"
             for key in conflicts[:3]
         )
         yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.data.find import read_parts
+from equipoise.data.label_cells import are_lists, several_labels, unused_separator
 from equipoise.data.raw import BROKEN, LISTED, RawPart, listing
 from equipoise.data.table import ColumnNames, Table, fingerprint
 from equipoise.data.text_files import json_name
@@ -23,6 +25,7 @@ _ALIASES = {
     "label": "labels category intent class target topic sentiment tag y output",
     "id": "uid uuid key index",
     "weight": "weights sample_weight importance",
+    "cost": "amount costs value price sum total",
     "time": "date datetime timestamp created created_at day",
     "group": "groups customer user author document source region",
 }
@@ -52,23 +55,48 @@ def read_rows(
     roles = {part: _resolve(named, cells, need_labels, faults) for part, cells in raw.items()}
     if faults:
         raise DataError(*faults)
+    separator, warnings = columns.label_separator, []
+    labels = _label_reader(raw, roles, separator, faults, warnings)
     parts = {
-        name: _to_rows(cells, roles[name], name if len(raw) > 1 else None, faults)
+        name: _to_rows(cells, roles[name], name if len(raw) > 1 else None, labels, faults)
         for name, cells in raw.items()
     }
+    if separator is not None:
+        held = [rows.labels for rows in parts.values() if rows.labels is not None]
+        warnings += unused_separator(held, separator) if held else []
     first = next(iter(roles.values()))
     return Table(
         source=str(source),
         parts=parts,
-        columns={role: ", ".join(names) for role, names in first.items()},
+        columns={role: ", ".join(names) for role, names in first.items()}
+        | ({} if separator is None else {"label_separator": separator}),
         # What decides the split or the price of a row makes it another table.
         fingerprint=fingerprint(parts, others=first.get("time", ())),
         faults=tuple(fault for cells in raw.values() for fault in cells.faults) + tuple(faults),
+        warnings=tuple(warnings),
     )
 
 
 _Roles = dict[str, tuple[str, ...]]
 """Role to its columns; only "group" may have several."""
+
+
+_Labels = Callable[[RawPart, str], Column]
+"""A part and the name of its label column to the labels of its rows."""
+
+
+def _label_reader(
+    raw: dict[str, RawPart],
+    roles: dict[str, _Roles],
+    separator: str | None,
+    faults: list[str],
+    warnings: list[str],
+) -> _Labels:
+    """Reads one label a row, or several where a separator was given or the cells are lists."""
+    held = [raw[part].cells[names["label"][0]] for part, names in roles.items() if "label" in names]
+    if separator is None and not are_lists(held):
+        return lambda part, column: _names(part, column, "label", faults)
+    return lambda part, column: several_labels(part, column, separator, _name_of, faults, warnings)
 
 
 def _with_default_id(columns: ColumnNames, raw: dict[str, RawPart]) -> ColumnNames:
@@ -80,7 +108,7 @@ def _with_default_id(columns: ColumnNames, raw: dict[str, RawPart]) -> ColumnNam
 def _resolve(columns: ColumnNames, part: RawPart, need_labels: bool, faults: list[str]) -> _Roles:
     """The roles whose columns are there; a fault for each that should be and is not."""
     asked: _Roles = {"text": (columns.text,), "label": (columns.label,), "group": columns.group}
-    for role in ("weight", "id", "time"):
+    for role in ("weight", "id", "time", "cost"):
         name = getattr(columns, role)
         asked[role] = () if name is None else (name,)
     found: _Roles = {}
@@ -122,22 +150,26 @@ def _guess(name: str, role: str, present: dict[str, list[Any]]) -> str:
     return ""
 
 
-def _to_rows(part: RawPart, roles: _Roles, prefix: str | None, faults: list[str]) -> Rows:
+def _to_rows(
+    part: RawPart, roles: _Roles, prefix: str | None, labels: _Labels, faults: list[str]
+) -> Rows:
     """One part with its roles filled. `prefix` keeps row numbers of several parts apart."""
     taken = {name for role, names in roles.items() if role != "time" for name in names}
     text = roles["text"][0]
     label = roles.get("label", (None,))[0]
     ids = roles.get("id", (None,))[0]
     weight = roles.get("weight", (None,))[0]
+    cost = roles.get("cost", (None,))[0]
     numbers = range(1, part.rows + 1)
     return Rows(
         ids=text_column([f"{prefix}-{n}" if prefix else str(n) for n in numbers])
         if ids is None
         else _names(part, ids, "id", faults),
         texts=_texts(part, text, faults),
-        labels=None if label is None else _names(part, label, "label", faults),
+        labels=None if label is None else labels(part, label),
         groups=_groups(part, roles["group"], faults) if "group" in roles else None,
         weights=None if weight is None else _weights(part, weight, faults),
+        amounts=None if cost is None else _amounts(part, cost, faults),
         columns={
             name: text_column([None if cell is BROKEN else cell for cell in cells])
             for name, cells in part.cells.items()
@@ -179,8 +211,16 @@ def _names(part: RawPart, column: str, role: str, faults: list[str]) -> Column:
             f"{part.where}: the cells of {column!r} ({role}) should be text or numbers; "
             f"{listing(wrong)} {'holds' if len(wrong) == 1 else 'hold'} "
             f"{json_name(cells[wrong[0] - 1])}; write one {role} per row"
+            f"{_or_lists(cells, wrong) if role == 'label' else ''}"
         )
     return text_column(values)
+
+
+def _or_lists(cells: list[Any], wrong: list[int]) -> str:
+    """What else to do where some cells are lists and others are not."""
+    if all(isinstance(cells[n - 1], list | tuple) for n in wrong):
+        return ", or a list in every row if a row may have several"
+    return ""
 
 
 def _name_of(cell: Any, classes: tuple[str, ...] | None) -> str | None:
@@ -213,21 +253,51 @@ def _groups(part: RawPart, columns: tuple[str, ...], faults: list[str]) -> Colum
 
 
 def _weights(part: RawPart, column: str, faults: list[str]) -> Column:
-    """float64; NaN where the cell is no positive finite number, which is reported here."""
+    return _numbers(
+        part,
+        column,
+        lambda number: number > 0,
+        ("weights", "above 0", "leave out rows that should not count"),
+        faults,
+    )
+
+
+def _amounts(part: RawPart, column: str, faults: list[str]) -> Column:
+    return _numbers(
+        part,
+        column,
+        lambda number: number >= 0,
+        ("amounts", "of 0 or more", "the cost file says by `factor` what is a benefit"),
+        faults,
+    )
+
+
+def _numbers(
+    part: RawPart,
+    column: str,
+    right: Callable[[float], bool],
+    words: tuple[str, str, str],
+    faults: list[str],
+) -> Column:
+    """float64; NaN where the cell is no finite number as it should be, which is reported here.
+
+    words   What the numbers are, which ones are right, and what to do about others.
+    """
     values = np.full(part.rows, np.nan)
     wrong: list[int] = []
     for place, cell in enumerate(part.cells[column]):
         number = _number(cell)
-        if number is not None and math.isfinite(number) and number > 0:
+        if number is not None and math.isfinite(number) and right(number):
             values[place] = number
         elif cell is not BROKEN:
             wrong.append(place + 1)
     if wrong:
+        what, which, then = words
         shown = part.cells[column][wrong[0] - 1]
         faults.append(
-            f"{part.where}: weights in {column!r} should be finite numbers above 0; "
+            f"{part.where}: {what} in {column!r} should be finite numbers {which}; "
             f"{listing(wrong)} {'holds' if len(wrong) == 1 else 'hold'} {str(shown)[:40]!r}; "
-            "leave out rows that should not count"
+            f"{then}"
         )
     return values
 

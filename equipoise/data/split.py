@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from equipoise.data.allot import allot
 from equipoise.data.duplicates import Clusters, codes, find_clusters
 from equipoise.data.forward import latest, time_values
+from equipoise.data.memberships import memberships, rarest_labels
 from equipoise.data.raw import LISTED
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
 from equipoise.errors import DataError, SettingsError, ShapeError
@@ -84,7 +85,7 @@ def folds(
     labels: Sequence[Any] | NDArray[Any], clusters: NDArray[np.int64], k: int, seed: int
 ) -> NDArray[np.int64]:
     """(rows,) fold of every row, 0 to k - 1: rows of one cluster in one fold, every class spread
-    as evenly as its clusters allow.
+    as evenly as its clusters allow. A label may be a tuple of several; each is spread.
 
     Raises SettingsError if k is below 2 or above the number of clusters.
     """
@@ -97,9 +98,10 @@ def folds(
             f"{k} folds of {len(labels)} rows in {held} groups that stay together; "
             f"ask for 2 to {max(held, 2)} folds, or give more rows"
         )
+    rows, names = memberships(labels)
     part = allot(
-        codes(list(labels)),
-        cluster,
+        codes(names),
+        cluster[rows],
         np.full(k, 1 / k),
         np.random.default_rng(seed),
         first_trains=False,
@@ -133,7 +135,7 @@ def _grouped(
             f"{table.source}: holds no training rows, only {' and '.join(parts)}; "
             "add a train file, or give one file"
         )
-    labels: list[str] = []
+    labels: list[Any] = []
     groups: list[str] = []
     for name, rows in parts.items():
         if rows.labels is None:
@@ -144,7 +146,7 @@ def _grouped(
     found = find_clusters(
         texts,
         groups if any(groups) else None,
-        labels,
+        rarest_labels(labels),
         threshold=threshold,
         max_cluster=max_cluster,
         seed=seed,
@@ -158,9 +160,10 @@ def _grouped(
 
 def _hold_out(rows: Rows, taken: dict[str, float], seed: int) -> _Parts:
     """Training rows and the parts taken from them, stratified, clusters together."""
-    label, cluster = codes(_labels(rows).tolist()), codes(_clusters(rows).tolist())
+    (row, names), cluster = memberships(_labels(rows).tolist()), codes(_clusters(rows).tolist())
     shares = np.array([1 - sum(taken.values()), *taken.values()])
-    part = allot(label, cluster, shares, np.random.default_rng(seed), first_trains=True)[cluster]
+    rng = np.random.default_rng(seed)
+    part = allot(codes(names), cluster[row], shares, rng, first_trains=True)[cluster]
     return {name: rows.take(part == place) for place, name in enumerate([TRAIN, *taken])}
 
 
@@ -234,8 +237,7 @@ class _Guard:
 
 
 def _emptied(rows: Rows, crossing: NDArray[np.bool_], name: str) -> list[str]:
-    labels = _labels(rows)
-    gone = sorted(set(labels[crossing].tolist()) - set(labels[~crossing].tolist()))
+    gone = sorted(rows.take(crossing).counts().keys() - rows.take(~crossing).counts().keys())
     return [f"that leaves no {name} row of {_listed(gone)}"] if gone else []
 
 
@@ -246,8 +248,15 @@ def _check_parts(parts: _Parts, source: str) -> None:
                 f"{source}: no rows are left for {name}; add rows (a class needs at least three "
                 "rows that are no duplicates), or give a file of its own"
             )
-    if len(parts[TRAIN].counts()) < 2:
-        held = ", ".join(map(repr, parts[TRAIN].counts()))
+    counts = parts[TRAIN].counts()
+    if parts[TRAIN].several:
+        if all(n == len(parts[TRAIN]) for n in counts.values()):
+            raise DataError(
+                f"{source}: all training rows would hold the same labels, "
+                f"{', '.join(map(repr, counts)) or 'none'}; add others, or split otherwise"
+            )
+    elif len(counts) < 2:
+        held = ", ".join(map(repr, counts))
         raise DataError(
             f"{source}: the training rows would hold one class only, {held}; "
             "add rows of another, or split otherwise"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,11 +29,14 @@ class Rows:
     texts: Column
     """str, never empty."""
     labels: Column | None = None
-    """str, the class; None when the rows are only to be predicted."""
+    """str, the class; or, where a row may have several, a sorted tuple of names, () for a row
+    without labels. None when the rows are only to be predicted."""
     groups: Column | None = None
     """str, the user's group (customer, document, region); None when no column was named."""
     weights: Column | None = None
     """float64 > 0, how much the row counts in training; None is 1 for every row."""
+    amounts: Column | None = None
+    """float64, 0 or more: the row's number that costs are times of; None when no cost is."""
     parents: Column | None = None
     """str or None per row: None is a given row, else the id of the row that it was made from."""
     clusters: Column | None = None
@@ -48,6 +53,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def several(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.labels is not None and holds_several(self.labels)
+
     def take(self, index: NDArray[Any]) -> Rows:
         """The rows at `index` (int positions, may repeat, or a bool mask), in that order."""
         return Rows(
@@ -60,10 +70,11 @@ class Rows:
         )
 
     def counts(self) -> dict[str, int]:
-        """Rows per class, classes sorted by name."""
+        """Rows per class, classes sorted by name; a row counts for each of its labels."""
         if self.labels is None:
             return {}
-        return dict(sorted(Counter(self.labels.tolist()).items()))
+        names = chain.from_iterable(map(names_in, self.labels.tolist()))
+        return dict(sorted(Counter(names).items()))
 
     def _all(self) -> dict[str, Column]:
         named = {
@@ -72,6 +83,7 @@ class Rows:
             "labels": self.labels,
             "groups": self.groups,
             "weights": self.weights,
+            "amounts": self.amounts,
             "parents": self.parents,
             "clusters": self.clusters,
         }
@@ -93,6 +105,43 @@ class Splits:
 
 def text_column(values: list[Any] | tuple[Any, ...]) -> Column:
     """An object column that numpy does not turn into fixed-width text or a matrix."""
-    column = np.empty(len(values), dtype=object)
-    column[:] = list(values)
-    return column
+    # Filled one by one: tuples of one length would become the rows of a matrix.
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def names_in(label: Any) -> tuple[Any, ...]:
+    """The names that a cell of labels holds: one, or those of its tuple.
+
+    >>> names_in("joy"), names_in(("joy", "love")), names_in(())
+    (('joy',), ('joy', 'love'), ())
+    """
+    return label if isinstance(label, tuple) else (label,)
+
+
+def holds_several(labels: Column) -> bool:
+    """Whether the cells are tuples of names; those that are None were found faulty."""
+    return next((isinstance(cell, tuple) for cell in labels if cell is not None), False)
+
+
+def label_text(label: Any) -> str:
+    """A cell of labels in words.
+
+    >>> label_text("joy"), label_text(("joy", "love")), label_text(())
+    ('joy', 'joy + love', 'no label')
+    """
+    return " + ".join(names_in(label)) or "no label"
+
+
+def indicators(labels: Column, classes: Sequence[str]) -> NDArray[np.int64]:
+    """(n, K) 1 where a row has the label; a name that is not in `classes` has no column.
+
+    >>> indicators(text_column([("b", "a"), (), ("c",)]), ["a", "b"]).tolist()
+    [[1, 1], [0, 0], [0, 0]]
+    """
+    place = {name: k for k, name in enumerate(classes)}
+    found = np.zeros((len(labels), len(classes)), dtype=np.int64)
+    for row, cell in enumerate(labels):
+        for name in names_in(cell):
+            if name in place:
+                found[row, place[name]] = 1
+    return found
