@@ -76,7 +76,7 @@ def test_the_first_schema_is_read_and_others_are_refused(tmp_path):
     path = tmp_path / "decision.json"
     write_decision(path, RULES["costs"])
     record = json.loads(path.read_text())
-    newer = ("rescale", "calibration", "prior_shift", "group_offsets", "defer")
+    newer = ("rescale", "calibration", "prior_shift", "group_offsets", "group_column", "defer")
     old = {key: value for key, value in record.items() if key not in newer} | {"schema": 1}
     path.write_text(json.dumps(old))
     np.testing.assert_array_equal(posterior(read_decision(path), Z), posterior(RULES["costs"], Z))

@@ -1,3 +1,4 @@
+import inspect
 import math
 
 import numpy as np
@@ -6,23 +7,43 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from equipoise.errors import DataError, SettingsError, ShapeError
+from equipoise.remedies.batches import class_weights
 from equipoise.remedies.losses import (
+    LOSSES,
     build_loss,
     focal_cross_entropy,
     logit_adjusted_cross_entropy,
     weighted_cross_entropy,
 )
-from equipoise.remedies.prior import log_shares
-from equipoise.remedies.spec import parse_remedy
+from equipoise.remedies.prior import log_shares, log_source
+from equipoise.remedies.spec import parse_remedy, remedy_spec
+from equipoise.remedies.table import REMEDIES
 
 from . import checks
 
 SETTINGS = {
-    "focal": [{}, {"gamma": 0}, {"gamma": 0.5}, {"gamma": 1}, {"gamma": 5.0}],
-    "logit_adjusted": [{}, {"tau": 0}, {"tau": 2.5}],
-    "weighted_cross_entropy": [{}, {"kind": "sqrt"}, {"kind": "effective", "beta": 0.9}],
+    "focal": [{"gamma": 0.5}, {"gamma": 1}, {"gamma": 5.0}],
+    "class_balanced_focal": [{"gamma": 0.5}, {"beta": 0.999999}],
+    "logit_adjusted": [{"tau": 2.5}],
+    "weighted_cross_entropy": [{"kind": "sqrt"}, {"kind": "effective", "beta": 0.9}],
+    "vector_scaling": [{"gamma": 0}, {"gamma": 0.5, "tau": 0}],
+    "ldam": [{"margin": 15.0}, {"beta": 0, "defer": 1.0}],
+    "seesaw": [{"p": 0}, {"q": 0}, {"p": 2.0, "q": 5.0}],
+    "cost_sensitive": [{"plain": 0}],
+    "asymmetric": [
+        {"smoothing": 0, "gamma_positive": 0.5},
+        {"gamma_positive": 1.5, "gamma_negative": 0.5, "smoothing": 1},
+    ],
+    "dice": [{"alpha": 0}, {"alpha": 0.5, "smooth": 0.01}],
+    "generalized_cross_entropy": [{"q": 1}, {"q": 1e-6}],
+    "label_smoothing": [{"epsilon": 1}],
+    "label_aware_smoothing": [{"epsilon": 0.1, "epsilon_rare": 0.4}],
 }
-CASES = [(n, s) for n in checks.names_of("loss") for s in SETTINGS.get(n, [{}])]
+CASES = [
+    (name, settings)
+    for name in checks.names_of("loss")
+    for settings in [{}, *filter(None, [checks.NEUTRAL[name]]), *SETTINGS.get(name, [])]
+]
 
 LABELS = torch.tensor([0, 0, 0, 0, 1, 2])
 COUNTS = torch.tensor([4.0, 1.0, 1.0], dtype=torch.float64)
@@ -34,6 +55,8 @@ LOGITS = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manu
 def test_every_loss(name, settings):
     checks.check_loss(name, settings)
     checks.check_loss_naming(name, settings)
+    checks.check_loss_of_one_class(name, settings)
+    checks.check_loss_gradient(name, settings)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -42,26 +65,36 @@ def test_every_loss_at_extremes(name, settings, dtype):
     checks.check_loss_extremes(name, settings, dtype)
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
-def test_gradients_of_every_loss(name, settings):
-    loss = build_loss(parse_remedy(name), checks.COUNTS)
-    assert torch.autograd.gradcheck(
-        lambda z: loss(z, LABELS), LOGITS.clone().requires_grad_(), raise_exception=True
-    )
+@pytest.mark.parametrize("name", checks.names_of("loss"))
+def test_what_is_plain_cross_entropy(name):
+    plain = cross_entropy(LOGITS, LABELS, reduction="none")
+    neutral = checks.NEUTRAL[name]
+    if neutral is not None:
+        torch.testing.assert_close(checks.loss_of(name, neutral, LOGITS, LABELS), plain)
+    if REMEDIES[name].corrects_prior:
+        # Where classes have equal shares, there is nothing to correct.
+        settings = {"gamma": 0} if "gamma" in (neutral or {}) else {}
+        settings |= {"margin": 0} if name == "ldam" else {"q": 0} if name == "seesaw" else {}
+        loss = build_loss(remedy_spec(name, settings), np.array([5, 5, 5]))
+        torch.testing.assert_close(loss(LOGITS, LABELS, 1.0), plain)
 
 
-@pytest.mark.parametrize(
-    "actual",
-    [
-        logit_adjusted_cross_entropy(LOGITS, LABELS, LOG_PRIOR, tau=0),
-        focal_cross_entropy(LOGITS, LABELS, gamma=0),
-        weighted_cross_entropy(LOGITS, LABELS, COUNTS, kind="effective", beta=0.0),
-        build_loss(None, COUNTS.numpy())(LOGITS, LABELS),
-    ],
-    ids=["tau=0", "gamma=0", "beta=0", "none"],
-)
-def test_what_is_plain_cross_entropy(actual):
-    torch.testing.assert_close(actual, cross_entropy(LOGITS, LABELS, reduction="none"))
+def test_without_a_remedy_it_is_plain_cross_entropy():
+    plain = cross_entropy(LOGITS, LABELS, reduction="none")
+    torch.testing.assert_close(build_loss(None, COUNTS.numpy())(LOGITS, LABELS), plain)
+
+
+def test_a_loss_corrects_the_prior_if_it_says_by_how_much():
+    for remedy in LOSSES.values():
+        assert remedy.corrects_prior == (remedy.prior_shift is not None)
+        assert remedy.corrects_prior == remedy.may_double
+        if remedy.prior_shift is not None:
+            # Settings of the shift are those of the loss, with the same defaults.
+            theirs = inspect.signature(remedy.prior_shift).parameters
+            ours = inspect.signature(remedy.function).parameters
+            for name in list(theirs)[1:]:
+                assert theirs[name].default == ours[name].default
+            assert set(list(theirs)[1:]) == {s.name for s in remedy.settings} or not remedy.settings
 
 
 def test_blank_logits_cost_the_surprise_of_the_prior():
@@ -107,8 +140,6 @@ def test_focal_by_hand():
 
 @pytest.mark.parametrize("kind", ["inverse", "sqrt", "effective"])
 def test_weighted_is_torchs_own_weight(kind):
-    from equipoise.remedies.batches import class_weights
-
     weights = torch.from_numpy(class_weights(COUNTS.numpy(), kind=kind))
     theirs = cross_entropy(LOGITS, LABELS, weight=weights, reduction="none")
     ours = weighted_cross_entropy(LOGITS, LABELS, COUNTS, kind=kind)
@@ -132,7 +163,15 @@ def test_a_model_fitted_with_the_margin_has_flat_prior():
     """One logit vector for all rows, fitted by gradient descent: plain cross-entropy ends at the
     log shares, the margin at flat logits, weights at flat logits, tau 0.5 half way."""
     shares = log_shares(COUNTS.numpy())
+    late = class_weights(COUNTS.numpy(), kind="effective", beta=0.9)
     for text, expected in {
+        "balanced_softmax": np.zeros(3),
+        "vector_scaling:gamma=0,tau=0.5": shares / 2,
+        "class_balanced_focal:gamma=0,beta=0.9": shares + np.log(late),
+        # All classes tie: so they do however much rows already right are turned away from.
+        "class_balanced_focal:gamma=2,beta=0.99999999": np.zeros(3),
+        "ldam:margin=0,beta=0.9": shares + np.log(late),
+        "ldam:margin=0,beta=0.9,defer=1": shares,
         "logit_adjusted": np.zeros(3),
         "logit_adjusted:tau=0.5": shares / 2,
         "weighted_cross_entropy": np.zeros(3),
@@ -144,13 +183,15 @@ def test_a_model_fitted_with_the_margin_has_flat_prior():
 
         def closure(z=z, loss=loss, optimiser=optimiser):
             optimiser.zero_grad()
-            total = loss(z.expand(6, 3), LABELS).sum()
+            total = loss(z.expand(6, 3), LABELS, 1.0).sum()
             total.backward()
             return total
 
         optimiser.step(closure)
         fitted = z.detach().numpy()
         np.testing.assert_allclose(fitted - fitted[0], expected - expected[0], atol=1e-5)
+        kept = log_source([parse_remedy(text)], COUNTS.numpy())
+        np.testing.assert_allclose(kept - kept[0], expected - expected[0], atol=1e-5)
 
 
 def test_a_loss_is_asked_for_by_its_own_table():

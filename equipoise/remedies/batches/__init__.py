@@ -13,12 +13,14 @@ from equipoise.remedies.batches.groups import cells, group_balanced_order
 from equipoise.remedies.batches.order import balanced_order, natural_order
 from equipoise.remedies.batches.presence import presence_order
 from equipoise.remedies.batches.row_weights import cluster_weights, cost_weights, group_weights
+from equipoise.remedies.batches.second_stage import HeadDraws, retrained_head
 from equipoise.remedies.batches.shares import power_order, progressive_order
 from equipoise.remedies.batches.weights import class_weights
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 
 __all__ = [
     "BATCHES",
+    "build_head_draws",
     "build_order",
     "build_row_weights",
     "build_weights",
@@ -71,6 +73,7 @@ _LINES = (
         True,
         ("groups",),
     ),
+    Remedy("crt", "batches", "stage", retrained_head, _KANG, True),
 )
 BATCHES: dict[str, Remedy] = {remedy.name: remedy for remedy in _LINES}
 
@@ -134,9 +137,27 @@ def build_order(
     if never:
         raise SettingsError(
             f"remedy {remedy.name}: {never} classes that have rows are never drawn in {epochs} "
-            f"epochs of {order.shape[1]} places; raise epoch_rows, or train for more epochs"
+            f"epochs of {order.shape[1]} places; train for more epochs, or give each more places"
         )
     return order
+
+
+def build_head_draws(
+    specs: Sequence[RemedySpec],
+    labels: NDArray[np.int64],
+    classes: int,
+    epochs: int,
+    rng: np.random.Generator,
+    **given: Any,
+) -> HeadDraws:
+    """What a second training of the head draws: as the one stage in `specs` says, else as in the
+    first training (`build_order`), from class means."""
+    for spec in of_kind(specs, "stage"):
+        remedy = lookup(BATCHES, spec, "a remedy on batches")
+        settings = bind(remedy, spec.settings, given)
+        draws: HeadDraws = remedy.function(labels, classes, epochs, rng, **settings)
+        return draws
+    return HeadDraws(build_order(specs, labels, classes, epochs, rng, **given))
 
 
 def strata(

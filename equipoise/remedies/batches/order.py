@@ -91,17 +91,17 @@ def _draw(
     rows: NDArray[np.int64], left: NDArray[np.int64], count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """`count` rows for one epoch, and what is left of the cycle after them. left: of the last."""
-    if count <= len(left):
-        return left[:count], left[count:]
     more = count - len(left)
-    if count >= len(rows):
-        cycle = shuffled_cycles(rows, -(-more // len(rows)) * len(rows), rng)
-    else:
-        # Rows left of the last cycle come in this epoch already: not again in the same one.
-        cycle = rng.permutation(rows)
-        fresh = ~np.isin(cycle, left)
-        first = np.flatnonzero(fresh)[:more]
-        cycle = np.concatenate([cycle[first], np.delete(cycle, first)])
+    if more <= 0:
+        return left[:count], left[count:]
+    cycle = rng.permutation(rows)
+    if len(left):
+        # Rows left of the last cycle come in this epoch already: in the new one, others go first.
+        others = np.flatnonzero(~np.isin(cycle, left))[:more]
+        cycle = np.concatenate([cycle[others], np.delete(cycle, others)])
+    if more > len(rows):
+        whole = -(-(more - len(rows)) // len(rows)) * len(rows)
+        cycle = np.concatenate([cycle, shuffled_cycles(rows, whole, rng)])
     return np.concatenate([left, cycle[:more]]), cycle[more:]
 
 

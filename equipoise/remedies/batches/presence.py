@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from equipoise.errors import SettingsError
 from equipoise.remedies.batches.order import fill
-from equipoise.remedies.labels import check_labels
+from equipoise.remedies.labels import check_labels, rows_by_class
 from equipoise.remedies.remedy import AtLeastOne, Share
 
 Ints = NDArray[np.int64]
@@ -35,8 +35,8 @@ def presence_order(
 
     An epoch has as many places as there are rows. Where the chosen classes have rows enough, every
     row comes once per epoch; where they have not, their rows come again, in shuffled cycles, and as
-    many rows of the other classes wait: these come first in the next epoch. A last step that is
-    too small for the promise is filled up with the rows that come next.
+    many rows of the other classes wait, in proportion: these come first in the next epoch. A last
+    step that is too small for the promise is filled up with the rows that come next.
 
     Shapes    labels (n,) in 0..class_count-1. Returns (epochs, places) int64: the row at each
               place; step s of an epoch holds places s·batch_rows onwards. The promise stands for
@@ -60,20 +60,25 @@ def presence_order(
     chosen = chosen_classes(
         labels, class_count, class_names=class_names, classes=classes, below=below
     )
-    pools = _pools(labels, chosen, together)
+    of_class = rows_by_class(labels, class_count)
+    pools = [rows for rows in of_class if labels[rows[0]] in chosen]
+    if together and pools:
+        pools = [np.sort(np.concatenate(pools))]
     promised = len(pools)
-    held = np.isin(labels, chosen)
-    if not held.all():
-        pools.append(np.flatnonzero(~held))
+    pools += [rows for rows in of_class if labels[rows[0]] not in chosen]
     _check_room(promised, len(pools) > promised, at_least, batch_rows)
-    minimum = np.array([at_least] * promised + [0] * (len(pools) - promised), dtype=np.int64)
-    sizes = step_sizes(len(labels), batch_rows, int(minimum.sum()))
+    per_step = np.array([at_least] * promised + [0] * (len(pools) - promised), dtype=np.int64)
+    sizes = step_sizes(len(labels), batch_rows, promised * at_least)
+    places = sum(sizes)
+    # No class of the others vanishes from an epoch, as long as there is a place for each.
+    least = np.maximum(per_step * len(sizes), 1)
+    least = least if least.sum() <= places else per_step * len(sizes)
     place_rng, *row_rngs = rng.spawn(1 + len(pools))
-    sequence = np.empty((epochs, sum(sizes)), dtype=np.int64)
+    sequence = np.empty((epochs, places), dtype=np.int64)
     rows = np.array([len(pool) for pool in pools])
     for epoch in range(epochs):
-        counts = _counts(rows, minimum * len(sizes), int(sequence.shape[1]), place_rng)
-        sequence[epoch] = _placed(counts, minimum, sizes, place_rng)
+        counts = _counts(rows, least, places, place_rng)
+        sequence[epoch] = _placed(counts, per_step, sizes, place_rng)
     return fill(pools, sequence, row_rngs)
 
 
@@ -112,16 +117,6 @@ def step_sizes(rows: int, batch_rows: int, needed: int) -> list[int]:
     """Places of each step of an epoch; the last is filled up if it can't hold `needed` rows."""
     full, last = divmod(rows, batch_rows)
     return [batch_rows] * full + ([last if last >= needed else batch_rows] if last else [])
-
-
-def _pools(labels: Ints, chosen: Ints, together: bool) -> list[Ints]:
-    """Rows of each class, or of all together, in the order of first rows: what is drawn must not
-    depend on how classes are named."""
-    if not len(chosen):
-        return []
-    if together:
-        return [np.flatnonzero(np.isin(labels, chosen))]
-    return sorted((np.flatnonzero(labels == k) for k in chosen), key=lambda rows: rows[0])
 
 
 def _check_room(promised: int, others: bool, at_least: int, batch_rows: int) -> None:
