@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs.table import CostTable
 from equipoise.errors import FolderError, ShapeError
 from equipoise.records.files import read_json, write_json
 
@@ -77,7 +78,8 @@ class Defer:
     """"costs": where leaving it is cheaper than the cheapest decision, by more than `threshold`;
     the rule's costs then have K + 1 columns. "threshold": where the decision is not sure enough."""
     threshold: float
-    """For kind "costs", user's unit: least saving for which a row is left to a person, 0 or more.
+    """For kind "costs", user's unit: least saving for which a row is left to a person; below 0
+    where a share of the rows was asked for, whatever they save.
     For kind "threshold" by `on`: confidence (the decided class's probability) below which, or
     expected cost of the decision (user's unit) above which it is left."""
     on: Literal["confidence", "cost"] = "confidence"
@@ -119,6 +121,11 @@ class DecisionRule:
     costs: Array | None = None
     """(K, K) cost per (true, decided) in the user's unit, or (K, K + 1), the last column being
     "left to a person". For kind "costs", and for deferral on expected cost."""
+    cost_factors: Array | None = None
+    """As `costs`, no unit: each cost is this times the row's amount, plus `costs`; None: no cost
+    depends on the row."""
+    cost_column: str | None = None
+    """The rows' column of amounts; None where `cost_factors` is."""
     notes: tuple[str, ...] = ()
     """How the parts were fitted, one line per remedy."""
     rescale: Rescale | None = None
@@ -127,6 +134,8 @@ class DecisionRule:
     prior_shift: PriorShift | None = None
     group_offsets: Mapping[str, Array] = field(default_factory=dict)
     """Group name to the (K,) offsets that take the place of `offsets` for its rows."""
+    group_column: str = ""
+    """The column that names a row's group; empty: the user's group columns."""
     defer: Defer | None = None
 
     def __post_init__(self) -> None:
@@ -142,6 +151,13 @@ class DecisionRule:
             raise ShapeError(f"{len(self.calibration.knots)} curves, expected {k}, one per class")
         self._check_costs(k)
 
+    @property
+    def cost_table(self) -> CostTable | None:
+        """The costs as they price rows."""
+        if self.costs is None:
+            return None
+        return CostTable(self.costs, self.cost_factors, self.cost_column)
+
     def _check_costs(self, k: int) -> None:
         by_cost = self.defer is not None and self.defer.on == "cost"
         if self.costs is None and (self.kind == "costs" or by_cost):
@@ -152,6 +168,10 @@ class DecisionRule:
             raise ShapeError(
                 f"costs have shape {self.costs.shape}, expected ({k}, {k}) or ({k}, {k + 1})"
             )
+        if self.cost_factors is not None and (
+            self.costs is None or self.cost_factors.shape != self.costs.shape
+        ):
+            raise ShapeError("cost_factors do not have the shape of the costs")
         priced = self.kind == "costs" and self.costs is not None and self.costs.shape[1] == k + 1
         if self.defer is not None and self.defer.kind == "costs" and not priced:
             raise ShapeError("deferral by costs needs the cost of leaving a row to a person")
@@ -183,11 +203,14 @@ def write_decision(path: Path, rule: DecisionRule) -> None:
             "kind": rule.kind,
             "offsets": rule.offsets.tolist(),
             "costs": None if rule.costs is None else rule.costs.tolist(),
+            "cost_factors": None if rule.cost_factors is None else rule.cost_factors.tolist(),
+            "cost_column": rule.cost_column,
             "notes": list(rule.notes),
             "rescale": _plain(rule.rescale),
             "calibration": _plain(rule.calibration),
             "prior_shift": _plain(rule.prior_shift),
             "group_offsets": {group: v.tolist() for group, v in rule.group_offsets.items()},
+            "group_column": rule.group_column,
             "defer": _plain(rule.defer),
         },
     )
@@ -206,6 +229,8 @@ def read_decision(path: Path) -> DecisionRule:
             kind=record["kind"],
             offsets=_array(record["offsets"]),
             costs=None if costs is None else _array(costs),
+            cost_factors=_array(f) if (f := record.get("cost_factors")) is not None else None,
+            cost_column=record.get("cost_column"),
             notes=tuple(record["notes"]),
             **_newer_parts(record),
         )
@@ -229,7 +254,8 @@ def _newer_parts(record: Mapping[str, Any]) -> dict[str, Any]:
         name: None if record[name] is None else make(**record[name])
         for name, make in makers.items()
     }
-    return parts | {"group_offsets": {g: _array(v) for g, v in record["group_offsets"].items()}}
+    groups = {g: _array(v) for g, v in record["group_offsets"].items()}
+    return parts | {"group_offsets": groups, "group_column": str(record["group_column"])}
 
 
 def _pair_of(kind: type[Rescale] | type[VectorScaling]) -> Callable[..., Any]:

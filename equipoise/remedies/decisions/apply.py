@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import DivergedError, ShapeError
-from equipoise.records.decision import DecisionRule, Isotonic, VectorScaling
+from equipoise.records.decision import DecisionRule, Defer, Isotonic, PriorShift, VectorScaling
 from equipoise.remedies.decisions.costs import cost_optimal
+from equipoise.remedies.decisions.deferral import left_first
+from equipoise.remedies.decisions.estimate import estimate_log_prior
 
 Array = NDArray[np.float64]
 
@@ -59,31 +62,67 @@ def posterior(rule: DecisionRule, logits: NDArray[Any]) -> Array:
     return np.exp(log_posterior(rule, logits))
 
 
+def with_estimated_prior(
+    rule: DecisionRule, logits: NDArray[Any], *, pull_rows: float | None = None
+) -> DecisionRule:
+    """The rule with `log_target` estimated from these rows, whose labels nobody has seen.
+
+    A rule without `prior_shift` starts from its own `log_target`. pull_rows: rows that the stated
+    shares count for; None: as the rule says, else 10. No rows: the rule as it is.
+    """
+    before = rule.prior_shift or PriorShift(rule.log_target, 10.0)
+    if len(logits) == 0:
+        return rule
+    stated = replace(rule, log_target=before.log_stated)
+    pull = before.pull_rows if pull_rows is None else pull_rows
+    found = estimate_log_prior(log_posterior(stated, logits), before.log_stated, pull)
+    return replace(
+        rule, log_target=found, prior_shift=PriorShift(before.log_stated, pull, len(logits))
+    )
+
+
 def decide(
-    rule: DecisionRule, p: Array, groups: Sequence[str | None] | NDArray[Any] | None = None
+    rule: DecisionRule,
+    p: Array,
+    groups: Sequence[str | None] | NDArray[Any] | None = None,
+    amounts: Array | None = None,
 ) -> NDArray[np.int64]:
     """(n,) class numbers: the largest log p + offset, or the least expected cost; K where the row
     is left to a person.
 
     groups (n,) name of each row's group, None for none; only a rule with offsets per group asks.
     Rows of a group that the rule does not know are decided by the common offsets.
+    amounts (n,) of the rows, in the user's unit: only a rule whose costs are times a column asks,
+    and raises DataError if there are none.
     """
-    k = len(rule.classes)
+    decided = decide_class(rule, p, groups, amounts)
+    return np.where(_left(rule, p, decided, amounts), len(rule.classes), decided)
+
+
+def decide_class(
+    rule: DecisionRule,
+    p: Array,
+    groups: Sequence[str | None] | NDArray[Any] | None = None,
+    amounts: Array | None = None,
+) -> NDArray[np.int64]:
+    """(n,) class numbers, as in `decide` if no row could be left to a person."""
     if rule.kind == "costs":
-        assert rule.costs is not None  # DecisionRule checks it
-        decided = cost_optimal(p, rule.costs[:, :k])
-    else:
-        decided = np.asarray(np.argmax(_log(p) + _offsets(rule, groups), axis=1), dtype=np.int64)
-    return np.where(_left(rule, p, decided), k, decided)
+        table = rule.cost_table
+        assert table is not None  # DecisionRule checks it
+        return cost_optimal(p, table.without_deferral(), amounts)
+    return np.asarray(np.argmax(_log(p) + _offsets(rule, groups), axis=1), dtype=np.int64)
 
 
-def decision_scores(rule: DecisionRule, logits: NDArray[Any]) -> Array:
+def decision_scores(
+    rule: DecisionRule, logits: NDArray[Any], amounts: Array | None = None
+) -> Array:
     """(n, K) scores of which the largest is the class that the rule decides for, leaving aside
     groups and persons: calibrated logits moved by constants per class (in units of the logits), or
-    minus the expected cost."""
+    minus the expected cost (amounts as in `decide`)."""
     if rule.kind == "costs":
-        assert rule.costs is not None
-        return -np.asarray(posterior(rule, logits) @ rule.costs[:, : len(rule.classes)])
+        table = rule.cost_table
+        assert table is not None
+        return -table.without_deferral().expected(posterior(rule, logits), amounts)
     if isinstance(rule.calibration, Isotonic):
         return log_posterior(rule, logits) + rule.offsets
     z = _calibrated(rule, np.asarray(logits, dtype=np.float64))
@@ -91,10 +130,16 @@ def decision_scores(rule: DecisionRule, logits: NDArray[Any]) -> Array:
     return np.asarray(rule.temperature * (z + shift), dtype=np.float64)
 
 
+def rescaled(rule: DecisionRule, logits: Array) -> Array:
+    """(n, K) logits as calibrations take them."""
+    if rule.rescale is None:
+        return logits
+    return np.asarray(logits * rule.rescale.scale + rule.rescale.bias, dtype=np.float64)
+
+
 def _calibrated(rule: DecisionRule, logits: Array) -> Array:
     """(n, K) logits after rescaling and the calibrations that are affine."""
-    if rule.rescale is not None:
-        logits = logits * rule.rescale.scale + rule.rescale.bias
+    logits = rescaled(rule, logits)
     if isinstance(rule.calibration, VectorScaling):
         centred = logits - logits.mean(axis=1, keepdims=True)
         return np.asarray(centred * rule.calibration.scale + rule.calibration.bias)
@@ -119,21 +164,20 @@ def _offsets(rule: DecisionRule, groups: Sequence[str | None] | NDArray[Any] | N
     return np.array([rule.group_offsets.get(str(group), rule.offsets) for group in groups])
 
 
-def _left(rule: DecisionRule, p: Array, decided: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _left(
+    rule: DecisionRule, p: Array, decided: NDArray[np.int64], amounts: Array | None
+) -> NDArray[np.bool_]:
     """(n,) whether the row is left to a person."""
-    k, rows = len(rule.classes), np.arange(len(p))
-    person_has_price = rule.costs is not None and rule.costs.shape[1] == k + 1
-    if rule.costs is not None and rule.kind == "costs" and person_has_price:
-        expected = p @ rule.costs
-        least = 0.0 if rule.defer is None else rule.defer.threshold
-        if rule.defer is None or rule.defer.kind == "costs":
-            return np.asarray(expected[rows, decided] - expected[:, k] > least)
-    if rule.defer is None:
-        return np.zeros(len(p), dtype=bool)
-    if rule.defer.on == "cost":
-        assert rule.costs is not None
-        return np.asarray((p @ rule.costs)[rows, decided] > rule.defer.threshold)
-    return np.asarray(p[rows, decided] < rule.defer.threshold)
+    defer, table = rule.defer, rule.cost_table
+    if defer is None:
+        if rule.kind != "costs" or table is None or not table.defers:
+            return np.zeros(len(p), dtype=bool)
+        defer = Defer("costs", 0.0)
+    if defer.kind == "threshold" and defer.on == "confidence":
+        return np.asarray(p[np.arange(len(p)), decided] < defer.threshold)
+    assert table is not None  # DecisionRule checks it
+    priced = table if defer.kind == "costs" else table.without_deferral()
+    return np.asarray(left_first(p, decided, priced, amounts) > defer.threshold)
 
 
 def _log(p: Array) -> Array:

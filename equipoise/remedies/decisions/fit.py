@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs import CostTable, as_table
 from equipoise.errors import DivergedError, SettingsError, ShapeError
-from equipoise.records.decision import DecisionRule
-from equipoise.remedies.decisions.apply import decide, log_posterior, posterior
+from equipoise.records.decision import DecisionRule, Defer
+from equipoise.remedies.decisions.apply import (
+    decide,
+    decide_class,
+    log_posterior,
+    posterior,
+    rescaled,
+    with_estimated_prior,
+)
+from equipoise.remedies.decisions.deferral import fit_deferral
 from equipoise.remedies.decisions.table import DECISIONS
 from equipoise.remedies.decisions.values import Measure
+from equipoise.remedies.prior import trained_correction
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 
 Array = NDArray[np.float64]
@@ -25,7 +35,7 @@ class CrossFitted:
     """n validation rows, each decided by a rule fitted on the other folds."""
 
     decided: Ints
-    """(n,) class numbers."""
+    """(n,) class numbers; K for a row left to a person."""
     probabilities: Array
     """(n, K) under the target prior."""
     rule: DecisionRule
@@ -41,14 +51,19 @@ def fit_rule(
     log_source: Array,
     log_target: Array,
     measure: Measure = "macro_f1",
-    costs: Array | None = None,
+    costs: CostTable | Array | None = None,
     seed: int = 0,
     weights: Array | None = None,
     clusters: Ints | None = None,
     log_given: Array | None = None,
     start: Array | None = None,
+    groups: NDArray[Any] | None = None,
+    head_norms: Array | None = None,
+    head_bias: Array | None = None,
+    amounts: Array | None = None,
 ) -> DecisionRule:
-    """Compose the decision remedies in `specs`: calibrate, then set offsets, or decide by costs.
+    """Compose the decision remedies in `specs`: rescale, calibrate, estimate the prior, then set
+    offsets or decide by costs, and leave rows to a person.
 
     logits (n, K), labels (n,) int, -1 where the class is unknown to the model (such rows are left
     out), weights (n,) per row (None: 1), clusters (n,) any numbers, equal for duplicates (None: no
@@ -57,17 +72,23 @@ def fit_rule(
     log_given  (K,) log shares of rows such as these, under which the temperature is fitted;
                None: those of the labels, half a row added to each class.
     start      (K,) offsets that the decision starts from (`prior.trained_correction`); None: 0.
-    measure    what `measure_offsets` maximises. costs (K, K): needed by the remedy `costs`.
-    Without `specs` the rule is the argmax of p + start. Offsets act in the order of their table,
+    measure    what `measure_offsets` maximises. costs (K, K), or (K, K + 1) with a person's last:
+               needed by the remedy `costs`; amounts (n,) where they are times a column.
+    groups     (n,) name of each row's group, None or "" for none: needed by `per_group_thresholds`.
+    head_norms, head_bias  (K,) of a linear head: needed by `tau_normalisation`.
+    Without `specs` the rule is the argmax of p + start. Remedies act in the order of their table,
     whatever that of `specs`. Raises SettingsError, ShapeError, DivergedError.
     """
     k = len(classes)
     chosen = _in_table_order(specs)
-    rows = _known_rows(logits, labels, weights, clusters, k)
+    rows = _known_rows(logits, labels, weights, clusters, groups, amounts, k)
     if log_given is None:
         shares = np.bincount(rows.labels, minlength=k) + 0.5
         log_given = np.log(shares / shares.sum())
     begin = np.zeros(k) if start is None else np.asarray(start, dtype=np.float64)
+    if any(remedy.kind == "prior" for _, remedy in chosen):
+        # Whoever asks for the shares of the rows wants decisions under them.
+        begin = np.zeros(k)
     rule = DecisionRule(
         classes=tuple(classes),
         temperature=1.0,
@@ -86,9 +107,13 @@ def fit_rule(
             "start": rule.offsets,
             "rng": np.random.default_rng(seed),
             "costs": costs,
+            "groups": rows.groups,
+            "log_given": log_given,
+            "head_norms": head_norms,
+            "head_bias": head_bias,
         }
         arguments = bind(remedy, spec.settings, given)
-        rule = _refine(rule, remedy, rows, log_given - rule.log_source, arguments)
+        rule = _REFINE[remedy.kind](rule, remedy, rows, log_given, arguments)
     return rule
 
 
@@ -101,7 +126,9 @@ def cross_fitted(
     arguments of `fit_rule`. A single fold is decided by a rule that was fitted on no rows.
     """
     logits = np.asarray(logits, dtype=np.float64)
-    per_row: dict[str, Any] = {name: fit.pop(name, None) for name in ("weights", "clusters")}
+    per_row: dict[str, Any] = {
+        name: fit.pop(name, None) for name in ("weights", "clusters", "groups", "amounts")
+    }
     if len(fold_ids) != len(logits):
         raise ShapeError(f"{len(fold_ids)} fold numbers for {len(logits)} rows; give one per row")
     rule = fit_rule(specs, logits, labels, **per_row, **fit)
@@ -113,8 +140,15 @@ def cross_fitted(
             name: None if c is None else c[seen] for name, c in per_row.items()
         }
         other = fit_rule(specs, logits[seen], labels[seen], **parts, **fit)
+        if other.prior_shift is not None:
+            # Labels play no part in it, so all rows may tell the shares of the rows to be decided.
+            other = with_estimated_prior(other, logits)
         probabilities[held] = posterior(other, logits[held])
-        decided[held] = decide(other, probabilities[held])
+        groups, amounts = (
+            None if (column := per_row[name]) is None else column[held]
+            for name in ("groups", "amounts")
+        )
+        decided[held] = decide(other, probabilities[held], groups, amounts)
     return CrossFitted(decided, probabilities, rule)
 
 
@@ -124,32 +158,125 @@ class _Rows:
     labels: Ints
     weights: Array
     clusters: Ints
+    groups: NDArray[Any] | None
+    amounts: Array | None
 
 
-def _refine(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_shift: Array, arguments: dict[str, Any]
+def _rescale(
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
 ) -> DecisionRule:
-    """The rule with one more remedy in it."""
-    if remedy.kind == "costs":
-        return replace(
-            rule,
-            kind="costs",
-            costs=np.asarray(arguments["costs"], dtype=np.float64),
-            offsets=np.zeros_like(rule.offsets),
-            notes=(*rule.notes, "decisions have the least expected cost by the stated matrix"),
-        )
-    if remedy.kind == "calibration":
-        temperature, note = remedy.function(
-            rows.logits, rows.labels, rows.weights, log_shift, **arguments
-        )
-        return replace(rule, temperature=temperature, notes=(*rule.notes, note))
+    (found, log_source), note = remedy.function(
+        rows.logits, rows.labels, rows.weights, log_given, rule.log_source, **arguments
+    )
+    notes = (*rule.notes, note)
+    if np.array_equal(log_source, rule.log_source):
+        return replace(rule, rescale=found, notes=notes)
+    # The largest of the new logits decides, though probabilities put the shares back.
+    offsets = trained_correction(log_source, log_given, rule.log_target)
+    moved = replace(rule, rescale=found, log_source=log_source, notes=notes)
+    return _with_offsets(moved, offsets)
+
+
+def _calibrate(
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+) -> DecisionRule:
+    fitted, note = remedy.function(
+        rescaled(rule, rows.logits),
+        rows.labels,
+        rows.weights,
+        log_given - rule.log_source,
+        **arguments,
+    )
+    temperature, calibration = fitted if isinstance(fitted, tuple) else (fitted, None)
+    return replace(
+        rule, temperature=temperature, calibration=calibration, notes=(*rule.notes, note)
+    )
+
+
+def _prior(
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+) -> DecisionRule:
+    record, note = remedy.function(**arguments)
+    rule = replace(rule, prior_shift=record, notes=(*rule.notes, note))
+    return with_estimated_prior(rule, rows.logits)
+
+
+def _offsets(
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+) -> DecisionRule:
     offsets, note = remedy.function(**arguments)
+    return _with_offsets(replace(rule, notes=(*rule.notes, note)), offsets)
+
+
+def _group_offsets(
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+) -> DecisionRule:
+    found, note = remedy.function(**arguments)
+    kind: Any = "offsets" if found else rule.kind
     return replace(
         rule,
-        kind="offsets" if offsets.any() else "argmax",
-        offsets=offsets,
+        kind=kind,
+        group_offsets=found,
+        group_column=arguments["column"],
         notes=(*rule.notes, note),
     )
+
+
+def _costs(
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+) -> DecisionRule:
+    table = as_table(arguments["costs"])
+    assert table is not None  # bind has seen to it
+    by = "the stated matrix"
+    if table.factor is not None:
+        by = f"the stated costs and each row's {table.column or 'amount'}"
+    note = f"decisions have the least expected cost by {by}"
+    rule = replace(
+        rule,
+        kind="costs",
+        costs=table.fixed,
+        cost_factors=table.factor,
+        cost_column=table.column,
+        offsets=np.zeros_like(rule.offsets),
+    )
+    if table.defers:
+        defer, said = _fitted_deferral(rule, table, rows, by="cost")
+        rule, note = replace(rule, defer=defer), f"{note}; {said}"
+    return replace(rule, notes=(*rule.notes, note))
+
+
+def _deferral(
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+) -> DecisionRule:
+    table = rule.cost_table
+    if table is not None and rule.defer is not None:
+        table = replace(table, capacity=rule.defer.review_capacity)  # as the costs have set it
+    defer, note = _fitted_deferral(rule, table, rows, **arguments)
+    return replace(rule, defer=defer, notes=(*rule.notes, note))
+
+
+def _fitted_deferral(
+    rule: DecisionRule, table: CostTable | None, rows: _Rows, **settings: Any
+) -> tuple[Defer, str]:
+    p = posterior(rule, rows.logits)
+    decided = decide_class(rule, p, rows.groups, rows.amounts)
+    return fit_deferral(p, decided, table, rows.amounts, **settings)
+
+
+_REFINE: dict[str, Callable[..., DecisionRule]] = {
+    "rescale": _rescale,
+    "calibration": _calibrate,
+    "prior": _prior,
+    "offsets": _offsets,
+    "group_offsets": _group_offsets,
+    "costs": _costs,
+    "deferral": _deferral,
+}
+"""By kind: (rule, remedy, rows, log_given, arguments) -> the rule with one more remedy in it."""
+
+
+def _with_offsets(rule: DecisionRule, offsets: Array) -> DecisionRule:
+    return replace(rule, kind="offsets" if offsets.any() else "argmax", offsets=offsets)
 
 
 def _in_table_order(specs: Sequence[RemedySpec]) -> list[tuple[RemedySpec, Remedy]]:
@@ -157,10 +284,10 @@ def _in_table_order(specs: Sequence[RemedySpec]) -> list[tuple[RemedySpec, Remed
     kinds = [remedy.kind for _, remedy in chosen]
     faults = [
         f"{len([k for k in kinds if k == kind])} remedies are {kind}; keep one"
-        for kind in ("calibration", "costs")
+        for kind in ("calibration", "costs", "deferral")
         if kinds.count(kind) > 1
     ]
-    if "costs" in kinds and "offsets" in kinds:
+    if "costs" in kinds and {"offsets", "group_offsets"} & set(kinds):
         faults.append("costs and offsets both decide; keep one of them")
     if faults:
         raise SettingsError(*faults)
@@ -169,7 +296,13 @@ def _in_table_order(specs: Sequence[RemedySpec]) -> list[tuple[RemedySpec, Remed
 
 
 def _known_rows(
-    logits: NDArray[Any], labels: Ints, weights: Array | None, clusters: Ints | None, k: int
+    logits: NDArray[Any],
+    labels: Ints,
+    weights: Array | None,
+    clusters: Ints | None,
+    groups: NDArray[Any] | None,
+    amounts: Array | None,
+    k: int,
 ) -> _Rows:
     """Rows whose class the model knows. Raises ShapeError, DivergedError."""
     logits = np.asarray(logits, dtype=np.float64)
@@ -177,7 +310,8 @@ def _known_rows(
     n = len(labels)
     weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
     clusters = np.arange(n) if clusters is None else np.asarray(clusters)
-    if logits.shape != (n, k) or len(weights) != n or len(clusters) != n:
+    per_row = (weights, clusters, groups, amounts)
+    if logits.shape != (n, k) or any(c is not None and len(c) != n for c in per_row):
         raise ShapeError(
             f"logits have shape {logits.shape}, labels {labels.shape}, weights {weights.shape}, "
             f"clusters {clusters.shape}; expected (rows, {k}) and one entry per row"
@@ -191,4 +325,11 @@ def _known_rows(
             "validation scores are not finite; train again with a smaller learning rate"
         )
     known = labels >= 0
-    return _Rows(logits[known], labels[known], weights[known], clusters[known])
+    return _Rows(
+        logits[known],
+        labels[known],
+        weights[known],
+        clusters[known],
+        None if groups is None else groups[known],
+        None if amounts is None else amounts[known],
+    )

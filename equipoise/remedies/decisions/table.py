@@ -4,15 +4,61 @@ from __future__ import annotations
 
 from equipoise.remedies.decisions.adjustment import posthoc_logit_adjustment
 from equipoise.remedies.decisions.costs import cost_optimal
+from equipoise.remedies.decisions.deferral import fit_deferral
+from equipoise.remedies.decisions.groups import per_group_thresholds
+from equipoise.remedies.decisions.isotonic import isotonic_calibration
 from equipoise.remedies.decisions.offsets import fit_measure_offsets
+from equipoise.remedies.decisions.shift import prior_shift
+from equipoise.remedies.decisions.tau import tau_normalisation
 from equipoise.remedies.decisions.temperature import fit_temperature
+from equipoise.remedies.decisions.vector import vector_scaling_calibration
 from equipoise.remedies.remedy import Remedy
 
-DECISIONS: dict[str, Remedy] = {
-    "temperature": Remedy(
-        "temperature", "decision", "calibration", fit_temperature, "arXiv:1706.04599"
+_FOR_OFFSETS = ("log_p", "labels", "measure", "start", "clusters", "rng")
+
+_LINES = (
+    Remedy(
+        "tau_normalisation",
+        "decision",
+        "rescale",
+        tau_normalisation,
+        "arXiv:1910.09217",
+        True,
+        ("head_norms", "head_bias"),
     ),
-    "posthoc_logit_adjustment": Remedy(
+    Remedy(
+        "temperature",
+        "decision",
+        "calibration",
+        fit_temperature,
+        "arXiv:1706.04599",
+        labels="both",
+    ),
+    Remedy(
+        "vector_scaling_calibration",
+        "decision",
+        "calibration",
+        vector_scaling_calibration,
+        "arXiv:1706.04599",
+        needs=("clusters", "rng"),
+    ),
+    Remedy(
+        "isotonic_calibration",
+        "decision",
+        "calibration",
+        isotonic_calibration,
+        "Zadrozny and Elkan 2002",
+        needs=("log_given", "clusters", "rng"),
+    ),
+    Remedy(
+        "prior_shift",
+        "decision",
+        "prior",
+        prior_shift,
+        "Saerens et al. 2002",
+        needs=("log_target",),
+    ),
+    Remedy(
         "posthoc_logit_adjustment",
         "decision",
         "offsets",
@@ -21,15 +67,29 @@ DECISIONS: dict[str, Remedy] = {
         True,
         ("log_target",),
     ),
-    "measure_offsets": Remedy(
+    Remedy(
         "measure_offsets",
         "decision",
         "offsets",
         fit_measure_offsets,
         "Narasimhan et al. 2015",
         True,
-        ("log_p", "labels", "measure", "start", "clusters", "rng"),
+        _FOR_OFFSETS,
+        labels="both",
     ),
-    "costs": Remedy("costs", "decision", "costs", cost_optimal, "Elkan 2001", False, ("costs",)),
-}
-"""Offsets act in this order: `measure_offsets` starts from what `posthoc_logit_adjustment` set."""
+    Remedy(
+        "per_group_thresholds",
+        "decision",
+        "group_offsets",
+        per_group_thresholds,
+        "arXiv:1610.02413",
+        needs=(*_FOR_OFFSETS, "groups"),
+    ),
+    Remedy("costs", "decision", "costs", cost_optimal, "Elkan 2001", False, ("costs",)),
+    Remedy("deferral", "decision", "deferral", fit_deferral, "arXiv:1705.08500"),
+)
+
+DECISIONS: dict[str, Remedy] = {remedy.name: remedy for remedy in _LINES}
+"""They act in this order: logits are rescaled, then calibrated, then given for a prior, then moved
+by offsets, each of which starts from what the one before has set, or decided by costs; what is left
+to a person is left last."""
