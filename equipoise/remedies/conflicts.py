@@ -28,6 +28,7 @@ Verdict = Literal["fine", "twice", "never"]
 
 _ONE_ONLY: dict[Kind, str] = {
     "loss": "a model is trained with one loss",
+    "binary_loss": "a model is trained with one loss",
     "synthesise": "vectors are made by one remedy",
     "wrapper": "a loss is wrapped once",
     "sampler": "rows are drawn in one order",
@@ -54,6 +55,8 @@ class Pair:
 
 def pair(a: Remedy, b: Remedy) -> Pair:
     """Whether two different remedies can stand together, and why. The order makes no difference."""
+    if {a.labels, b.labels} == {"one", "several"}:
+        return Pair("never", "one is for rows of one label, the other for rows of several")
     if a.kind == b.kind and a.kind in _ONE_ONLY:
         return Pair("never", _ONE_ONLY[a.kind])
     kinds = {a.kind, b.kind}
@@ -65,6 +68,8 @@ def pair(a: Remedy, b: Remedy) -> Pair:
         return Pair("never", "both lean towards what saves costs: one matrix, two cures")
     if a.may_double and b.may_double:
         return Pair("twice", f"one {_HOW[a.kind]}, the other {_HOW[b.kind]}: one prior, two cures")
+    if "stage" in kinds and {a.moment, b.moment} <= {"batches", "loss"}:
+        return Pair("fine", "the head is trained again on shares of its own, which count alone")
     if a.moment == b.moment == "rows":
         return Pair("fine", "the second acts on the rows that the first left")
     if "rows" in (a.moment, b.moment):
@@ -109,6 +114,8 @@ def pairs_table() -> str:
     lines = ["| remedy | beside | together | why |", "| --- | --- | --- | --- |"]
     says = {"fine": "fine", "twice": "refused unless `twice=true`", "never": "refused"}
     for a, b in combinations(REMEDIES.values(), 2):
+        if {a.labels, b.labels} == {"one", "several"}:
+            continue  # a sentence says it of all of them
         found = pair(a, b)
         if (a.corrects_prior and b.corrects_prior) or found.verdict != "fine":
             lines.append(f"| `{a.name}` | `{b.name}` | {says[found.verdict]} | {found.why} |")

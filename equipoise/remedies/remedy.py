@@ -19,7 +19,9 @@ Kind = Literal[
     "weights",
     "row_weights",
     "sampler",
+    "stage",
     "loss",
+    "binary_loss",
     "wrapper",
     "rescale",
     "calibration",
@@ -56,7 +58,10 @@ class Remedy:
     weights      (counts, ...) -> (K,) weight per class, mean 1 over the rows as fed
     row_weights  (labels, classes, ...) -> (n,) weight per row, mean 1 over the rows as fed
     sampler      (labels, classes, epochs, rng, ...) -> (epochs, rows) row at each place
+    stage        (labels, classes, epochs, rng, ...) -> batches.second_stage.HeadDraws: what the
+                 head is trained on again, once the body is
     loss         (logits, labels, ...) -> (rows,) nats
+    binary_loss  (logits, labels (rows, K) of 0 and 1, ...) -> (rows,) nats
     wrapper      (run, labels, weights, loss, rng, ...) -> (rows,) weight × nats; run is the pass
                  of a micro-batch through the model, see `losses/wrappers.py`
     rescale      (logits, labels, weights, log_given, log_source, ...)
@@ -84,7 +89,11 @@ class Remedy:
     name "progress", the share of optimizer steps done: the loop gives it on every call."""
     prior_shift: Callable[..., Any] | None = None
     """Only for a loss that corrects the prior: (counts, **settings) -> (K,) nats that it adds to
-    the log prior under which softmax(logits) is a posterior."""
+    the log prior under which softmax(logits) is a posterior. For a binary loss: (labels (n, K) of
+    the rows as fed, **settings) -> (K,) nats that it adds to the log-odds (`log_odds.py`)."""
+    labels: Literal["one", "several", "both"] = "one"
+    """How many labels a row may have where it acts: one of K classes; several of K labels, or none;
+    or both. What is asked for where it can't act is refused before training."""
     settings: tuple[Setting, ...] = field(init=False)
     """Read off the signature: every keyword-only argument that is not one of `needs`."""
 
@@ -103,7 +112,7 @@ class Remedy:
     @property
     def may_double(self) -> bool:
         """Whether two of this sort would correct the same prior twice; see `conflicts.py`."""
-        return self.corrects_prior and self.moment in ("batches", "loss")
+        return self.corrects_prior and self.moment in ("batches", "loss") and self.kind != "stage"
 
 
 @dataclass(frozen=True)

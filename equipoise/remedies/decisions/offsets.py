@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from equipoise.remedies.decisions.line import best_on_line
-from equipoise.remedies.decisions.values import Measure, class_value, evaluate, name_of
+from equipoise.remedies.decisions.values import (
+    AlertLimit,
+    Measure,
+    class_value,
+    evaluate,
+    name_of,
+)
 from equipoise.remedies.remedy import AtLeastOne, NotNegative
 
 Array = NDArray[np.float64]
@@ -42,7 +48,8 @@ def fit_measure_offsets(
               those that another remedy has set; clusters (n,) any numbers, equal for duplicates,
               which stay in one fold. Returns (K,) offsets in nats and a sentence.
               measure: "macro_f1", "balanced_accuracy" and "accuracy" are searched exactly; a
-              function (labels, decided, K) -> value, larger is better, at 24 places per class.
+              function (labels, decided, K) -> value, larger is better, at 24 places per class; for
+              an `AlertLimit` the offset of its class is set by `keep_limit`, the others stay.
     Settings  shrink_rows: rows, 0 or more; at this many rows half of the way is kept.
               folds: 2 or more. passes: rounds, 1 or more.
     Helps     where the measure is not what argmax of calibrated probabilities maximises: F1, or
@@ -53,6 +60,8 @@ def fit_measure_offsets(
               metrics, NeurIPS; Narasimhan et al. 2015, Consistent multiclass algorithms for
               complex performance measures, ICML.
     """
+    if isinstance(measure, AlertLimit):
+        return keep_limit(log_p, labels, measure, start)
     name = name_of(measure)
     if isinstance(measure, str):
         class_value(measure)  # an unknown name is an error, however few the rows
@@ -75,6 +84,43 @@ def fit_measure_offsets(
         return start, f"no offsets for {name}: {figures}"
     offsets = _ascend(log_p, labels, measure, start, shrink_rows, passes)
     return offsets, f"offsets for {name} fitted on {len(labels)} rows: {figures}"
+
+
+def keep_limit(log_p: Array, labels: Ints, alert: AlertLimit, start: Array) -> tuple[Array, str]:
+    """`start`, with the offset of one class as high as its limit allows on these rows.
+
+    Row i is decided for class k from the offset max_j (log p_ij + start_j) - log p_ik upwards, so
+    the offset lies half-way between the last row that fits and the first that does not. Rows that
+    tie at the edge are all left out.
+
+    Shapes  as `fit_measure_offsets`.
+    """
+    k = alert.of
+    others = log_p + start
+    others[:, k] = -np.inf
+    needed = others.max(axis=1) - log_p[:, k]
+    counted = np.ones(len(labels), dtype=bool) if alert.counts_all else labels != k
+    prices = np.sort(needed[counted])
+    if not len(prices) or log_p.shape[1] < 2:
+        return start, f"no offset for {alert.name}: there are no labelled rows to set it on"
+    allowed = alert.limit if alert.limit >= 1 else alert.limit * len(prices)
+    fit = min(int(np.floor(allowed + 1e-9)), len(prices))
+    below = prices[fit - 1] if fit else prices[0] - 2 * _STEP
+    above = prices[fit] if fit < len(prices) else prices[-1] + 2 * _STEP
+    if fit and below == above:
+        fit = int(np.searchsorted(prices, above))
+        below = prices[fit - 1] if fit else above - 2 * _STEP
+    offsets = start.copy()
+    offsets[k] = (below + above) / 2
+    caught = np.count_nonzero((needed < offsets[k]) & (labels == k))
+    return offsets, (
+        f"offset for {alert.name}: {fit} of {len(prices)} rows that count are decided for the "
+        f"class, and {caught} of its {np.count_nonzero(labels == k)} rows are among those decided"
+    )
+
+
+_STEP = 1.0
+"""Nats beyond the outermost row where an offset has none on one side."""
 
 
 def _gain_error(

@@ -18,8 +18,24 @@ from equipoise.errors import SettingsError
 Array = NDArray[np.float64]
 MeasureFunction = Callable[[NDArray[np.int64], NDArray[np.int64], int], float]
 """(labels (n,), decided (n,), K) -> value; larger is better."""
-Measure = str | MeasureFunction
-"""A name out of `VALUES`, which is fast, or a function."""
+
+
+@dataclass(frozen=True)
+class AlertLimit:
+    """Decide as many rows as possible for one class, and no more than a limit allows: what places
+    a threshold where recall at a budget or at a false-positive rate is what counts."""
+
+    name: str
+    of: int
+    """Number of the class."""
+    limit: float
+    """Share of the rows that count (below 1), or rows (from 1 up)."""
+    counts_all: bool
+    """Whether every row decided for the class counts, or only those that are not of it."""
+
+
+Measure = str | MeasureFunction | AlertLimit
+"""A name out of `VALUES`, which is fast, a function, or a limit to keep within."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,7 @@ def evaluate(
     measure: Measure, labels: NDArray[np.int64], decided: NDArray[np.int64], classes: int
 ) -> float:
     """The measure's value. Raises SettingsError for an unknown name."""
+    assert not isinstance(measure, AlertLimit), "a limit is kept, not maximised"
     if callable(measure):
         return float(measure(labels, decided, classes))
     value = class_value(measure)
@@ -65,5 +82,7 @@ def class_value(name: str) -> ClassValue:
 
 
 def name_of(measure: Measure) -> str:
+    if isinstance(measure, AlertLimit):
+        return measure.name
     name: Any = measure if isinstance(measure, str) else getattr(measure, "__name__", "measure")
     return str(name)
