@@ -5,9 +5,18 @@ from __future__ import annotations
 from equipoise.remedies.batches import BATCHES
 from equipoise.remedies.decisions.table import DECISIONS
 from equipoise.remedies.losses import LOSSES
+from equipoise.remedies.losses.binary_table import BINARY_LOSSES
+from equipoise.remedies.losses.wrapping import WRAPPERS
 from equipoise.remedies.remedy import Kind, Moment, Remedy, RemedySpec
 from equipoise.remedies.rows import ROWS
 
 __all__ = ["REMEDIES", "Kind", "Moment", "Remedy", "RemedySpec"]
 
-REMEDIES: dict[str, Remedy] = {**ROWS, **BATCHES, **LOSSES, **DECISIONS}
+REMEDIES: dict[str, Remedy] = {
+    **ROWS,
+    **BATCHES,
+    **LOSSES,
+    **BINARY_LOSSES,
+    **WRAPPERS,
+    **DECISIONS,
+}

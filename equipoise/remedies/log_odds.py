@@ -1,0 +1,68 @@
+"""For which label shares sigmoid(logits) is a probability, where a row may have several labels.
+
+What `prior.py` does with log shares of classes, label by label with log-odds: a model trained by
+plain binary cross-entropy on rows of which a share π has the label ends with z at the log-odds of
+the label under π. Whatever makes up for unequal shares moves them by an amount that is added:
+
+    weights w+ and w-   + log(w+ / w-)     of rows with and without the label
+    margin κ × log-odds - κ × log-odds of π
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from equipoise.remedies.remedy import RemedySpec
+
+Array = NDArray[np.float64]
+
+
+def log_odds(counts: NDArray[Any], rows: float) -> Array:
+    """(K,) log-odds of each label's share, half a row added to either side: a label that all rows
+    have, or none, stays finite.
+
+    >>> log_odds(np.array([1, 10]), 20).round(2).tolist()
+    [-2.56, 0.0]
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    return np.asarray(np.log(counts + 0.5) - np.log(rows - counts + 0.5), dtype=np.float64)
+
+
+def sigmoid(z: NDArray[Any]) -> Array:
+    """1 / (1 + e^-z), without overflow."""
+    z = np.asarray(z, dtype=np.float64)
+    small = np.exp(-np.abs(z))
+    return np.asarray(np.where(z >= 0, 1, small) / (1 + small), dtype=np.float64)
+
+
+def source_log_odds(specs: Sequence[RemedySpec], labels: NDArray[np.int64]) -> Array:
+    """(K,) log-odds of the shares under which sigmoid(logits) is the probability of each label.
+
+    specs   Remedies in the loss.
+    labels  (n, K) 0/1 of the rows as fed to training.
+    """
+    from equipoise.remedies.losses.binary_table import BINARY_LOSSES  # torch, as in `prior`
+
+    found = log_odds(labels.sum(axis=0), len(labels))
+    for spec in specs:
+        shift = BINARY_LOSSES[spec.name].prior_shift if spec.name in BINARY_LOSSES else None
+        if shift is not None:
+            found = found + shift(labels, **spec.settings)
+    return found
+
+
+def moved_by_training(source: Array, given: Array, target: Array) -> Array:
+    """(K,) nats that training has added to each label's log-odds: the offsets that decisions start
+    from, as `prior.trained_correction` says for classes. Zeros where somebody states shares.
+
+    source, given, target  (K,) log-odds: under which the logits are probabilities; of the training
+                           rows before any remedy; that probabilities are given for.
+    """
+    if not np.allclose(target, given, atol=1e-6):
+        return np.zeros_like(source)
+    return np.asarray(source - given, dtype=np.float64)
