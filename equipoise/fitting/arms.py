@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.fitting.head_stage import HeadStage, head_again, retrain_head, with_made
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.treatment import treat
 from equipoise.models.batches import StepPlan, plan_steps
@@ -37,6 +39,12 @@ class TrainedArm:
     trained: Trained
     plan: StepPlan
     remedies: list[RemedyRecord]
+    fed: NDArray[np.int64]
+    """(m,) training row of every row fed, of a made vector its parent."""
+    made: int
+    """How many of them, the last, are made vectors."""
+    head: HeadStage | None
+    """A second training of the head alone, where a remedy asks for one."""
     log_source: NDArray[np.float64]
     """(K,) log class shares under which softmax(logits) is a posterior."""
     states: dict[str, CachedStates | None]
@@ -67,15 +75,16 @@ def train_arm(
             "every step computed the frozen layers again"
         )
 
+    @cache
     def vectors() -> NDArray[np.float32]:
         return _vectors(prepared, classifier, states["train"], progress)
 
     treated = treat(prepared, specs, vectors)
-    labels = prepared.labels["train"][treated.fed]
-    feed = feed_of(prepared, "train", states["train"]).take(treated.fed, treated.weights)
+    feeds = {split: feed_of(prepared, split, held) for split, held in states.items()}
+    feed = with_made(feeds["train"].take(treated.fed, treated.weights), treated.made)
     plan = plan_steps(
         treated.draws,
-        feed.tokens.lengths,
+        feed.lengths,
         treated.strata,
         np.random.default_rng([prepared.seed, 2]),
         batch_rows=recipe.train.batch_rows,
@@ -83,12 +92,13 @@ def train_arm(
     )
     if classifier.head is not None and recipe.model.method in ("light", "head"):
         # Elsewhere the layers below change from the first step, and the head starts at random.
-        start_from_class_means(classifier.head, vectors()[treated.fed], labels)
+        start = vectors()[treated.fed] if feed.vectors is None else feed.vectors
+        start_from_class_means(classifier.head, start, feed.labels)
     trained = train_classifier(
         classifier,
         feed,
         plan,
-        feed_of(prepared, "validation", states["validation"]),
+        feeds["validation"],
         row_loss=treated.row_loss,
         wrapper=treated.wrapper,
         measure=measures,
@@ -101,12 +111,30 @@ def train_arm(
         log_line=log_line,
         stepped=lambda step, steps: progress(title, step, steps),
     )
+    head = None
+    if head_again(prepared, specs):
+        head = retrain_head(
+            prepared,
+            specs,
+            classifier,
+            treated,
+            trained,
+            feeds,
+            folder=checkpoints / "head",
+            measures=measures,
+            log_line=log_line,
+            stepped=lambda step, steps: progress(f"{title} the head again", step, steps),
+        )
+    acted = {record.name: record for record in treated.records + (head.records if head else [])}
     return TrainedArm(
         classifier=classifier,
         trained=trained,
         plan=plan,
-        remedies=treated.records,
-        log_source=treated.log_source,
+        remedies=[acted[spec.name] for spec in specs],
+        fed=treated.fed,
+        made=len(treated.made),
+        head=head,
+        log_source=(head or treated).log_source,
         states=states,
         notes=notes,
     )
@@ -162,11 +190,12 @@ def _states(
 def feed_of(prepared: Prepared, split: str, states: CachedStates | None) -> Feed:
     """The rows of a split as the loop takes them, each at its own weight."""
     rows = prepared.rows(split)
+    alone = prepared.recipe.model.method == "head" and states is not None
     return Feed(
-        tokens=prepared.tokens[split],
+        tokens=None if alone else prepared.tokens[split],
         labels=prepared.labels[split],
         weights=np.ones(len(rows)) if rows.weights is None else rows.weights,
-        states=states,
-        vectors_only=prepared.recipe.model.method == "head" and states is not None,
+        states=None if alone else states,
+        vectors=states.vectors if alone and states is not None else None,
         pad_id=prepared.base.tokenizer.pad_token_id or 0,
     )

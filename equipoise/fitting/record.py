@@ -41,12 +41,29 @@ from equipoise.remedies.decisions.table import DECISIONS
 _PACKAGES = ("torch", "transformers", "peft", "scikit-learn", "numpy")
 
 
-def save_order(out: Path, arm: TrainedArm) -> None:
-    def save(path: Path) -> None:
-        with path.open("wb") as file:
-            np.save(file, arm.plan.order)
+def save_order(out: Path, arm: TrainedArm, ids: NDArray[Any]) -> None:
+    """order.npy and fed_rows.parquet: which row stood at which place of the training; of a second
+    training of the head, head_order.npy and head_rows.parquet. ids (n,): of the training rows."""
 
-    write_with(out / "order.npy", save)
+    def save(name: str, order: NDArray[np.int64]) -> None:
+        def write(path: Path) -> None:
+            with path.open("wb") as file:
+                np.save(file, order)
+
+        write_with(out / name, write)
+
+    save("order.npy", arm.plan.order)
+    _save_fed(out / "fed_rows.parquet", ids[arm.fed], arm.made)
+    if arm.head is not None:
+        save("head_order.npy", arm.head.plan.order)
+        _save_fed(out / "head_rows.parquet", ids[arm.head.fed], arm.head.made)
+
+
+def _save_fed(path: Path, ids: NDArray[Any], made: int) -> None:
+    """id: of the row, or of the row that a vector was made from; made: whether it was."""
+    origin = np.arange(len(ids)) >= len(ids) - made
+    table = pa.table({"id": pa.array(ids, pa.string()), "made": pa.array(origin)})
+    write_with(path, lambda part: pq.write_table(table, part))
 
 
 def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
@@ -134,6 +151,8 @@ def run_manifest(
             chosen_by=None if arm.trained.best_step is None else recipe.train.choose_by,
             stopped=arm.trained.stopped,
             precision=resolved_precision(recipe.train.precision),
+            head_epochs=0 if arm.head is None else arm.head.trained.epochs_run,
+            head_steps=0 if arm.head is None else arm.head.trained.steps,
         ),
         judged=prepared.judged,
         seconds={stage: round(value, 3) for stage, value in seconds.items()},

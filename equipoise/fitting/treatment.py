@@ -4,16 +4,17 @@ a wrong answer costs."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.errors import SettingsError
 from equipoise.fitting.prepared import Prepared
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.batches import (
-    build_order,
+    build_head_draws,
     build_row_weights,
     build_weights,
     in_effect,
@@ -25,12 +26,13 @@ from equipoise.remedies.batches.account import (
     sampler_effect,
     weights_effect,
 )
+from equipoise.remedies.batches.second_stage import Start
 from equipoise.remedies.losses import Loss, build_loss
 from equipoise.remedies.losses.wrappers import Wrapper
 from equipoise.remedies.losses.wrapping import build_wrapper
 from equipoise.remedies.prior import drawn_counts, log_source
 from equipoise.remedies.remedy import RemedySpec
-from equipoise.remedies.rows import ChosenRows, choose_rows
+from equipoise.remedies.rows import RowsStep, choose_rows, synthesise
 from equipoise.remedies.spec import remedy_text
 from equipoise.remedies.table import REMEDIES
 
@@ -43,20 +45,26 @@ class Treatment:
     """n training rows, K classes."""
 
     fed: NDArray[np.int64]
-    """(m,) training row of every row fed; repeats allowed."""
-    counts: NDArray[np.int64]
-    """(K,) rows per class as fed."""
+    """(m,) training row of every row fed, repeats allowed; of a made vector its parent."""
+    made: NDArray[np.float32]
+    """(q, width) made vectors, fed as the last q rows; q is 0 where none are made."""
+    steps: list[RowsStep]
+    """What the remedies on rows did, in the order in which they acted."""
     weights: NDArray[np.float64]
     """(m,) what each row as fed counts by its class and by itself, mean 1; times the weights that
     the user gave with the rows."""
     draws: NDArray[np.int64]
     """(epochs, places) which row as fed stands at each place."""
+    start: Start
+    """Where a head starts that is trained again."""
     strata: NDArray[np.int64]
     """(m,) what every step keeps its mix of, whatever else moves within an epoch."""
     row_loss: Loss
     wrapper: Wrapper | None
     log_source: NDArray[np.float64]
     """(K,) log class shares under which softmax(logits) is a posterior."""
+    given: Mapping[str, Any]
+    """What remedies on batches and in the loss needed, for the rows as fed."""
     records: list[RemedyRecord]
 
 
@@ -70,30 +78,124 @@ def treat(
     """
     labels, classes = prepared.labels["train"], len(prepared.classes)
     rows_rng, order_rng = (np.random.default_rng([prepared.seed, stream]) for stream in range(2))
-    given = needed(prepared, specs, vectors)
+    # Made vectors train a head: here if it is all that is trained, else in its second training.
+    makers = of_kind(specs, "synthesise") if prepared.recipe.model.method == "head" else []
+    choosers = of_kind(specs, "choose")
+    given = needed(prepared, [*choosers, *makers], vectors)
     per_row = {name: value for name, value in given.items() if name in PER_ROW}
-    chosen = choose_rows(of_moment(specs, "rows"), labels, classes, rows_rng, **per_row)
-    fed = chosen.index
-    labels, given = labels[fed], _of_fed(given, fed)
-    counts = np.bincount(labels, minlength=classes)
-    class_weights = build_weights(specs, counts, **given)
-    row_weights = build_row_weights(specs, labels, classes, **given)
-    weights = class_weights[labels] * row_weights
+    chosen = choose_rows(choosers, labels, classes, rows_rng, **per_row)
+    fed = Fed(chosen.index, _NONE_MADE, list(chosen.steps))
+    if makers:
+        fed = with_made(prepared, makers[0], fed, given["vectors"][fed.rows], rows_rng)
+    first = [spec for spec in specs if REMEDIES[spec.name].kind != "stage"]
+    arranged = _arranged(prepared, first, fed, prepared.recipe.train.epochs, order_rng)
+    return replace(arranged, records=[_record(prepared, spec, arranged) for spec in first])
+
+
+def treat_head(
+    prepared: Prepared,
+    specs: Sequence[RemedySpec],
+    first: Treatment,
+    vectors: NDArray[np.float32],
+) -> Treatment:
+    """What the head is trained on again, once the body is trained, and the records of the remedies
+    that act only then.
+
+    first    The treatment of the first training.
+    vectors  (m, width) of the rows that were fed to it, by the body as it is now, less what was
+             made for it.
+
+    Weights and loss are those of the first training, by the class shares of this one. A sampler
+    gives way to a stage, and wrappers of the loss do not act: most need the body.
+    """
+    making, order = (np.random.default_rng([prepared.seed, stream]) for stream in (3, 4))
+    fed = Fed(first.fed, first.made, first.steps)
+    makers = of_kind(specs, "synthesise")
+    if makers and not any(step.spec == makers[0] for step in first.steps):
+        fed = with_made(prepared, makers[0], fed, vectors, making)
+    stages = of_kind(specs, "stage")
+    dropped = {"wrapper", "sampler"} if stages else {"wrapper"}
+    again = [spec for spec in specs if REMEDIES[spec.name].kind not in dropped]
     epochs = prepared.recipe.train.epochs
-    draws = build_order(specs, labels, classes, epochs, order_rng, **given)
+    arranged = _arranged(prepared, again, fed, epochs, order)
+    acting = [*stages, *(spec for spec in makers if spec not in [s.spec for s in first.steps])]
+    return replace(arranged, records=[_record(prepared, spec, arranged) for spec in acting])
+
+
+@dataclass(frozen=True, eq=False)
+class Fed:
+    """Rows and vectors that a training is given."""
+
+    rows: NDArray[np.int64]
+    """(m,) training row of each; of a made vector, which come last, its parent."""
+    made: NDArray[np.float32]
+    """(q, width)"""
+    steps: list[RowsStep]
+    """What the remedies on rows did."""
+
+
+_NONE_MADE = np.empty((0, 0), dtype=np.float32)
+
+
+def with_made(
+    prepared: Prepared,
+    maker: RemedySpec,
+    fed: Fed,
+    vectors: NDArray[np.float32],
+    rng: np.random.Generator,
+) -> Fed:
+    """The rows that stay, then the vectors made from them. vectors (m, width): of the rows fed."""
+    made, step = synthesise(
+        maker,
+        prepared.labels["train"][fed.rows],
+        len(prepared.classes),
+        rng,
+        vectors=vectors,
+        names=prepared.classes,
+    )
+    rows = fed.rows[np.concatenate([made.kept, made.parents])]
+    return Fed(rows, made.vectors, [*fed.steps, step])
+
+
+def _arranged(
+    prepared: Prepared,
+    specs: Sequence[RemedySpec],
+    fed: Fed,
+    epochs: int,
+    rng: np.random.Generator,
+) -> Treatment:
+    """Weights, order and loss for the rows as fed; no records yet."""
+    labels, classes = prepared.labels["train"][fed.rows], len(prepared.classes)
+    later = [spec for spec in specs if REMEDIES[spec.name].moment in ("batches", "loss")]
+    given = _of_fed(needed(prepared, later, _no_vectors), fed.rows)
+    head = build_head_draws(specs, labels, classes, epochs, rng, **given)
+    row_weights = build_row_weights(specs, labels, classes, **given)
+    counts: NDArray[Any] = np.bincount(labels, minlength=classes)
+    if of_kind(specs, "stage"):
+        # What is made up for by drawing must not be made up for by weights or the loss as well.
+        counts = drawn_counts(labels, head.draws, classes)
+    class_weights = build_weights(specs, counts, **given)
+    weights = class_weights[labels] * row_weights
     losses, wrappers = of_kind(specs, "loss"), of_kind(specs, "wrapper")
-    seen = drawn_counts(labels, in_effect(specs, draws), classes, row_weights)
+    seen = drawn_counts(labels, in_effect(specs, head.draws), classes, row_weights)
     return Treatment(
-        fed=fed,
-        counts=counts,
+        fed=fed.rows,
+        made=fed.made,
+        steps=fed.steps,
         weights=weights / weights.mean(),
-        draws=draws,
+        draws=head.draws,
+        start=head.start,
         strata=strata(specs, labels, **given),
         row_loss=build_loss(losses[0] if losses else None, counts, **given),
         wrapper=build_wrapper(wrappers[0] if wrappers else None, counts, **given),
         log_source=log_source(losses, counts, drawn=seen, weights=class_weights),
-        records=[_record(prepared, spec, chosen, labels, draws, given) for spec in specs],
+        given=given,
+        records=[],
     )
+
+
+def _no_vectors() -> NDArray[np.float32]:
+    raise AssertionError("no remedy on batches or in the loss needs vectors")
 
 
 def needed(
@@ -104,7 +206,7 @@ def needed(
     wanted = {need for spec in specs for need in REMEDIES[spec.name].needs}
     makers: Mapping[str, Callable[[], Any]] = {
         "vectors": vectors,
-        "groups": lambda: _group_numbers(prepared),
+        "groups": lambda: _group_numbers(prepared, specs),
         "cluster_sizes": lambda: _cluster_sizes(prepared),
         "costs": lambda: _cost_matrix(prepared),
         "row_costs": lambda: _row_costs(prepared),
@@ -122,9 +224,22 @@ def of_kind(specs: Sequence[RemedySpec], kind: str) -> list[RemedySpec]:
     return [spec for spec in specs if REMEDIES[spec.name].kind == kind]
 
 
-def _group_numbers(prepared: Prepared) -> NDArray[np.int64] | None:
-    """(n,) a number per group of the training rows; rows without one share a number."""
-    groups = prepared.splits.train.groups
+def _group_numbers(prepared: Prepared, specs: Sequence[RemedySpec]) -> NDArray[np.int64] | None:
+    """(n,) a number per group of the training rows; rows without one share a number. Groups are in
+    the group column, or in the one that the remedies name in their setting `column`."""
+    rows = prepared.splits.train
+    named = {spec.settings["column"] for spec in specs if "column" in spec.settings}
+    if len(named) > 1:
+        raise SettingsError(
+            f"remedies take groups from several columns ({', '.join(map(str, sorted(named, key=str)))}); name one for all"
+        )
+    column = named.pop() if named else None
+    if column is not None and column not in rows.columns:
+        known = ", ".join(sorted(rows.columns)) or "none beside those in use"
+        raise SettingsError(
+            f"column: the rows have no column {column!r} for groups; known: {known}"
+        )
+    groups = rows.groups if column is None else rows.columns[column]
     if groups is None:
         return None
     return np.unique(groups.astype(str), return_inverse=True)[1].astype(np.int64)
@@ -170,29 +285,25 @@ def _of_fed(given: Mapping[str, Any], fed: NDArray[np.int64]) -> dict[str, Any]:
     }
 
 
-def _record(
-    prepared: Prepared,
-    spec: RemedySpec,
-    chosen: ChosenRows,
-    labels: NDArray[np.int64],
-    draws: NDArray[np.int64],
-    given: Mapping[str, Any],
-) -> RemedyRecord:
-    """What a remedy did, in numbers. labels, draws, given: of the rows as fed."""
-    names = prepared.classes
+def _record(prepared: Prepared, spec: RemedySpec, treated: Treatment) -> RemedyRecord:
+    """What a remedy did, in numbers; nothing yet of one that acts in a later stage."""
+    names, given = prepared.classes, treated.given
+    labels, draws = prepared.labels["train"][treated.fed], treated.draws
     remedy, counts = REMEDIES[spec.name], np.bincount(labels, minlength=len(names))
 
     def by_class(numbers: NDArray[Any]) -> dict[str, int]:
         return {name: round(float(n)) for name, n in zip(names, numbers, strict=True)}
 
     before = after = again = None
-    acted = {remedy_text(step.spec): step for step in chosen.steps}
+    acted = {remedy_text(step.spec): step for step in treated.steps}
     if step := acted.get(remedy_text(spec)):
         before, after, effect = by_class(step.before), by_class(step.after), step.effect
-    elif remedy.kind == "sampler":
+    elif remedy.kind in ("sampler", "stage"):
         before, after = by_class(counts), by_class(drawn_counts(labels, draws, len(names)))
         again = by_class(repeats(labels, draws, len(names))[0])
         effect = sampler_effect(spec, labels, draws, names, prepared.recipe.train.batch_rows)
+        if remedy.kind == "stage":
+            effect = f"The head was trained again on vectors of the trained body. {effect}"
     elif remedy.kind == "weights":
         effect = weights_effect(spec, build_weights([spec], counts, **given), names)
     elif remedy.kind == "row_weights":
@@ -204,7 +315,7 @@ def _record(
     elif remedy.moment == "loss":
         effect = f"{remedy_text(spec)} replaced plain cross-entropy."
     else:
-        effect = ""  # only fitting the decision tells
+        effect = ""  # only the head's second training, or fitting the decision, tells
     return RemedyRecord(
         name=spec.name,
         moment=remedy.moment,

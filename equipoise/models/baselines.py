@@ -48,8 +48,7 @@ def tfidf_baseline(
     """
     if train.labels is None:
         raise DataError("training rows: have no labels; name the column that holds them")
-    limit = max(5_000, min(MAX_TERMS, MAX_WEIGHTS // (2 * max(1, len(classes)))))
-    fitted, scored = _terms(train.texts.tolist(), judged.texts.tolist(), limit)
+    fitted, scored = tfidf_terms(train.texts.tolist(), judged.texts.tolist(), len(classes))
     return balanced_regression(
         fitted, train.labels, scored, classes, seed, TFIDF_C, train_weights=train.weights
     )
@@ -85,8 +84,11 @@ def balanced_regression(
     seed: int,
     c: float,
     train_weights: NDArray[np.float64] | None = None,
+    *,
+    balanced: bool = True,
 ) -> NDArray[np.float64]:
-    """Multinomial logistic regression in which every class weighs the same, whatever its rows.
+    """Multinomial logistic regression in which every class weighs the same, whatever its rows;
+    with `balanced` false every row does.
 
     `train` and `judged` are dense or sparse (rows, d). Returns natural log-probabilities
     (judged rows, K), not below LOG_FLOOR; a class without training rows gets LOG_FLOOR.
@@ -108,7 +110,9 @@ def balanced_regression(
     if len(seen) == 1:
         scores[:, place[seen[0]]] = 0.0
         return scores
-    model = LogisticRegression(C=c, class_weight="balanced", max_iter=1000, random_state=seed)
+    model = LogisticRegression(
+        C=c, class_weight="balanced" if balanced else None, max_iter=1000, random_state=seed
+    )
     with warnings.catch_warnings():
         # After 1,000 steps the decisions no longer move; a baseline need not say so.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -118,13 +122,15 @@ def balanced_regression(
     return scores
 
 
-def _terms(train: list[str], judged: list[str], limit: int) -> tuple[Any, Any]:
-    """Sparse TF-IDF of both, of shapes (len(train), d) and (len(judged), d); at most `limit` terms
-    of each kind. d is 1, a column of zeros, where no training text holds any term.
+def tfidf_terms(train: list[str], judged: list[str], classes: int) -> tuple[Any, Any]:
+    """Sparse TF-IDF of both, of shapes (len(train), d) and (len(judged), d); at most MAX_TERMS
+    terms of each kind, fewer for many classes. d is 1, a column of zeros, where no training text
+    holds any term.
     """
     from scipy.sparse import csr_array, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    limit = max(5_000, min(MAX_TERMS, MAX_WEIGHTS // (2 * max(1, classes))))
     # Words of one letter count too: "I" and "a" tell registers apart, and many scripts write
     # words with one character.
     words = {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}

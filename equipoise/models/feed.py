@@ -21,29 +21,35 @@ Batch = dict[str, Tensor]
 class Feed:
     """n rows, ready to become padded batches."""
 
-    tokens: Tokens
+    tokens: Tokens | None
+    """None where vectors are fed."""
     labels: NDArray[np.int64]
     """(n,) class numbers; -1 where unknown (never in training)."""
     weights: NDArray[np.float64]
     """(n,) how much each row counts in the loss."""
     states: CachedStates | None
     """States at the cut; None: the model computes everything from token ids."""
-    vectors_only: bool
-    """The head alone is trained, on pooled vectors."""
-    pad_id: int
+    pad_id: int = 0
+    vectors: NDArray[np.float32] | None = None
+    """(n, width) pooled vectors; if given they alone are fed, and only a head can be trained."""
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n,) tokens per row; a vector is as long as any other."""
+        return np.ones(len(self), np.int64) if self.tokens is None else self.tokens.lengths
 
     def take(self, index: NDArray[np.int64], factors: NDArray[np.float64]) -> Feed:
         """The rows at `index`, repeats allowed, their weights times `factors`."""
         return Feed(
-            tokens=self.tokens.take(index),
+            tokens=None if self.tokens is None else self.tokens.take(index),
             labels=self.labels[index],
             weights=self.weights[index] * factors,
             states=None if self.states is None else self.states.take(index),
-            vectors_only=self.vectors_only,
             pad_id=self.pad_id,
+            vectors=None if self.vectors is None else self.vectors[index],
         )
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
@@ -52,10 +58,10 @@ class Feed:
         weights = self.weights[rows] if len(rows) else np.zeros(1)
         rows = rows if len(rows) else np.zeros(1, dtype=np.int64)
         inputs: Batch = {}
-        if self.vectors_only:
-            assert self.states is not None
-            inputs["vectors"] = torch.from_numpy(self.states.vectors[rows])
+        if self.vectors is not None:
+            inputs["vectors"] = torch.from_numpy(self.vectors[rows])
         else:
+            assert self.tokens is not None
             ids, mask = padded([self.tokens.row(int(i)) for i in rows], fill=self.pad_id)
             inputs["input_ids"] = torch.from_numpy(ids).long()
             inputs["attention_mask"] = torch.from_numpy(mask)

@@ -88,7 +88,7 @@ def start_from_class_means(
         # Scores are cosines with the raw vector, so the centre is only subtracted from the
         # directions; a shared shift of all scores does not matter to a softmax.
         centred = means - means.mean(0) if len(means) > 1 else means
-        weight[present] = F.normalize(centred, dim=-1).to(weight.dtype)
+        weight[present] = F.normalize(centred, dim=-1).to(weight)
     else:
         centred = means - means.mean(0) if len(means) > 1 else means
-        weight[present] = centred.to(weight.dtype)
+        weight[present] = centred.to(weight)

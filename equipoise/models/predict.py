@@ -27,7 +27,6 @@ def predict_logits(loaded: LoadedClassifier, texts: NDArray[Any]) -> NDArray[np.
         labels=np.full(len(tokens), -1),
         weights=np.ones(len(tokens)),
         states=None,
-        vectors_only=False,
         pad_id=loaded.tokenizer.pad_token_id or 0,
     )
     return predict_feed(loaded.module, feed)

@@ -24,6 +24,7 @@ from equipoise.models.trainer import (
     Measure,
     RowLoss,
     WeightedTrainer,
+    Wrapper,
     diverged,
     last_checkpoint,
     load_trained,
@@ -65,6 +66,7 @@ class _Job:
     folder: Path
     log_line: Callable[[dict[str, Any]], None]
     stepped: Callable[[int, int], None]
+    wrapper: Wrapper | None
 
     @property
     def watching(self) -> bool:
@@ -91,6 +93,7 @@ def train_classifier(
     folder: Path,
     log_line: Callable[[dict[str, Any]], None],
     stepped: Callable[[int, int], None],
+    wrapper: Wrapper | None = None,
 ) -> Trained:
     """Train in place; `folder` holds what a killed training needs to go on, and is the caller's
     to remove. Called again with the same arguments it goes on where the last whole epoch ended,
@@ -112,6 +115,7 @@ def train_classifier(
         folder,
         log_line,
         stepped,
+        wrapper,
     )
     done = _finished(classifier, folder)
     if done:
@@ -163,7 +167,7 @@ def _run(job: _Job, device_rows: int) -> Trained:
         _start_over(classifier, folder)
     batches = PlannedBatches(
         plan,
-        job.feed.tokens.lengths,
+        job.feed.lengths,
         device_rows=device_rows,
         processes=arguments.world_size,
         process=arguments.process_index,
@@ -179,6 +183,7 @@ def _run(job: _Job, device_rows: int) -> Trained:
         feed=job.feed,
         batches=batches,
         row_loss=job.row_loss,
+        wrapper=job.wrapper,
         validation=job.validation,
         measure=job.measure,
         log_line=job.log_line,

@@ -24,10 +24,18 @@ from transformers import Trainer, TrainerCallback, TrainerState
 
 from equipoise.errors import DivergedError
 from equipoise.models.batches import length_batches
+from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.feed import Batch, Feed, PlannedBatches
+from equipoise.models.passes import Pass
 
-RowLoss = Callable[[Tensor, Tensor], Tensor]
-"""(logits (rows, classes), labels (rows,)) to (rows,) loss in nats."""
+RowLoss = Callable[[Tensor, Tensor, float], Tensor]
+"""(logits (rows, classes), labels (rows,), share of the optimizer steps done before this one, 0 to
+1) to (rows,) loss in nats."""
+Wrapper = Callable[
+    [Pass, Tensor, Tensor, Callable[[Tensor, Tensor], Tensor], np.random.Generator], Tensor
+]
+"""(pass of a micro-batch through the model, labels (rows,), weights (rows,), loss of (logits,
+labels), generator) to (rows,) weight × loss."""
 Measure = Callable[[NDArray[np.float64]], dict[str, float]]
 """Validation logits (rows, classes), in the rows' order, to named measures."""
 
@@ -45,6 +53,7 @@ class WeightedTrainer(Trainer):
         feed: Feed,
         batches: PlannedBatches,
         row_loss: RowLoss,
+        wrapper: Wrapper | None = None,
         validation: Feed | None,
         measure: Measure | None,
         log_line: Callable[[dict[str, Any]], None],
@@ -55,6 +64,8 @@ class WeightedTrainer(Trainer):
         self.feed = feed
         self.batches = batches
         self.row_loss = row_loss
+        self.wrapper = wrapper
+        self._part = 0
         self.validation = validation
         self.measure = measure
         self.log_line = log_line
@@ -84,6 +95,7 @@ class WeightedTrainer(Trainer):
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
         """Sum of weights over the whole optimizer step: all micro-batches, all processes."""
+        self._part = 0  # this is called once, before the step's first micro-batch
         total = torch.stack([batch["weights"].sum() for batch in batch_samples]).sum().to(device)
         if self.args.world_size > 1:
             total = self.accelerator.gather(total).sum()
@@ -103,17 +115,36 @@ class WeightedTrainer(Trainer):
         """
         weights = inputs.pop("weights")
         labels = inputs.pop("labels")
-        logits = model(**inputs)
-        losses = self.row_loss(logits, labels)
+        run = Pass(model, self.model, inputs)
+        losses = self._weighted_losses(run, labels, weights)
         total = weights.sum() if num_items_in_batch is None else num_items_in_batch
         total = torch.where(total > 0, total, 1.0)  # a step of rows that all weigh nothing
-        loss = (weights.to(losses.dtype) * losses).sum() / total.to(losses.dtype)
+        loss = losses.sum() / total.to(losses.dtype)
         if self.l1:
             share = (weights.sum() / total).to(losses.dtype)
             trained = [p for p in model.parameters() if p.requires_grad]
             loss = loss + self.l1 * share * torch.stack([p.abs().sum() for p in trained]).sum()
         loss = loss * self.args.world_size
-        return (loss, logits) if return_outputs else loss
+        return (loss, run.logits) if return_outputs else loss
+
+    def _weighted_losses(self, run: Pass, labels: Tensor, weights: Tensor) -> Tensor:
+        """(rows,) weight × loss of a micro-batch.
+
+        What a wrapper draws depends on the seed and on which step, micro-batch and process this is,
+        and on nothing that came before: a run that was resumed draws the same.
+        """
+        done = self.state.global_step
+        progress = done / max(self.state.max_steps, 1)
+        if self.wrapper is None:
+            losses = self.row_loss(run(), labels, progress)
+            return weights.to(losses.dtype) * losses
+        place = [self.args.seed, done, self._part, self.args.process_index]
+        self._part += 1
+
+        def loss(logits: Tensor, labels: Tensor) -> Tensor:
+            return self.row_loss(logits, labels, progress)
+
+        return self.wrapper(run, labels, weights, loss, np.random.default_rng(place))
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW with a rate of its own for the head, and decay on weight matrices only."""
@@ -294,32 +325,54 @@ def restore_forward(model: nn.Module) -> None:
         model.__dict__.pop(name, None)
 
 
-@torch.no_grad()
 def predict_feed(model: nn.Module, feed: Feed) -> NDArray[np.float64]:
     """Logits (rows, classes) in evaluation mode and full precision, in the feed's order."""
+    # Training in bf16 replaces forward; the one below it computes in the weights' own precision.
+    return _in_batches(model, feed, getattr(model, "_original_forward", model))
+
+
+def feed_vectors(classifier: SequenceClassifier, feed: Feed) -> NDArray[np.float32]:
+    """Pooled vectors (rows, width) by the body as it is now, in the feed's order; in evaluation
+    mode and full precision."""
+    if feed.vectors is not None:
+        return feed.vectors
+    if classifier.cut is not None and feed.states is not None:
+        classifier.cut.skip_lower()
+    try:
+        return _in_batches(classifier, feed, classifier.vectors).astype(np.float32)
+    finally:
+        if classifier.cut is not None:
+            classifier.cut.restore_lower()
+
+
+@torch.no_grad()
+def _in_batches(
+    model: nn.Module, feed: Feed, forward: Callable[..., Tensor]
+) -> NDArray[np.float64]:
+    """(rows, ...) what `forward` makes of the feed's rows, in their order."""
     was_training = model.training
     model.eval()
     parts, places = [], []
-    for rows in length_batches(feed.tokens.lengths, rows=_PREDICT_ROWS):
-        parts.append(_predict_rows(model, feed, rows))
+    for rows in length_batches(feed.lengths, rows=_PREDICT_ROWS):
+        parts.append(_predict_rows(model, feed, rows, forward))
         places.append(rows)
     model.train(was_training)
-    logits = np.concatenate(parts)
-    out = np.empty_like(logits)
-    out[np.concatenate(places)] = logits
+    joined = np.concatenate(parts)
+    out = np.empty_like(joined)
+    out[np.concatenate(places)] = joined
     return out
 
 
-def _predict_rows(model: nn.Module, feed: Feed, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Logits of one batch, in halves where it does not fit into memory."""
+def _predict_rows(
+    model: nn.Module, feed: Feed, rows: NDArray[np.int64], forward: Callable[..., Tensor]
+) -> NDArray[np.float64]:
+    """`forward` of one batch, in halves where it does not fit into memory."""
     device = next(model.parameters()).device
     batch = {
         name: value.to(device)
         for name, value in feed.batch(rows).items()
         if name not in ("labels", "weights")
     }
-    # Training in bf16 replaces forward; the one below it computes in the weights' own precision.
-    forward = getattr(model, "_original_forward", model)
     try:
         logits: NDArray[np.float64] = forward(**batch).double().cpu().numpy()
     except torch.OutOfMemoryError:
@@ -328,7 +381,7 @@ def _predict_rows(model: nn.Module, feed: Feed, rows: NDArray[np.int64]) -> NDAr
     else:
         return logits
     halves = np.array_split(rows, 2)
-    return np.concatenate([_predict_rows(model, feed, half) for half in halves])
+    return np.concatenate([_predict_rows(model, feed, half, forward) for half in halves])
 
 
 class _Positions(torch.utils.data.Dataset[int]):

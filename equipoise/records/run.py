@@ -11,6 +11,8 @@ RUN/
   scores_validation.json the validation split
   history.jsonl          one line per logged step and evaluation
   order.npy              (epochs, rows) position in the fed rows at each place: the data order
+  fed_rows.parquet       id of every row fed; of a made vector the row it was made from
+  head_order.npy, head_rows.parquet   the same of a second training of the head, if there was one
   splits.parquet         id, split, cluster, label of every row
   baselines/NAME/        predictions.parquet and scores.json of each baseline
   report.html            the report
@@ -101,6 +103,9 @@ class TrainingRecord(_Part):
     """Measure that chose the step."""
     stopped: str | None
     """Why training ended early, in words."""
+    head_epochs: float = 0
+    """Of a second training of the head alone, on vectors; 0: there was none."""
+    head_steps: int = 0
     precision: str = "float32"
     """Arithmetic of the body in training: "float32", "bf16" or "fp16"."""
 

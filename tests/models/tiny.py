@@ -185,18 +185,21 @@ def token_rows(base: Base, rows: Rows) -> Tokens:
 def make_feed(
     base: Base, rows: Rows, *, weights: NDArray[np.float64] | None = None, **parts: Any
 ) -> Feed:
-    """The rows ready for training; `parts` are states and vectors_only."""
+    """The rows ready for training; `parts` are states, and vectors_only to feed their vectors."""
+    alone = parts["states"].vectors if parts.get("vectors_only") else None
     return Feed(
-        tokens=token_rows(base, rows),
+        tokens=token_rows(base, rows) if alone is None else None,
         labels=rows.labels,
         weights=np.ones(len(rows.labels)) if weights is None else weights,
-        states=parts.get("states"),
-        vectors_only=parts.get("vectors_only", False),
+        states=None if alone is not None else parts.get("states"),
         pad_id=base.tokenizer.pad_token_id,
+        vectors=alone,
     )
 
 
-def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, progress: float = 0.0
+) -> torch.Tensor:
     """(rows,) plain loss in nats."""
     return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
 

@@ -14,7 +14,7 @@ from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import TrainConfig
 from equipoise.models.feed import Feed
 from equipoise.models.train import Trained, train_classifier
-from equipoise.models.trainer import RowLoss
+from equipoise.models.trainer import RowLoss, Wrapper
 from tests.models.tiny import cross_entropy
 
 
@@ -22,7 +22,7 @@ def plan_of(feed: Feed, epochs: int, batch_rows: int = 8, seed: int = 0) -> Step
     rng = np.random.default_rng(seed)
     draws = np.stack([rng.permutation(len(feed)) for _ in range(epochs)])
     return plan_steps(
-        draws, feed.tokens.lengths, feed.labels, rng, batch_rows=batch_rows, bucket_steps=4
+        draws, feed.lengths, feed.labels, rng, batch_rows=batch_rows, bucket_steps=4
     )
 
 
@@ -51,6 +51,7 @@ def train(
     rates: tuple[float, float] = (5e-3, 5e-3),
     validation: Feed | None = None,
     row_loss: RowLoss = cross_entropy,
+    wrapper: Wrapper | None = None,
     log: list[dict[str, Any]] | None = None,
     stepped: Callable[[int, int], None] = lambda step, steps: None,
     seed: int = 3,
@@ -65,6 +66,7 @@ def train(
         plan_of(feed, epochs, config.batch_rows),
         validation,
         row_loss=row_loss,
+        wrapper=wrapper,
         measure=None if validation is None else measure_of(validation),
         config=config,
         rates=rates,

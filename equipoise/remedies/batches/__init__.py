@@ -133,13 +133,19 @@ def build_order(
     order: NDArray[np.int64] = remedy.function(
         labels, classes, epochs, rng, **bind(remedy, samplers[0].settings, given)
     )
+    _check_drawn(remedy, labels, order)
+    return order
+
+
+def _check_drawn(remedy: Remedy, labels: NDArray[np.int64], order: NDArray[np.int64]) -> None:
+    """Raises SettingsError if a class with rows is never drawn."""
     never = len(np.unique(labels)) - len(np.unique(labels[order]))
     if never:
+        epochs, places = order.shape
         raise SettingsError(
             f"remedy {remedy.name}: {never} classes that have rows are never drawn in {epochs} "
-            f"epochs of {order.shape[1]} places; train for more epochs, or give each more places"
+            f"epochs of {places} places; train for more epochs, or give each more places"
         )
-    return order
 
 
 def build_head_draws(
@@ -151,12 +157,13 @@ def build_head_draws(
     **given: Any,
 ) -> HeadDraws:
     """What a second training of the head draws: as the one stage in `specs` says, else as in the
-    first training (`build_order`), from class means."""
+    first training (`build_order`), from class means. Raises as `build_order` does."""
     for spec in of_kind(specs, "stage"):
         remedy = lookup(BATCHES, spec, "a remedy on batches")
         settings = bind(remedy, spec.settings, given)
-        draws: HeadDraws = remedy.function(labels, classes, epochs, rng, **settings)
-        return draws
+        head: HeadDraws = remedy.function(labels, classes, epochs, rng, **settings)
+        _check_drawn(remedy, labels, head.draws)
+        return head
     return HeadDraws(build_order(specs, labels, classes, epochs, rng, **given))
 
 

@@ -81,7 +81,7 @@ class Near:
         return self
 
     def kneighbors(self, numbers: NDArray[Any], *, return_distance: bool = False) -> Index:
-        """(q, k + 1) positions in the rows fitted (ascending): each row itself, its nearest next."""
+        """(q, k + 1) positions in the rows fitted (ascending): each row, then its nearest."""
         assert not return_distance
         rows: Index = numbers[:, 0].astype(np.int64)
         whole = len(self.rows) == len(self.places)

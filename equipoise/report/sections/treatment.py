@@ -76,6 +76,9 @@ def _model(run: RunFolder) -> tuple[tuple[str, str], ...]:
         ("Epochs", f"{t.epochs_run:g} of {t.epochs_planned:g}, {count(t.steps, 'step')}"),
         ("Weights kept", kept + chosen),
     ]
+    if t.head_steps:
+        again = f"{t.head_epochs:g} epochs, {count(t.head_steps, 'step')}, on the trained body's vectors"
+        facts.append(("Head trained again", again))
     if t.stopped:
         facts.append(("Ended early", t.stopped))
     return tuple(facts)
