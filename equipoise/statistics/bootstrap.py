@@ -79,6 +79,8 @@ class Resampler:
     """(C, L + 1) where wrong decisions go, shares."""
     concordance: float
     """Share of prior observations on which the channels share their luck."""
+    stream: tuple[int, ...]
+    """(C,) channels with one number share their luck on all: one recipe under several seeds."""
 
     def draw(self, resamples: int, rng: np.random.Generator) -> list[Sums]:
         """One `Sums` per channel, of `resamples` resamples each."""
@@ -144,12 +146,12 @@ class Resampler:
         # One draw moves the average class of both channels: where they differ is what counts.
         chance = betaincinv(self.average[:, 0], self.average[:, 1], rng.random((size, 1)))
         label, rows = self.segment_class[segment], self.segment_size[segment]
-        luck, place = rng.random((2, self.channels, len(where)))
+        luck, place = rng.random((2, max(self.stream) + 1, len(where)))
         together = rng.random(len(where)) < self.concordance
         cells, amounts = [where * features + label], [rows]
         for c in range(self.channels):
-            u = np.where(together, luck[0], luck[c])
-            v = np.where(together, place[0], place[c])
+            u = np.where(together, luck[0], luck[self.stream[c]])
+            v = np.where(together, place[0], place[self.stream[c]])
             right = (u < chance[where, c]) & self.known[label]
             decided = np.where(right, label, self._wrong_decision(c, label, v))
             at = where * features + self._offset(c)
@@ -202,6 +204,7 @@ def resampler(
     amounts: Floats | None = None,
     *,
     prior_rows: float = PRIOR_ROWS,
+    stream: tuple[int, ...] | None = None,
 ) -> Resampler:
     """Prepare resampling of n >= 1 rows.
 
@@ -255,6 +258,7 @@ def resampler(
         average=np.array(average),
         wrong=np.array(wrong),
         concordance=_concordance(labels, decided, count),
+        stream=tuple(range(channels)) if stream is None else stream,
     )
 
 

@@ -67,6 +67,14 @@ def test_features_that_say_nothing_leave_no_trace_of_the_class_sizes() -> None:
     np.testing.assert_allclose(np.exp(scores), [[1 / 3] * 3], atol=1e-4)
 
 
+def test_without_balance_the_class_sizes_are_what_is_left() -> None:
+    labels = text_column(["a"] * 9 + ["b"] * 2 + ["c"])
+    scores = balanced_regression(
+        np.zeros((12, 2)), labels, np.zeros((1, 2)), ("a", "b", "c"), 0, 1.0, balanced=False
+    )
+    np.testing.assert_allclose(np.exp(scores), [[9 / 12, 2 / 12, 1 / 12]], atol=1e-3)
+
+
 def test_same_seed_same_bytes() -> None:
     first = tfidf_baseline(train_rows(), judged_rows(), CLASSES, 3)
     assert first.tobytes() == tfidf_baseline(train_rows(), judged_rows(), CLASSES, 3).tobytes()

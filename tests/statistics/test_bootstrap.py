@@ -106,6 +106,17 @@ def test_two_decisions_share_their_draws():
     assert [s.right.shape for s in alone] == [(4000, 3)] * 2
 
 
+def test_channels_of_one_stream_share_their_luck():
+    """One recipe under two seeds that decide alike, and another recipe that decides otherwise."""
+    other = np.where(np.arange(len(DECIDED)) % 3 == 0, 0, DECIDED)
+    pair = np.stack([DECIDED, DECIDED, other])
+    one, again, apart = draw(decided=pair, stream=(0, 0, 1))
+    assert np.array_equal(one.right, again.right)
+    assert not np.array_equal(one.right, apart.right)
+    first, second, _ = draw(decided=pair)
+    assert not np.array_equal(first.right, second.right)
+
+
 def test_same_seed_same_bytes():
     one, two, other = draw(seed=3), draw(seed=3), draw(seed=4)
     assert one[0].decided.tobytes() == two[0].decided.tobytes()
