@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOMS = ("__init__", "__main__", "common", "machine", "sets", "rivals", "truths")
+ROOMS = ("__init__", "__main__", "arms", "common", "judged", "machine", "paired", "sets", "truths")
 """Modules that the benchmarks share."""
 
 

@@ -38,7 +38,7 @@ from benchmarks.sets import (
     stratified_cap,
 )
 from equipoise.errors import EquipoiseError, SettingsError
-from equipoise.records.files import write_json
+from equipoise.records.files import replacing, write_json
 
 __all__ = [
     "ROOT",
@@ -46,6 +46,7 @@ __all__ = [
     "Child",
     "ChoosingRows",
     "Pair",
+    "Result",
     "TextSet",
     "Unit",
     "cores",
@@ -78,10 +79,19 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Result:
+    """A unit's record with what is too large for JSON."""
+
+    record: dict[str, Any]
+    files: Mapping[str, bytes]
+    """By suffix: {"npz": ...} is kept beside UNIT.json as UNIT.npz."""
+
+
+@dataclass(frozen=True)
 class Bench:
     name: str
     units: Sequence[Unit]
-    run: Callable[[Unit], dict[str, Any]]
+    run: Callable[[Unit], dict[str, Any] | Result]
     """One unit to a JSON record; NaN and infinity are refused, write None."""
     price_seconds: Callable[[Unit], float]
     """Estimated wall seconds of one unit on two cores."""
@@ -110,7 +120,10 @@ class Bench:
         return [record for unit in self.units if (record := self.load(unit)) is not None]
 
     def load(self, unit: Unit) -> dict[str, Any] | None:
-        """The unit's stored record, or None if there is none for these settings and version."""
+        """The unit's stored record, or None if there is none for these settings and version.
+
+        `paths` in it says where the unit's files are, by suffix; without them it does not count.
+        """
         try:
             record = json.loads(self._path(unit).read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
@@ -121,7 +134,10 @@ class Bench:
             and record.get("version") == self.version
             and record.get("settings") == _as_json(unit.settings)
         )
-        return record if same else None
+        if not same:
+            return None
+        record["paths"] = {end: str(self._path(unit, end)) for end in record.get("files", ())}
+        return record if all(Path(path).exists() for path in record["paths"].values()) else None
 
     def _main(self, args: argparse.Namespace) -> int:
         names = [unit.name for unit in self.units]
@@ -132,6 +148,9 @@ class Bench:
             raise SettingsError(f"--only {args.only}: matches none of the {len(names)} units")
         if args.again:
             for unit in chosen:
+                stored = self.load(unit)
+                for path in (stored["paths"] if stored else {}).values():
+                    Path(path).unlink(missing_ok=True)
                 self._path(unit).unlink(missing_ok=True)
         left = [unit for unit in chosen if self.load(unit) is None]
         if args.list:
@@ -193,7 +212,14 @@ class Bench:
             signal.signal(signal.SIGTERM, before)
         return failed, False
 
-    def _store(self, unit: Unit, result: dict[str, Any], seconds: float, load: float) -> None:
+    def _store(
+        self, unit: Unit, result: dict[str, Any] | Result, seconds: float, load: float
+    ) -> None:
+        found = result if isinstance(result, Result) else Result(result, {})
+        for end, content in found.files.items():  # before the record, which says that all is there
+            path = self._path(unit, end)
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
         record = {
             "schema": SCHEMA,
             "bench": self.name,
@@ -205,7 +231,8 @@ class Bench:
             "threads": threads(),
             "load_before": round(load, 2),
             "machine": machine(),
-            "result": result,
+            **({"files": sorted(found.files)} if found.files else {}),
+            "result": found.record,
         }
         write_json(self._path(unit), record)
 
@@ -246,8 +273,8 @@ class Bench:
                 print(f"{key}: {said}")
         print(f"wrote {os.path.relpath(path)}")
 
-    def _path(self, unit: Unit) -> Path:
-        return self.folder / "units" / self.name / f"{_file_name(unit.name)}.json"
+    def _path(self, unit: Unit, end: str = "json") -> Path:
+        return self.folder / "units" / self.name / f"{_file_name(unit.name)}.{end}"
 
     def _parser(self) -> argparse.ArgumentParser:
         parser = argparse.ArgumentParser(f"python -m benchmarks.{self.name}", None, self.about)

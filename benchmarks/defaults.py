@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import real_input, rivals
+from benchmarks.arms import offline
 from benchmarks.common import Bench, Unit
+from benchmarks.judged import macro_f1
 from benchmarks.machine import run_child
 from benchmarks.sets import choosing_set, write_set
 
@@ -48,16 +49,14 @@ def run_unit(unit: Unit) -> dict[str, Any]:
         out = folder / "run"
         command = [Path(sys.executable).parent / "equipoise", "train", folder / name, "--json"]
         options = ["--seed", str(SEED), "--out", str(out), "--baseline", "none"]
-        child = run_child(
-            [*command, *options, *VARIANTS[variant]], cwd=folder, env=real_input.offline(folder)
-        )
+        child = run_child([*command, *options, *VARIANTS[variant]], cwd=folder, env=offline(folder))
         judged = read_predictions(out / "predictions.parquet").of_split("test")
         manifest = json.loads((out / "run.json").read_text())
     classes = np.array(judged.classes)
     labels = judged.labels.tolist()
     return {
-        "decided": rivals.macro_f1(labels, judged.decided.tolist()),
-        "argmax": rivals.macro_f1(labels, classes[judged.logits.argmax(axis=1)].tolist()),
+        "decided": macro_f1(labels, judged.decided.tolist()),
+        "argmax": macro_f1(labels, classes[judged.logits.argmax(axis=1)].tolist()),
         "training_seconds": manifest["seconds"]["training"],
         "precision": manifest["training"]["precision"],
         "epoch_kept": manifest["training"]["best_step"],

@@ -14,32 +14,30 @@ grouping the rows, the frozen states, its own validations).
 
 from __future__ import annotations
 
-import json
 import statistics
 from typing import Any
 
 from benchmarks import real_input
-from benchmarks.common import Bench, Unit, machine, threads
+from benchmarks.arms import ARM_SETTINGS, alike, on_processor, price_seconds, run_arm, unit_of
+from benchmarks.common import Bench, Unit
 
 SETS = ("atis_intents", "banking77_longtail", "trec6", "tweet_emotion")
 """The sets of real_input that no cap cuts: times on whole sets."""
 RIVALS = ("trainer_plain", "trainer_early")
 SEED = 0
 GOAL = 5.0
-ALIKE = ("cores", "cpu", "system", "torch", "transformers")
-"""What two machines must share for their times to be compared."""
 
 
 def run_unit(unit: Unit) -> dict[str, Any]:
     """Take the arm's stored result over, or run it."""
-    wanted = real_input.unit_of(unit.settings["set"], unit.settings["arm"], SEED)
+    wanted = unit_of(unit.settings["set"], unit.settings["arm"], SEED)
     stored = real_input.BENCH.load(wanted)
-    if stored and _alike(stored) and _on_processor(stored["result"]):
+    if stored and alike(stored) and on_processor(stored["result"]):
         return {**stored["result"], "taken_over_from": stored["date"]}
-    result = real_input.run_unit(wanted)
-    if not _on_processor(result):
+    result = run_arm(wanted, by="speed")
+    if not on_processor(result.record):
         raise RuntimeError("these times are for processors; hide the accelerator and run again")
-    return result
+    return result.record
 
 
 def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
@@ -129,21 +127,11 @@ def table(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"set": name, **{key: line[key] for key in keys}} for name, line in found.items()]
 
 
-def price_seconds(unit: Unit) -> float:
-    wanted = real_input.unit_of(unit.settings["set"], unit.settings["arm"], SEED)
+def price_of(unit: Unit) -> float:
+    wanted = unit_of(unit.settings["set"], unit.settings["arm"], SEED)
     stored = real_input.BENCH.load(wanted)
-    taken_over = stored and _alike(stored) and _on_processor(stored["result"])
-    return 0.1 if taken_over else real_input.price_seconds(wanted)
-
-
-def _on_processor(result: dict[str, Any]) -> bool:
-    return "cpu" in str(result["device"]).lower()
-
-
-def _alike(stored: dict[str, Any]) -> bool:
-    here = json.loads(json.dumps(machine()))
-    same = all(stored["machine"].get(key) == here[key] for key in ALIKE)
-    return same and stored["threads"] == threads()
+    taken_over = stored and alike(stored) and on_processor(stored["result"])
+    return 0.1 if taken_over else price_seconds(wanted)
 
 
 BENCH = Bench(
@@ -151,13 +139,13 @@ BENCH = Bench(
     units=[
         Unit(
             f"{name}.{arm}",
-            {"set": name, "arm": arm, "seed": SEED, **real_input.ARM_SETTINGS[arm]},
+            {"set": name, "arm": arm, "seed": SEED, **ARM_SETTINGS[arm]},
         )
         for name in SETS
         for arm in ("equipoise", *RIVALS)
     ],
     run=run_unit,
-    price_seconds=price_seconds,
+    price_seconds=price_of,
     summarise=summarise,
     table=table,
     about=(__doc__ or "").strip().splitlines()[0],

@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks/ is run from the root and is not installed
 
-from benchmarks import real_input, rivals, speed  # noqa: E402
+from benchmarks import speed  # noqa: E402
+from benchmarks.arms import read_history  # noqa: E402
 from benchmarks.common import Bench, Unit, run_child, stratified_cap  # noqa: E402
 from benchmarks.sets import (  # noqa: E402
     TextSet,
@@ -219,16 +220,6 @@ def test_no_benchmark_reads_test_rows_by_itself() -> None:
             assert not {"test", "test.csv", "test.csv.gz"} & words, path.name
 
 
-def test_macro_f1_counts_classes_of_the_judged_rows() -> None:
-    """a: 2 of 2 found, 1 wrongly (F1 0.8); b: never decided (0); c has no judged row."""
-    assert rivals.macro_f1(["a", "a", "b", "b"], ["a", "a", "a", "c"]) == pytest.approx(0.4)
-    found = rivals.measures(
-        [("", "a")] * 9 + [("", "b")], ["a", "a", "b", "b"], ["a", "a", "a", "c"]
-    )
-    assert found["tail_macro_f1"] == 0
-    assert found["accuracy"] == 0.5
-
-
 def arm(*evaluations: tuple[float, float], **more: float) -> dict[str, Any]:
     """(macro_f1, seconds) of each evaluation; each took 2 s."""
     lines = [{"macro_f1": f, "seconds": s, "spent_judging": 2.0} for f, s in evaluations]
@@ -242,9 +233,7 @@ def test_history_is_read_with_the_start_up(tmp_path: Path) -> None:
         {"seconds": 7.25, "step": 10, "epoch": 1.0, "measures": {"macro_f1": 0.5, "mcc": 0.1}},
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert real_input.read_history(path, 2.0) == [
-        {"epoch": 1.0, "step": 10, "macro_f1": 0.5, "seconds": 9.25}
-    ]
+    assert read_history(path, 2.0) == [{"epoch": 1.0, "step": 10, "macro_f1": 0.5, "seconds": 9.25}]
 
 
 def test_speed_is_time_to_the_rivals_best() -> None:

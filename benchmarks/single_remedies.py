@@ -1,0 +1,250 @@
+"""Every single remedy against plain training: the light method, the same rows and seeds.
+
+    python -m benchmarks.single_remedies --list
+    python -m benchmarks.single_remedies --only '*.focal.*'
+
+The units come from the table of remedies, so a new remedy appears by itself; `plain` is none of
+them. Every unit calibrates by `temperature`, which plain has too, unless the remedy calibrates
+itself. Settings are the remedy's own defaults. A remedy that needs what these sets do not hold
+(costs, groups) is left out and named; one that the command refuses is stored as refused, with its
+reason. A unit does not know when a remedy's code changes: run it again with --again.
+
+Cheap: frozen states are computed once per set and kept from unit to unit (EQUIPOISE_BENCH_CACHE,
+else ~/.cache/equipoise-benchmarks), no baseline is fitted, and training rows are capped at 100,000
+words as well as at 6,000 rows, which only long texts feel. Validation and test rows are the same
+for all seeds. The seconds are those of a shared cache and say nothing about a first run.
+
+Test rows of sets that are balanced by construction are judged under the balanced prior: the
+run's probabilities, given for training's class shares, are turned to equal shares. All choices
+between remedies are to be made by the validation columns.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arms import (
+    SEEDS,
+    TEST_CAP,
+    VALIDATION_CAP,
+    WORDS,
+    Refused,
+    capped_by_words,
+    judged_result,
+    run_equipoise,
+)
+from benchmarks.common import Bench, Result, Unit
+from benchmarks.paired import Difference
+from benchmarks.quality import differences_in
+from benchmarks.sets import (
+    BALANCED_TEST,
+    MULTI_LABEL,
+    TextSet,
+    load_set,
+    open_test,
+    stratified_cap,
+)
+from equipoise.remedies.table import REMEDIES
+
+PLAIN = "plain"
+CALIBRATION = "temperature"
+SETS = tuple(name for name in WORDS if name not in MULTI_LABEL)
+WORDS_CAP = 100_000
+NOT_AT_HAND = {"costs": "a cost matrix", "groups": "a group column"}
+"""What a remedy may need and these sets do not hold."""
+RESAMPLES = 500
+LOSS_MARGIN = 0.01
+"""What the upper bound of log loss and Brier may exceed plain's by: calibration undoes the harm."""
+
+
+def left_out() -> dict[str, str]:
+    """{remedy: why it is not run}."""
+    return {
+        name: f"needs {NOT_AT_HAND[need]}"
+        for name, remedy in REMEDIES.items()
+        for need in remedy.needs
+        if need in NOT_AT_HAND
+    }
+
+
+def options_of(remedy: str) -> list[str]:
+    """The command's options for one remedy beside the calibration that all have."""
+    alone = remedy == CALIBRATION or (remedy != PLAIN and REMEDIES[remedy].kind == "calibration")
+    names = [] if remedy == PLAIN else [remedy]
+    names += [] if alone else [CALIBRATION]
+    asked = [word for name in names for word in ("--remedy", name)]
+    return ["--method", "light", "--baseline", "none", *asked]
+
+
+def unit_of(name: str, remedy: str, seed: int) -> Unit:
+    settings = {
+        "set": name,
+        "remedy": remedy,
+        "seed": seed,
+        "train_cap": capped_by_words(name, WORDS_CAP),
+        "validation_cap": VALIDATION_CAP,
+        "test_cap": TEST_CAP,
+        "options": options_of(remedy),
+    }
+    return Unit(f"{name}.{remedy}.s{seed}", settings)
+
+
+def run_unit(unit: Unit) -> Result:
+    s = unit.settings
+    chosen = load_set(s["set"], s["train_cap"], s["seed"])
+    validation = stratified_cap(chosen.validation, s["validation_cap"], 0)
+    test = open_test(s["set"], cap_rows=s["test_cap"], by=f"single_remedies {unit.name}")
+    rows = TextSet(chosen.train, validation, test)
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            child, record, parts = run_equipoise(
+                Path(place),
+                s,
+                rows,
+                s["options"],
+                cache=kept_states() / s["set"],
+                balanced=s["set"] in BALANCED_TEST,
+            )
+        except Refused as refusal:
+            return Result({"refused": str(refusal)}, {})
+    del record["recipe"], record["evaluations"]  # said by the settings, and not looked at here
+    return judged_result(rows, child, record, parts)
+
+
+def kept_states() -> Path:
+    named = os.environ.get("EQUIPOISE_BENCH_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "equipoise-benchmarks"
+
+
+def price_seconds(unit: Unit) -> float:
+    """Start-up and reading, then five epochs of the upper layers; states are there already."""
+    s = unit.settings
+    tokens = 1.35 * WORDS[s["set"]][3] + 2
+    return 12 + 5 * int(s["train_cap"]) * tokens * 0.085e-3
+
+
+def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
+    by_remedy = _by_remedy(units)
+    plain = by_remedy.get(PLAIN, {})
+    remedies = {
+        remedy: {
+            name: lines_of(plain[name], seeds) for name, seeds in sets.items() if name in plain
+        }
+        for remedy, sets in by_remedy.items()
+        if remedy != PLAIN
+    }
+    found = {remedy: {n: s for n, s in sets.items() if s} for remedy, sets in remedies.items()}
+    return {
+        "left_out": left_out(),
+        "refused": {
+            unit["name"]: unit["result"]["refused"] for unit in units if "refused" in unit["result"]
+        },
+        "calibration": calibration_verdict(found),
+        "remedies": {remedy: summary_of(sets) for remedy, sets in found.items() if sets},
+        "remedy_minus_plain": {
+            remedy: {
+                name: {
+                    split: {measure: d.to_json() for measure, d in measures.items()}
+                    for split, measures in splits.items()
+                }
+                for name, splits in sets.items()
+            }
+            for remedy, sets in found.items()
+        },
+    }
+
+
+Splits = dict[str, dict[str, Difference]]
+"""{split: {measure: remedy minus plain}}."""
+
+
+def lines_of(plain: dict[int, dict[str, Any]], remedy: dict[int, dict[str, Any]]) -> Splits:
+    seeds = sorted(set(plain) & set(remedy))
+    if not seeds:
+        return {}
+    paths = [tuple(arm[seed]["paths"]["npz"] for seed in seeds) for arm in (remedy, plain)]
+    return {split: differences_in(*paths, split, RESAMPLES) for split in ("validation", "test")}
+
+
+def summary_of(sets: dict[str, Splits]) -> dict[str, Any]:
+    """One remedy over the sets: its gain in macro-F1, and where it is surely better or worse."""
+    out: dict[str, Any] = {"sets": len(sets)}
+    for split in ("validation", "test"):
+        gains = {name: splits[split]["macro_f1"] for name, splits in sets.items()}
+        out[split] = {
+            "mean_gain": round(statistics.fmean(d.value for d in gains.values()), 4),
+            "least_gain": round(min(d.value for d in gains.values()), 4),
+            "better_on": [name for name, d in gains.items() if d.low > 0],
+            "worse_on": [name for name, d in gains.items() if d.high < 0],
+        }
+    return out
+
+
+def calibration_verdict(found: dict[str, dict[str, Splits]]) -> dict[str, Any]:
+    """Whether log loss and Brier score of test rows, after any remedy and calibration, are never
+    worse than plain's by more than LOSS_MARGIN at the upper bound."""
+    broken = [
+        {"remedy": remedy, "set": name, "measure": measure, **difference.to_json()}
+        for remedy, sets in found.items()
+        for name, splits in sets.items()
+        for measure in ("log_loss", "brier")
+        if (difference := splits["test"][measure]).high > LOSS_MARGIN
+    ]
+    compared = 2 * sum(len(sets) for sets in found.values())
+    return {
+        "goal": f"upper bound of the difference to plain at most {LOSS_MARGIN}",
+        "compared": compared,
+        "held": compared - len(broken),
+        "broken": broken,
+    }
+
+
+def table(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    lines = []
+    summary = summarise(units)
+    for remedy, found in summary["remedies"].items():
+        line: dict[str, Any] = {"remedy": remedy, "sets": found["sets"]}
+        for split in ("validation", "test"):
+            line[f"{split} gain"] = f"{found[split]['mean_gain']:+.3f}"
+            line[f"{split} least"] = f"{found[split]['least_gain']:+.3f}"
+            line[f"{split} better/worse on"] = (
+                f"{len(found[split]['better_on'])}/{len(found[split]['worse_on'])}"
+            )
+        lines.append(line)
+    return sorted(lines, key=lambda line: -float(line["validation gain"]))
+
+
+def units_of(seeds: Sequence[int] = SEEDS) -> list[Unit]:
+    """One seed of everything first; within it set by set, so that its states stay at hand."""
+    skipped = left_out()
+    names = [PLAIN, *(name for name in REMEDIES if name not in {CALIBRATION, *skipped})]
+    return [unit_of(name, remedy, seed) for seed in seeds for name in SETS for remedy in names]
+
+
+def _by_remedy(units: list[dict[str, Any]]) -> dict[str, dict[str, dict[int, dict[str, Any]]]]:
+    """{remedy: {set: {seed: unit}}} of the units that were run and not refused."""
+    out: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
+    for unit in units:
+        s = unit["settings"]
+        if "refused" not in unit["result"]:
+            out.setdefault(s["remedy"], {}).setdefault(s["set"], {})[s["seed"]] = unit
+    return out
+
+
+BENCH = Bench(
+    "single_remedies",
+    units=units_of(),
+    run=run_unit,
+    price_seconds=price_seconds,
+    summarise=summarise,
+    table=table,
+    about=(__doc__ or "").strip().splitlines()[0],
+)
+
+if __name__ == "__main__":
+    raise SystemExit(BENCH.main())
