@@ -155,7 +155,7 @@ def sqrt_sampler(
     labels: Any, *, epochs: int, seed: int, power: float = 0.5, epoch_rows: int | None = None
 ) -> OrderSampler:
     """Each class as often as its rows to a power; see `power_order`."""
-    settings = {"power": power, "epoch_rows": epoch_rows}
+    settings: dict[str, Any] = {"power": power, "epoch_rows": epoch_rows}
     return sampler_for("sqrt_sampler", labels, epochs=epochs, seed=seed, **settings)
 
 
@@ -163,7 +163,7 @@ def progressive_sampler(
     labels: Any, *, epochs: int, seed: int, over: int | None = None, epoch_rows: int | None = None
 ) -> OrderSampler:
     """From natural to balanced over the epochs; see `progressive_order`."""
-    settings = {"over": over, "epoch_rows": epoch_rows}
+    settings: dict[str, Any] = {"over": over, "epoch_rows": epoch_rows}
     return sampler_for("progressive_sampler", labels, epochs=epochs, seed=seed, **settings)
 
 
@@ -198,7 +198,7 @@ def group_balanced_sampler(
     epoch_rows: int | None = None,
 ) -> OrderSampler:
     """Every group within every class equally often; see `group_balanced_order`."""
-    settings = {"by": by, "epoch_rows": epoch_rows}
+    settings: dict[str, Any] = {"by": by, "epoch_rows": epoch_rows}
     return sampler_for(
         "group_balanced_sampler", labels, epochs=epochs, seed=seed, groups=groups, **settings
     )

@@ -230,14 +230,13 @@ def _group_numbers(prepared: Prepared, specs: Sequence[RemedySpec]) -> NDArray[n
     rows = prepared.splits.train
     named = {spec.settings["column"] for spec in specs if "column" in spec.settings}
     if len(named) > 1:
-        raise SettingsError(
-            f"remedies take groups from several columns ({', '.join(map(str, sorted(named, key=str)))}); name one for all"
-        )
+        listed = ", ".join(sorted(map(str, named)))
+        raise SettingsError(f"remedies take groups from several columns ({listed}); name one")
     column = named.pop() if named else None
     if column is not None and column not in rows.columns:
         known = ", ".join(sorted(rows.columns)) or "none beside those in use"
         raise SettingsError(
-            f"column: the rows have no column {column!r} for groups; known: {known}"
+            f"column: the rows have no {column!r} to take groups from; known: {known}"
         )
     groups = rows.groups if column is None else rows.columns[column]
     if groups is None:

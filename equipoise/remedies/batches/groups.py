@@ -22,6 +22,7 @@ def group_balanced_order(
     *,
     groups: NDArray[np.int64],
     by: By = "cell",
+    column: str | None = None,
     epoch_rows: AtLeastOne | None = None,
 ) -> NDArray[np.int64]:
     """Every cell (group within class) equally often, or every group, whatever its rows.
@@ -31,8 +32,10 @@ def group_balanced_order(
 
     Shapes    labels (n,) in 0..classes-1, groups (n,) a number per group. Returns (epochs,
               epoch_rows) int64: the row at each place.
-    Settings  by: cell, or group (classes then come as they are within each group). epoch_rows:
-              places per epoch; none: as many as there are rows.
+    Settings  by: cell, or group (classes then come as they are within each group). column: which
+              column holds the groups, for the caller; none: the group column, whose groups also
+              stay on one side of every split. epoch_rows: places per epoch; none: as many as
+              there are rows.
     Raises    ShapeError for labels out of range, DataError without rows.
     Helps     where a class is learned by what its largest group has in common (a language, a
               channel), and the smallest groups must be right too.

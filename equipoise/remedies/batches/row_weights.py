@@ -22,6 +22,7 @@ def group_weights(
     *,
     groups: NDArray[np.int64],
     by: By = "cell",
+    column: str | None = None,
     power: Power = 1.0,
 ) -> NDArray[np.float64]:
     """Weight per row: the fewer rows its cell (group within class) has, the more each counts.
@@ -29,7 +30,9 @@ def group_weights(
         weight of a row = 1 / (rows of its cell)^power
 
     Shapes    labels (n,) in 0..classes-1, groups (n,) a number per group. Returns (n,), mean 1.
-    Settings  by: cell, or group. power: 1: every cell counts the same in total; 0: no weighting.
+    Settings  by: cell, or group. column: which column holds the groups, for the caller; none: the
+              group column, whose groups also stay on one side of every split. power: 1: every
+              cell counts the same in total; 0: no weighting.
     Raises    ShapeError for labels out of range, DataError without rows.
     Helps     as group_balanced_sampler does, where cells have some dozens of rows at least;
               all rows are still seen every epoch.
@@ -119,7 +122,7 @@ def cost_weights(
                 f"remedy cost_weights: mistakes on class {class_names[k]!r} cost nothing, so its "
                 "rows would have no weight; state a cost, or leave costs to the decision: "
                 "--remedy costs"
-                for k in free
+                for k in free.tolist()
             )
         )
     return _mean_one(raw)

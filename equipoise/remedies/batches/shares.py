@@ -110,7 +110,8 @@ def _whole_counts(expected: NDArray[np.float64], total: int, start: float) -> ND
     # n_k / n * n must be n_k, not the whole number below it.
     edges = np.where(np.abs(edges - np.rint(edges)) < 1e-6, np.rint(edges), edges)
     edges[-1] = total
-    return np.diff(np.floor(edges + start).astype(np.int64), prepend=0)
+    whole = np.floor(edges + start).astype(np.int64)
+    return np.asarray(np.diff(whole, prepend=0), dtype=np.int64)
 
 
 def _spread(counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
