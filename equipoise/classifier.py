@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from equipoise.data.table import Table
 from equipoise.errors import EquipoiseError
 from equipoise.given import (
+    amount_values,
     column_names,
     cost_settings,
     group_names,
@@ -33,6 +34,7 @@ from equipoise.recipe import Recipe, make_recipe
 from equipoise.records.decision import DecisionRule
 from equipoise.records.predictions import Predictions
 from equipoise.records.rows import text_column
+from equipoise.remedies.decisions.apply import decide, decide_class, decision_scores
 from equipoise.settings import put
 
 _PLACES = {
@@ -78,7 +80,8 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
                       `classes_`.
     prior             Class shares that probabilities are given for: "train", "balanced", or a dict
                       of label to share.
-    measure           What the decision is fitted for.
+    measure           What the decision is fitted for: a measure's name, or a function of yours,
+                      f(labels, decided) -> value, larger is better, on arrays of class names.
     epochs            Passes over the training rows.
     learning_rate     Highest rate of the body; None: as suits the method.
     validation_share  Share of the rows held out to calibrate and decide, 0 to 1.
@@ -105,7 +108,7 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
         remedies: Any = None,
         costs: Any = None,
         prior: Any = "train",
-        measure: str = "macro_f1",
+        measure: Any = "macro_f1",
         epochs: int = 5,
         learning_rate: float | None = None,
         validation_share: float = 0.15,
@@ -129,19 +132,30 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
         self.run_folder = run_folder
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        amounts: Any = None,
+    ) -> Self:
         """Fine-tune on texts X (list, array, Series, or a single column) with labels y.
 
         groups          One name per row (customer, document): rows of one group are never both
                         trained on and held out. None or missing: the row is in no group.
         sample_weight   How much each row counts in training, 0 or more; rows of weight 0 are left
                         out altogether.
+        amounts         Each row's own number, 0 or more, where `costs` are times a column, whatever
+                        it is called there.
         Raises          ValueError naming every fault of the rows and settings.
         """
         texts = text_values(X, type(self).__name__)
         labels = label_values(y, len(texts), type(self).__name__)
         weights = weight_values(sample_weight, len(texts))
         names = group_names(groups, len(texts))
+        prices = amount_values(amounts, len(texts))
         kept = np.flatnonzero(np.ones(len(texts)) if weights is None else weights)
         classes, codes = np.unique(labels[kept], return_inverse=True)
         if len(classes) < 2:
@@ -150,7 +164,8 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
                 "a classifier needs at least two classes to train"
             )
         class_names = [name_of(label) for label in classes]
-        table = in_memory(texts, [class_names[code] for code in codes], kept, names, weights)
+        labelled = [class_names[code] for code in codes]
+        table = in_memory(texts, labelled, kept, names, weights, prices)
         with _value_errors():
             recipe = self._recipe(dict(zip(classes.tolist(), class_names, strict=True)))
             run = self._fitted_run(table, recipe)
@@ -164,24 +179,39 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
             self.feature_names_in_ = text_column(column_names(X))
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any, *, amounts: Any = None) -> NDArray[Any]:
         """(n,) labels, decided by the run's rule: fitted offsets or costs may decide for another
-        class than the most probable one."""
-        decided = self._predictions(X).decided
+        class than the most probable one. A row that the rule leaves to a person (`deferred`) gets
+        the label that it would decide if it had to.
+
+        amounts   Each row's own number, where `costs` are times a column.
+        """
+        found = self._predictions(X, amounts)
+        run = self.run_.loaded()
+        decided = decide_class(run.rule, found.probabilities, amounts=found.amounts)
         place = {name: k for k, name in enumerate(self.class_names_)}
-        return np.asarray(self.classes_[[place[name] for name in decided]])
+        return np.asarray(self.classes_[[place[run.classes[k]] for k in decided]])
+
+    def deferred(self, X: Any, *, amounts: Any = None) -> NDArray[np.bool_]:
+        """(n,) whether the rule leaves the row to a person, as `costs` with `defer`, or the remedy
+        `deferral`, ask for."""
+        found = self._predictions(X, amounts)
+        run = self.run_.loaded()
+        decided = decide(run.rule, found.probabilities, amounts=found.amounts)
+        return np.asarray(decided == len(run.classes))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, K) calibrated probabilities under the target prior, in the order of `classes_`."""
-        return self._in_order(self._predictions(X).probabilities)
+        return self._in_order(self._predictions(X, decides=False).probabilities)
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: Any, *, amounts: Any = None) -> NDArray[np.float64]:
         """(n, K) scores of which the largest is what `predict` decides: the raw logits, moved by
-        the constants per class that the decision rule adds, if any; under a rule of costs, minus
-        the expected cost. With two classes (n,): the second's less the first's, so that above 0
-        is the second."""
-        predictions = self._predictions(X)
-        scores = self._in_order(_scores(self.run_.loaded().rule, predictions))
+        the constants per class that the decision rule adds, if any (calibrated ones, if each class
+        has a calibration of its own); under a rule of costs, minus the expected cost. With two
+        classes (n,): the second's less the first's, so that above 0 is the second."""
+        predictions = self._predictions(X, amounts)
+        rule: DecisionRule = self.run_.loaded().rule
+        scores = self._in_order(decision_scores(rule, predictions.logits, predictions.amounts))
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def save_run(self, folder: str | Path) -> Path:
@@ -212,12 +242,16 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
                 f"column {named[0]!r}, fit saw {seen[0]!r}"
             )
 
-    def _predictions(self, X: Any) -> Predictions:
+    def _predictions(self, X: Any, amounts: Any = None, *, decides: bool = True) -> Predictions:
         check_is_fitted(self)
         texts = text_values(X, type(self).__name__)
         self._check_column(X)
+        prices = amount_values(amounts, len(texts))
+        run = self.run_.loaded()
+        if not decides and prices is None and run.rule.cost_factors is not None:
+            prices = np.zeros(len(texts))  # probabilities do not depend on them
         with _value_errors():
-            predictions: Predictions = self.run_.loaded().predict(texts.tolist())
+            predictions: Predictions = run.predict(texts.tolist(), amounts=prices)
         return predictions
 
     def _in_order(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -228,6 +262,8 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
     def _recipe(self, names: Mapping[Any, str]) -> Recipe:
         """names   Label to its name in the run."""
         given: dict[str, Any] = {p: getattr(self, p) for p in _PLACES}
+        if callable(self.measure):
+            given["measure"] = None
         given["remedies"] = [self.remedies] if isinstance(self.remedies, str) else self.remedies
         given["costs"] = cost_settings(self.costs, names)
         if isinstance(self.prior, Mapping):
@@ -265,7 +301,10 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
             shown() if self.verbose else nullcontext(silent) as progress,
         ):
             folder = Path(own) / "run" if self.run_folder is None else Path(self.run_folder)
-            run = fit_table(table, folder, recipe, seed=int(seed), progress=progress)
+            chosen = self.measure if callable(self.measure) else None
+            run = fit_table(
+                table, folder, recipe, seed=int(seed), progress=progress, measure=chosen
+            )
             kept = _KeptRun(run.folder)
             kept.loaded(run.folder)
         return kept
@@ -307,14 +346,6 @@ class _KeptRun:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "_loaded": None}
-
-
-def _scores(rule: DecisionRule, predictions: Predictions) -> NDArray[np.float64]:
-    """(n, K) of which the largest is the rule's decision; see `decision_function`."""
-    if rule.costs is not None:
-        return -np.asarray(predictions.probabilities @ rule.costs, dtype=np.float64)
-    shift = rule.log_target - rule.log_source + rule.offsets
-    return np.asarray(predictions.logits + rule.temperature * shift, dtype=np.float64)
 
 
 @contextmanager

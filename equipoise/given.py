@@ -88,6 +88,22 @@ def weight_values(given: Any, rows: int) -> NDArray[np.float64] | None:
     return weights
 
 
+def amount_values(given: Any, rows: int) -> NDArray[np.float64] | None:
+    """(n,) each row's own number that costs are times of. Raises ValueError."""
+    if given is None:
+        return None
+    amounts = np.asarray(given, dtype=np.float64)
+    if amounts.ndim != 1:
+        raise ValueError(f"amounts must be one number per row, not {amounts.ndim}D")
+    _check_rows("amounts", len(amounts), rows)
+    assert_all_finite(amounts, input_name="amounts")
+    if (amounts < 0).any():
+        raise ValueError(
+            "Negative values in data passed to `amounts`; a benefit is a negative cost"
+        )
+    return amounts
+
+
 def group_names(given: Any, rows: int) -> NDArray[np.object_] | None:
     """Names of groups; "" for rows without one."""
     if given is None:
@@ -120,6 +136,7 @@ def in_memory(
     kept: NDArray[np.int64],
     groups: NDArray[np.object_] | None,
     weights: NDArray[np.float64] | None,
+    amounts: NDArray[np.float64] | None = None,
 ) -> Table:
     """The rows at `kept`, with the names of their classes, as a table that was read; ids are row
     numbers in X, from 1."""
@@ -129,10 +146,12 @@ def in_memory(
         labels=text_column(names),
         groups=None if groups is None else groups[kept],
         weights=None if weights is None else weights[kept],
+        amounts=None if amounts is None else amounts[kept],
     )
     columns = {"text": "X", "label": "y"}
     columns |= {} if groups is None else {"group": "groups"}
     columns |= {} if weights is None else {"weight": "sample_weight"}
+    columns |= {} if amounts is None else {"cost": "amounts"}
     return Table("X", {WHOLE: rows}, columns, fingerprint({WHOLE: rows}))
 
 
@@ -145,28 +164,31 @@ def cost_settings(given: Any, names: Mapping[Any, str]) -> Any:
     if isinstance(given, str | Path):
         return read_costs(Path(given)).to_json()
     if isinstance(given, Mapping):
-        nested = given.get("costs")
-        if not isinstance(nested, Mapping):
-            return dict(given)
-        named = {
-            names.get(true, str(true)): {names.get(k, str(k)): cost for k, cost in row.items()}
-            if isinstance(row, Mapping)
-            else row
-            for true, row in nested.items()
-        }
-        return dict(given) | {"costs": named}
+        levels = {"costs": 2, "missed": 1}
+        return {key: _by_name(value, names, levels.get(key, 0)) for key, value in given.items()}
     matrix = np.asarray(given, dtype=np.float64)
     order = list(names.values())
     if matrix.shape != (len(order), len(order)):
         raise ValueError(
             f"costs have shape {matrix.shape}; expected ({len(order)}, {len(order)}), one row per "
-            f"true and one column per decided class, in the order {', '.join(order)}"
+            f"true and one column per decided class, in the order {', '.join(order)}; a person's "
+            "cost is said in a dict, as {'costs': ..., 'defer': {'cost': 3}}"
         )
     return {
         "costs": {
             n: dict(zip(order, row, strict=True))
             for n, row in zip(order, matrix.tolist(), strict=True)
         }
+    }
+
+
+def _by_name(nested: Any, names: Mapping[Any, str], levels: int) -> Any:
+    """Labels that are keys, so many levels deep, as their names."""
+    if not levels or not isinstance(nested, Mapping):
+        return nested
+    return {
+        names.get(key, str(key)): _by_name(value, names, levels - 1)
+        for key, value in nested.items()
     }
 
 

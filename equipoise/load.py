@@ -12,8 +12,9 @@ from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
 from equipoise.data.table import Table
 from equipoise.errors import DataError, FolderError
+from equipoise.evaluate.deciding import OWN, DecidingMeasure, is_deciding, parse_measure
 from equipoise.evaluate.judge import judge
-from equipoise.fitting.decide import predict_given
+from equipoise.fitting.decide import names_of_groups, predict_given
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import LoadedClassifier, load_classifier
 from equipoise.recipe import Recipe
@@ -23,6 +24,7 @@ from equipoise.records.predictions import Predictions
 from equipoise.records.rows import Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
+from equipoise.remedies.decisions.apply import with_estimated_prior
 
 
 class LoadedRun:
@@ -44,11 +46,25 @@ class LoadedRun:
         return self.classifier.classes
 
     def predict(
-        self, texts: Sequence[str], *, ids: Sequence[str] | NDArray[np.object_] | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        ids: Sequence[str] | NDArray[np.object_] | None = None,
+        groups: Sequence[str | None] | NDArray[np.object_] | None = None,
+        amounts: Sequence[float] | NDArray[np.float64] | None = None,
+        estimate_prior: bool = False,
     ) -> Predictions:
         """Decisions, calibrated probabilities and raw scores, in the texts' order.
 
-        Raises DataError naming the texts that are empty or not text.
+        groups          The group of each text, for a rule with offsets per group; rows without
+                        one are decided by the common offsets.
+        amounts         Each text's own number, 0 or more, in the user's unit: needed where the
+                        rule's costs are times a column.
+        estimate_prior  Decide for the class shares that these texts have, as their scores tell
+                        (`prior_shift`); some hundred texts and more. False: for the shares that
+                        the run was decided for.
+        Raises DataError naming the texts that are empty or not text, or if there are not as many
+        groups or amounts as texts, or no amounts where the rule needs them.
         """
         column = text_column(list(texts))
         bad = [i for i, t in enumerate(column, 1) if not isinstance(t, str) or not t.strip()]
@@ -58,17 +74,40 @@ class LoadedRun:
                 "are empty or not text; leave them out"
             )
         names = text_column(list(ids) if ids is not None else list(map(str, range(len(column)))))
+        named = None if groups is None else text_column(list(groups))
+        if named is not None and len(named) != len(column):
+            raise DataError(f"{len(named)} groups for {len(column)} texts; give one per text")
+        numbers = None if amounts is None else np.asarray(amounts, dtype=np.float64)
+        self._check_amounts(numbers, len(column))
         logits = predict_logits(self.classifier, column)
-        return predict_given(self.classes, self.rule, logits, names)
+        rule = with_estimated_prior(self.rule, logits) if estimate_prior else self.rule
+        return predict_given(self.classes, rule, logits, names, named, numbers)
 
-    def evaluate(self, table: Table, *, seed: int = 0) -> tuple[Predictions, Scores]:
+    def _check_amounts(self, amounts: NDArray[np.float64] | None, rows: int) -> None:
+        """Before the texts are read by the model, which may take hours."""
+        table = self.rule.cost_table
+        if table is not None and table.factor is not None:
+            table.amounts_for(rows, amounts)
+        elif amounts is not None and amounts.shape != (rows,):
+            raise DataError(f"amounts of shape {amounts.shape} for {rows} texts; give one per text")
+
+    def evaluate(
+        self, table: Table, *, seed: int = 0, estimate_prior: bool = False
+    ) -> tuple[Predictions, Scores]:
         """Predict and judge labelled rows that the run has not seen; all parts of a folder
-        together. Raises DataError if rows have faults."""
+        together. estimate_prior: as in `predict`, without a look at the labels. Raises DataError
+        if rows have faults."""
         rows = _all_rows(table)
         check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
         if rows.labels is None:
             raise DataError(f"{table.source}: has no labels; name the column with --label")
-        given = self.predict(rows.texts.tolist(), ids=rows.ids)
+        given = self.predict(
+            rows.texts.tolist(),
+            ids=rows.ids,
+            groups=names_of_groups(rows, self.rule.group_column),
+            amounts=rows.amounts,
+            estimate_prior=estimate_prior,
+        )
         groups = None if rows.groups is None else rows.groups.tolist()
         labelled = Predictions(
             classes=given.classes,
@@ -81,12 +120,15 @@ class LoadedRun:
             decided=given.decided,
             logits=given.logits,
             probabilities=given.probabilities,
+            amounts=rows.amounts,
         )
-        costs = Recipe.model_validate(self.manifest.recipe).stated_costs
+        recipe = Recipe.model_validate(self.manifest.recipe)
+        costs = recipe.stated_costs
         scores = judge(
             labelled,
             split="given",
-            costs=None if costs is None else costs.matrix(self.classes),
+            costs=None if costs is None else costs.table(self.classes),
+            deciding=_deciding(recipe.measure),
             trained_counts=self.manifest.rows.splits["train"].counts,
             seed=seed,
         )
@@ -107,6 +149,13 @@ def load(folder: str | Path, *, device: str | None = None) -> LoadedRun:
         if not damaged:
             raise
         raise FolderError(*damaged) from error
+
+
+def _deciding(measure: str) -> DecidingMeasure | None:
+    """The run's measure, if it is one of a class; a Python function is not kept with the run."""
+    if not is_deciding(measure) or measure.startswith(f"{OWN}:"):
+        return None
+    return parse_measure(measure)
 
 
 def _damaged(folder: Path, manifest: Manifest) -> list[str]:
@@ -133,4 +182,12 @@ def _all_rows(table: Table) -> Rows:
     texts, ids = column("texts"), column("ids")
     assert texts is not None
     assert ids is not None
-    return Rows(ids=ids, texts=texts, labels=column("labels"), groups=column("groups"))
+    shared = set.intersection(*(set(part.columns) for part in parts))
+    return Rows(
+        ids=ids,
+        texts=texts,
+        labels=column("labels"),
+        groups=column("groups"),
+        amounts=column("amounts"),
+        columns={n: np.concatenate([part.columns[n] for part in parts]) for n in sorted(shared)},
+    )

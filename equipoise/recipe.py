@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from equipoise.costs import Costs, costs_from
+from equipoise.data.table import ColumnNames
 from equipoise.errors import SettingsError
 from equipoise.models.config import ModelConfig, TrainConfig
 from equipoise.records.files import text_sha256, write_text
@@ -84,6 +86,19 @@ class Recipe(BaseModel):
             raise ValueError("\n".join(error.faults)) from None
         return remedies
 
+    @field_validator("measure")
+    @classmethod
+    def _measure_read(cls, measure: str) -> str:
+        """Measures of one class in their shortest form, so that spaces are no other recipe."""
+        from equipoise.evaluate.deciding import OWN, is_deciding, parse_measure
+
+        if not is_deciding(measure) or measure.startswith(f"{OWN}:"):
+            return measure
+        try:
+            return parse_measure(measure).text
+        except SettingsError as error:
+            raise ValueError("\n".join(error.faults)) from None
+
     @field_validator("costs")
     @classmethod
     def _costs_read(cls, costs: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -99,24 +114,45 @@ class Recipe(BaseModel):
         wants_costs = any(spec.name == "costs" for spec in self.specs)
         if wants_costs and self.costs is None:
             raise ValueError("remedy costs: no costs are given; add --costs FILE")
+        if not wants_costs and any(
+            s.name == "deferral" and s.settings["by"] == "cost" for s in self.specs
+        ):
+            raise ValueError("remedy deferral: by=cost needs the remedy costs beside it; add it")
         if isinstance(self.prior, dict) and any(not share > 0 for share in self.prior.values()):
             raise ValueError("prior: every class's share must be above 0")
         self._check_measure()
         return self
 
+    def columns(self, named: ColumnNames) -> ColumnNames:
+        """With the column that costs are times of, as the costs call it unless it is named.
+
+        Raises SettingsError if such a column is named and no cost is times one.
+        """
+        column = None if self.stated_costs is None else self.stated_costs.column
+        if column is None and named.cost is not None:
+            raise SettingsError(
+                f"--cost {named.cost}: no cost is times a column; say so in the file of --costs, "
+                "as `fraud: {legitimate: {times: amount}}`, or leave --cost out"
+            )
+        return replace(named, cost=named.cost or column)
+
     def _check_measure(self) -> None:
         """Raises ValueError unless all who decide by the measure know it."""
         from equipoise.evaluate.compare import MEASURES
+        from equipoise.evaluate.deciding import KINDS, OWN, is_deciding
         from equipoise.remedies.decisions.values import VALUES
 
-        if self.measure not in MEASURES:
+        if self.measure not in MEASURES and not is_deciding(self.measure):
             raise ValueError(
-                f"measure: {self.measure!r} is not known; known are {', '.join(MEASURES)}"
+                f"measure: {self.measure!r} is not known; known are {', '.join(MEASURES)}, and "
+                f"{', '.join(KINDS)} with a class and a number (docs/evaluate.md)"
             )
-        if self.measure not in VALUES and any(s.name == "measure_offsets" for s in self.specs):
+        fitted = (*VALUES, *(kind for kind in KINDS if kind != "precision_at_prevalence"))
+        known = self.measure.partition(":")[0] in (*fitted, OWN)
+        if not known and any(s.name == "measure_offsets" for s in self.specs):
             raise ValueError(
                 f"measure: offsets can't be fitted for {self.measure}, only for "
-                f"{', '.join(VALUES)}; give one of these, or --remedy temperature alone"
+                f"{', '.join(fitted)}; give one of these, or --remedy temperature alone"
             )
 
     @property

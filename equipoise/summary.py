@@ -77,7 +77,7 @@ def decisions_table(loaded: LoadedRun, table: Table) -> pd.DataFrame:
     """id, part (where there are several), decided and p:<class> of every row."""
     frames = []
     for part, rows in table.parts.items():
-        predictions = loaded.predict(rows.texts.tolist(), ids=rows.ids)
+        predictions = loaded.predict(rows.texts.tolist(), ids=rows.ids, amounts=rows.amounts)
         columns: dict[str, Any] = {"id": text_column(rows.ids.tolist())}
         if len(table.parts) > 1:
             columns["split"] = part

@@ -29,11 +29,11 @@ TITLES = {
 
 
 def judge_split(prepared: Prepared, predictions: Predictions, split: str) -> Scores:
-    costs = prepared.recipe.stated_costs
     return judge(
         predictions,
         split=split,
-        costs=None if costs is None else costs.matrix(prepared.classes),
+        costs=prepared.costs,
+        deciding=None if isinstance(prepared.measure, str) else prepared.measure,
         trained_counts=prepared.splits.train.counts(),
         seed=prepared.seed,
     )
@@ -116,13 +116,12 @@ def _compare(
     prepared: Prepared, name: str, ours: Predictions, theirs: Predictions
 ) -> Comparison | None:
     """This run minus the baseline on the judged rows; None where the measure is undefined."""
-    costs = prepared.recipe.stated_costs
     judged = prepared.judged
     found = compare(
         theirs.of_split(judged),
         ours.of_split(judged),
-        measure=prepared.recipe.deciding_measure,
-        costs=None if costs is None else costs.matrix(prepared.classes),
+        measure=prepared.measure if prepared.costs is None else "expected_cost",
+        costs=prepared.costs,
         seed=prepared.seed,
         names=(TITLES[name], "This run"),
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.data.split import folds
 from equipoise.fitting.arms import TrainedArm
+from equipoise.fitting.measure import for_thresholds
 from equipoise.fitting.prepared import Prepared
+from equipoise.models.heads import LinearHead
 from equipoise.records.decision import DecisionRule
 from equipoise.records.predictions import DEFER, Predictions, joined
 from equipoise.records.rows import Rows, text_column
-from equipoise.remedies.decisions.apply import decide, posterior
+from equipoise.remedies.decisions.apply import decide, posterior, with_estimated_prior
 from equipoise.remedies.decisions.fit import cross_fitted
 from equipoise.remedies.prior import log_shares, trained_correction
+from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.table import REMEDIES
 
 Floats = NDArray[np.float64]
@@ -37,26 +42,35 @@ def decide_validation_and_test(
     all of validation; that one is what the run folder keeps."""
     recipe = prepared.recipe
     log_given, log_target = training_log_prior(prepared), target_log_prior(prepared)
-    costs = recipe.stated_costs
+    specs = [spec for spec in recipe.specs if REMEDIES[spec.name].moment == "decision"]
     fitted = cross_fitted(
         fold_ids,
-        [spec for spec in recipe.specs if REMEDIES[spec.name].moment == "decision"],
+        specs,
         logits["validation"],
         prepared.labels["validation"],
         classes=prepared.classes,
         clusters=prepared.splits.validation.clusters,
+        groups=names_of_groups(prepared.splits.validation, group_column(specs)),
         log_source=arm.log_source,
         log_target=log_target,
         log_given=log_given,
         start=trained_correction(arm.log_source, log_given, log_target),
-        measure=recipe.measure,
-        costs=None if costs is None else costs.matrix(prepared.classes),
+        measure=for_thresholds(
+            prepared.measure, prepared.classes, len(prepared.rows(prepared.judged))
+        ),
+        costs=prepared.costs,
+        amounts=prepared.splits.validation.amounts,
         seed=prepared.seed,
+        **_head(arm, specs),
     )
     parts = [_part(prepared, "validation", logits, fitted.decided, fitted.probabilities, fold_ids)]
+    rule = fitted.rule
     if "test" in logits:
-        parts.append(_by_rule(prepared, "test", logits, fitted.rule))
-    return joined(parts), fitted.rule
+        if rule.prior_shift is not None:
+            # The rule that is kept decides for the shares estimated last: those of test rows.
+            rule = with_estimated_prior(rule, logits["test"])
+        parts.append(_by_rule(prepared, "test", logits, rule))
+    return joined(parts), rule
 
 
 def plain_predictions(prepared: Prepared, logits: dict[str, Floats]) -> Predictions:
@@ -68,9 +82,16 @@ def plain_predictions(prepared: Prepared, logits: dict[str, Floats]) -> Predicti
 
 
 def predict_given(
-    classes: tuple[str, ...], rule: DecisionRule, logits: Floats, ids: NDArray[np.object_]
+    classes: tuple[str, ...],
+    rule: DecisionRule,
+    logits: Floats,
+    ids: NDArray[np.object_],
+    groups: NDArray[np.object_] | None = None,
+    amounts: Floats | None = None,
 ) -> Predictions:
-    """Decisions for rows whose labels nobody knows."""
+    """Decisions for rows whose labels nobody knows. groups (n,): name of each row's group, which
+    only a rule with offsets per group asks for; amounts (n,), which only a rule whose costs are
+    times a column asks for."""
     p = posterior(rule, logits)
     n = len(logits)
     return Predictions(
@@ -81,9 +102,10 @@ def predict_given(
         groups=text_column([None] * n),
         clusters=np.arange(n, dtype=np.int64),
         labels=text_column([None] * n),
-        decided=_names(classes, decide(rule, p)),
+        decided=_names(classes, decide(rule, p, groups, amounts)),
         logits=logits,
         probabilities=p,
+        amounts=amounts,
     )
 
 
@@ -103,12 +125,42 @@ def target_log_prior(prepared: Prepared) -> Floats:
     return log_shares(np.array([prior[name] for name in prepared.classes]))
 
 
+def group_column(specs: Sequence[RemedySpec]) -> str:
+    """The column that `per_group_thresholds` names; empty: the rows' group columns."""
+    named = [spec.settings["column"] for spec in specs if spec.name == "per_group_thresholds"]
+    return str(named[0]) if named else ""
+
+
+def names_of_groups(rows: Rows, column: str) -> NDArray[np.object_] | None:
+    """(n,) name of each row's group by the column, or by the rows' group columns if it is empty;
+    None where there is no such column."""
+    if not column:
+        return rows.groups
+    found = rows.columns.get(column)
+    if found is None:
+        return None
+    return text_column([None if value is None else str(value) for value in found])
+
+
+def _head(arm: TrainedArm, specs: Sequence[RemedySpec]) -> dict[str, Floats]:
+    """Norms and biases of a linear head, if a remedy needs them."""
+    wanted = any("head_norms" in REMEDIES[spec.name].needs for spec in specs)
+    head = arm.classifier.head
+    if not wanted or not isinstance(head, LinearHead):
+        return {}
+    weight = head.linear.weight.detach().cpu().double().numpy()
+    bias = head.linear.bias.detach().cpu().double().numpy()
+    return {"head_norms": np.linalg.norm(weight, axis=1), "head_bias": bias}
+
+
 def _by_rule(
     prepared: Prepared, split: str, logits: dict[str, Floats], rule: DecisionRule
 ) -> Predictions:
     p = posterior(rule, logits[split])
     folds = np.full(len(p), -1, dtype=np.int64)
-    return _part(prepared, split, logits, decide(rule, p), p, folds)
+    rows = prepared.rows(split)
+    decided = decide(rule, p, names_of_groups(rows, rule.group_column), rows.amounts)
+    return _part(prepared, split, logits, decided, p, folds)
 
 
 def _part(
@@ -133,6 +185,7 @@ def _part(
         decided=_names(prepared.classes, decided),
         logits=logits[split],
         probabilities=probabilities,
+        amounts=rows.amounts,
     )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.costs import CostTable
+from equipoise.evaluate.deciding import DecidingMeasure
+from equipoise.fitting.measure import measure_of
 from equipoise.models.load import Base
 from equipoise.models.tokenize import Tokens, tokenize
 from equipoise.recipe import Recipe
@@ -27,6 +31,24 @@ class Prepared:
     labels: dict[str, NDArray[np.int64]]
     """By split: class numbers, -1 for a class that training lacks."""
     seed: int
+    own: DecidingMeasure | None = None
+    """The measure, where it is a function of the user's."""
+
+    @cached_property
+    def measure(self) -> str | DecidingMeasure:
+        """What the decision is fitted for."""
+        return measure_of(self.recipe, self.own)
+
+    @cached_property
+    def costs(self) -> CostTable | None:
+        """What decisions cost, over the classes of training; None where nothing was said.
+
+        Raises SettingsError if the costs can't be meant for these rows.
+        """
+        stated = self.recipe.stated_costs
+        if stated is None:
+            return None
+        return stated.table(self.classes, self.splits.train.amounts)
 
     @property
     def judged(self) -> str:
@@ -38,7 +60,9 @@ class Prepared:
         return rows
 
 
-def prepare(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Prepared:
+def prepare(
+    splits: Splits, recipe: Recipe, base: Base, seed: int, own: DecidingMeasure | None = None
+) -> Prepared:
     """Number the classes and tokenize every split."""
     assert splits.train.labels is not None
     classes = tuple(sorted(set(splits.train.labels.tolist())))
@@ -53,6 +77,7 @@ def prepare(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Prepared:
         tokens={n: tokenize(r.texts, base.tokenizer, base.max_tokens) for n, r in present.items()},
         labels={name: _numbers(rows, place) for name, rows in present.items()},
         seed=seed,
+        own=own,
     )
 
 
