@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from equipoise.costs import CostTable
 from equipoise.errors import DataError, SettingsError
 from equipoise.evaluate import measures, ranking
+from equipoise.evaluate.deciding import KINDS, DecidingMeasure, is_deciding, parse_measure
+from equipoise.evaluate.deciding_intervals import deciding_difference
 from equipoise.evaluate.honesty import why_no_g_mean_interval
 from equipoise.evaluate.judge import percentile
 from equipoise.evaluate.outcomes import Outcomes, outcomes
@@ -21,7 +24,7 @@ from equipoise.statistics.bootstrap import resampler
 from equipoise.statistics.intervals import mean_interval
 from equipoise.statistics.sums import Floats
 
-LOWER_IS_BETTER = frozenset({"expected_cost", "log_loss", "brier", "ece"})
+LOWER_IS_BETTER = frozenset({"expected_cost", "log_loss", "brier", "ece", "hamming_loss"})
 BY_ROW = {"log_loss": measures.row_log_loss, "brier": measures.row_brier}
 DECISIONS = (
     "accuracy",
@@ -64,7 +67,7 @@ def compare(
     a: Predictions,
     b: Predictions,
     *,
-    measure: str = "macro_f1",
+    measure: str | DecidingMeasure = "macro_f1",
     costs: CostTable | NDArray[np.float64] | None = None,
     seed: int = 0,
     resamples: int = 2000,
@@ -74,16 +77,27 @@ def compare(
 
     Both are resampled by the same draws of clusters (`equipoise.statistics.bootstrap`), so what
     makes rows hard for both cancels out. `log_loss` and `brier` are means over rows: their
-    difference has Student's interval over clusters. Rows may come in different orders.
+    difference has Student's interval over clusters. Measures by which users decide
+    (`equipoise.evaluate.deciding`) have intervals of their own. Rows may come in different orders.
+    Where a row may have several labels, `several/compare.py` compares; no costs are known there.
 
     Raises  DataError if the two do not hold the same rows with the same labels; SettingsError
             if the measure is not known.
     """
-    if measure not in MEASURES:
-        raise SettingsError(f"measure {measure!r} is not known; known are {', '.join(MEASURES)}")
+    if a.several:
+        return _several(a, b, measure, seed=seed, resamples=resamples, names=names)
+    if isinstance(measure, str) and is_deciding(measure):
+        measure = parse_measure(measure)
+    if isinstance(measure, str) and measure not in MEASURES:
+        raise SettingsError(
+            f"measure {measure!r} is not known; known are {', '.join((*MEASURES, *KINDS))}"
+        )
     second = b.take(_same_rows(a, b))
     seen = (outcomes(_widened(a, b), costs), outcomes(_widened(second, a), costs))
-    values = tuple(_value(one, measure) for one in seen)
+    if isinstance(measure, DecidingMeasure):
+        *values, estimate = deciding_difference(seen, measure, seed=seed, resamples=resamples)
+        return _said(measure.text, values, estimate, names, len(a))
+    values = [_value(one, measure) for one in seen]
     if np.isnan(values).any():
         estimate = Estimate(None, why=f"{measure} is 0/0 for one of the two")
     elif measure in BY_ROW:
@@ -96,10 +110,37 @@ def compare(
         )
     else:
         estimate = difference_by_resampling(seen, seed=seed, resamples=resamples)[measure]
-    a_value, b_value = (None if np.isnan(v) else v for v in values)
-    return Difference(
-        measure, a_value, b_value, estimate, len(a), _sentence(measure, estimate, names, len(a))
+    return _said(measure, values, estimate, names, len(a))
+
+
+def _said(
+    measure: str, values: Sequence[float], estimate: Estimate, names: tuple[str, str], rows: int
+) -> Difference:
+    a, b = (None if np.isnan(v) else v for v in values)
+    return Difference(measure, a, b, estimate, rows, _sentence(measure, estimate, names, rows))
+
+
+def _several(
+    a: Predictions,
+    b: Predictions,
+    measure: str | DecidingMeasure,
+    *,
+    seed: int,
+    resamples: int,
+    names: tuple[str, str],
+) -> Difference:
+    from equipoise.evaluate.several.compare import LABEL_MEASURES, compared_labels  # see `judge`
+
+    if not isinstance(measure, str) or measure not in LABEL_MEASURES:
+        raise SettingsError(
+            f"measure {str(measure)!r} is not known where a row may have several labels; known are "
+            f"{', '.join(LABEL_MEASURES)}"
+        )
+    second = b.take(_same_rows(a, b))
+    *values, estimate = compared_labels(
+        _widened(a, b), _widened(second, a), measure=measure, seed=seed, resamples=resamples
     )
+    return _said(measure, values, estimate, names, len(a))
 
 
 def _same_rows(a: Predictions, b: Predictions) -> NDArray[np.int64]:

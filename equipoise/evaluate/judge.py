@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from equipoise.costs import CostTable
 from equipoise.evaluate import measures, ranking
+from equipoise.evaluate.deciding import DecidingMeasure
+from equipoise.evaluate.deciding_intervals import deciding_estimate
 from equipoise.evaluate.honesty import (
     why_no_g_mean_interval,
     why_no_macro_auc_interval,
@@ -51,6 +53,7 @@ def judge(
     seed: int = 0,
     resamples: int = 2000,
     guarantee: bool = False,
+    deciding: DecidingMeasure | None = None,
 ) -> Scores:
     """Judge the rows of `split`.
 
@@ -60,11 +63,24 @@ def judge(
     `trained_counts` are rows per class as given for training, before any remedy; without them
     there are no bands. `guarantee` makes the intervals of shares (accuracy, recall, precision,
     F1 of a class) cover 95 % or more at every true value, not only on average; they are wider.
+    `deciding`: a further measure, by which the user decides.
     A row left to a person ("defer") is decided as no class: it lowers recall and accuracy.
+    Where a row may have several labels, `several/judge.py` judges each by itself, without costs.
 
     Raises  DataError if the split has no rows, or rows without a label; ShapeError if costs do not
             fit.
     """
+    if predictions.several:
+        from equipoise.evaluate.several.judge import judge_labels  # which builds on this file
+
+        return judge_labels(
+            predictions.of_split(split),
+            split=split,
+            trained_counts=trained_counts,
+            seed=seed,
+            resamples=resamples,
+            guarantee=guarantee,
+        )
     seen = outcomes(predictions.of_split(split), costs)
     sums = seen.sums
     whole = resampler(
@@ -72,12 +88,15 @@ def judge(
     )
     drawn = whole.draw(resamples, np.random.default_rng(seed))[0]
     classes = class_scores(seen, trained_counts, guarantee=guarantee)
-    banded = {name: _banded(scores) for name, scores in classes.items()}
+    banded = {name: banded_class(scores) for name, scores in classes.items()}
+    found = decision_estimates(seen, sums, drawn, guarantee=guarantee)
+    found |= score_estimates(seen, classes)
+    if deciding is not None:
+        found[deciding.text] = deciding_estimate(seen, deciding, seed=seed, resamples=resamples)
     return Scores(
         split=split,
         rows=len(seen.labels),
-        measures=decision_estimates(seen, sums, drawn, guarantee=guarantee)
-        | score_estimates(seen, classes),
+        measures=found,
         classes=banded,
         bands=_bands(seen, banded, sums, drawn),
         notes=_notes(seen, sums),
@@ -146,11 +165,11 @@ def score_estimates(seen: Outcomes, classes: dict[str, ClassScores]) -> dict[str
     return {
         "macro_average_precision": _macro_average_precision(seen, classes),
         "macro_roc_auc": _macro_auc(seen),
-        "log_loss": _mean(
+        "log_loss": mean_estimate(
             measures.row_log_loss(seen.probabilities[answered], seen.labels[answered]),
             seen.clusters[answered],
         ),
-        "brier": _mean(measures.row_brier(seen.probabilities, seen.labels), seen.clusters),
+        "brier": mean_estimate(measures.row_brier(seen.probabilities, seen.labels), seen.clusters),
         "ece": Estimate(
             measures.ece(seen.probabilities, seen.labels),
             why="description only: it reads too high in small splits, most where the model is "
@@ -213,7 +232,7 @@ def _shared(
     )
 
 
-def _mean(values: Floats, clusters: NDArray[np.int64]) -> Estimate:
+def mean_estimate(values: Floats, clusters: NDArray[np.int64]) -> Estimate:
     if len(values) == 0:
         return Estimate(None, why="no row is of a class that the model knows")
     if len(np.unique(clusters)) < 2:
@@ -222,7 +241,7 @@ def _mean(values: Floats, clusters: NDArray[np.int64]) -> Estimate:
     return Estimate(float(values.mean()), max(low, 0.0), high, method="cluster-t")
 
 
-def _banded(scores: ClassScores) -> ClassScores:
+def banded_class(scores: ClassScores) -> ClassScores:
     if scores.trained is None:
         return scores
     return ClassScores(

@@ -20,11 +20,11 @@ from equipoise.statistics.clusters import agreement, effective_rows, mean_cluste
 from equipoise.statistics.intervals import f1_of_jaccard, share_interval
 from equipoise.statistics.sums import Floats
 
-_Part = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
+Part = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
 """(L,) rows of each class's part, and for each row in any part its class and its cluster."""
 
-_NO_ROWS = "no rows of this class in the split"
-_NEVER_SEEN = "never seen in training, so it can't be decided: 0 whatever the rows are"
+NO_ROWS = "no rows of this class in the split"
+NEVER_SEEN = "never seen in training, so it can't be decided: 0 whatever the rows are"
 
 
 def class_scores(
@@ -63,7 +63,7 @@ def share_estimates(seen: Outcomes, *, guarantee: bool) -> dict[str, list[Estima
         ),
     }
     agree = 1.0 if guarantee else class_agreement(seen)
-    bounds = _bounds(right, parts, agree, guarantee=guarantee)
+    bounds = share_bounds(right, parts, agree, guarantee=guarantee)
     values = {
         "precision": measures.class_precision(sums),
         "recall": measures.class_recall(sums),
@@ -72,10 +72,10 @@ def share_estimates(seen: Outcomes, *, guarantee: bool) -> dict[str, list[Estima
     method = "clopper-pearson" if guarantee else "mid-p"
     return {
         measure: [
-            _estimate(
+            bounded(
                 float(values[measure][k]),
                 (float(bounds[measure][0][k]), float(bounds[measure][1][k])),
-                _why_no_share(measure, int(sums.rows[k]), bool(seen.known[k]), int(decided[k])),
+                why_no_share(measure, int(sums.rows[k]), bool(seen.known[k]), int(decided[k])),
                 method,
             )
             for k in range(count)
@@ -106,8 +106,8 @@ def independent_rows(seen: Outcomes, agree: float | None = None) -> Floats:
     return effective_rows(seen.sums.rows, size, class_agreement(seen) if agree is None else agree)
 
 
-def _bounds(
-    right: Floats, parts: Mapping[str, _Part], agree: float, *, guarantee: bool
+def share_bounds(
+    right: Floats, parts: Mapping[str, Part], agree: float, *, guarantee: bool
 ) -> dict[str, tuple[Floats, Floats]]:
     """(L,) bounds of right / total in each part; [0, 1] where a part of a class is empty."""
     total = np.stack([part[0] for part in parts.values()])
@@ -123,15 +123,15 @@ def _bounds(
     return found
 
 
-def _why_no_share(measure: str, rows: int, known: bool, decided: int) -> str | None:
+def why_no_share(measure: str, rows: int, known: bool, decided: int) -> str | None:
     if measure == "precision":
         return None if decided else "0/0: no row is decided as this class"
     if rows == 0 and (measure == "recall" or decided == 0):
-        return _NO_ROWS if measure == "recall" else f"0/0: {_NO_ROWS}, and none decided as it"
-    return None if known else _NEVER_SEEN
+        return NO_ROWS if measure == "recall" else f"0/0: {NO_ROWS}, and none decided as it"
+    return None if known else NEVER_SEEN
 
 
-def _estimate(value: float, bounds: tuple[float, float], why: str | None, method: str) -> Estimate:
+def bounded(value: float, bounds: tuple[float, float], why: str | None, method: str) -> Estimate:
     if np.isnan(value):
         return Estimate(None, why=why)
     if why:
@@ -150,9 +150,9 @@ def average_precision_estimates(seen: Outcomes, *, guarantee: bool = False) -> l
     )
     low, high = share_interval(value * worth[scored], worth[scored], guarantee=False)
     found = [
-        Estimate(None, why=_NO_ROWS) if rows[k] == 0 else Estimate(0.0, why=_NEVER_SEEN)
+        Estimate(None, why=NO_ROWS) if rows[k] == 0 else Estimate(0.0, why=NEVER_SEEN)
         for k in range(len(rows))
     ]
     for i, k in enumerate(scored):
-        found[k] = _estimate(float(value[i]), (float(low[i]), float(high[i])), None, "mid-p")
+        found[k] = bounded(float(value[i]), (float(low[i]), float(high[i])), None, "mid-p")
     return found

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from equipoise.errors import FolderError, ShapeError
 from equipoise.records.files import replacing
-from equipoise.records.rows import Column, text_column
+from equipoise.records.rows import Column, holds_several, text_column
 
 SCHEMA = 1
 DEFER = "defer"
@@ -39,13 +39,15 @@ class Predictions:
     clusters: NDArray[np.int64]
     """(n,) rows that are resampled together."""
     labels: Column
-    """(n,) str or None: the true class; may be one that is not in `classes`."""
+    """(n,) str or None: the true class; may be one that is not in `classes`. Where a row may have
+    several labels: a sorted tuple of names, or None."""
     decided: Column
-    """(n,) str: a class, or "defer"."""
+    """(n,) str: a class, or "defer". Where a row may have several labels: a sorted tuple."""
     logits: NDArray[np.float64]
     """(n, K) raw scores z, before calibration."""
     probabilities: NDArray[np.float64]
-    """(n, K) calibrated posterior p under the target prior; rows sum to 1."""
+    """(n, K) calibrated posterior p under the target prior; rows sum to 1, unless a row may have
+    several labels: then each label has a probability of its own."""
     amounts: NDArray[np.float64] | None = None
     """(n,) the rows' own number that costs are times of; None where no cost is."""
 
@@ -67,6 +69,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def several(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return holds_several(self.decided)
 
     def of_split(self, split: str) -> Predictions:
         return self.take(self.splits == split)
@@ -94,15 +101,15 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Columns: id, split, fold, group, label, decided, z:<class>..., p:<class>..., cluster, and
-    amount where costs are times a column."""
+    amount where costs are times a column. Several labels a row are lists."""
     p = predictions
     columns: dict[str, pa.Array] = {
         "id": pa.array(p.ids, pa.string()),
         "split": pa.array(p.splits, pa.string()),
         "fold": pa.array(p.folds, pa.int64(), mask=p.folds < 0),
         "group": pa.array(p.groups, pa.string()),
-        "label": pa.array(p.labels, pa.string()),
-        "decided": pa.array(p.decided, pa.string()),
+        "label": _names(p.labels, p.several),
+        "decided": _names(p.decided, p.several),
     }
     for k, name in enumerate(p.classes):
         columns[f"z:{name}"] = pa.array(p.logits[:, k], pa.float64())
@@ -114,6 +121,14 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     table = pa.table(columns).replace_schema_metadata({"equipoise.schema": str(SCHEMA)})
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
+
+
+def _names(column: Column, several: bool) -> pa.Array:
+    """Names as text, or lists of names where a row may have several labels."""
+    if not several:
+        return pa.array(column, pa.string())
+    lists = [None if cell is None else list(cell) for cell in column]
+    return pa.array(lists, pa.list_(pa.string()))
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -133,7 +148,8 @@ def read_predictions(path: Path) -> Predictions:
     classes = tuple(name[2:] for name in table.column_names if name.startswith("z:"))
 
     def column(name: str) -> Column:
-        return text_column(table[name].to_pylist())
+        cells = table[name].to_pylist()
+        return text_column([tuple(cell) if isinstance(cell, list) else cell for cell in cells])
 
     def matrix(prefix: str) -> NDArray[np.float64]:
         if not classes:
