@@ -77,8 +77,8 @@ def _model(run: RunFolder) -> tuple[tuple[str, str], ...]:
         ("Weights kept", kept + chosen),
     ]
     if t.head_steps:
-        again = f"{t.head_epochs:g} epochs, {count(t.head_steps, 'step')}, on the trained body's vectors"
-        facts.append(("Head trained again", again))
+        steps = f"{t.head_epochs:g} epochs, {count(t.head_steps, 'step')}"
+        facts.append(("Head trained again", f"{steps}, on vectors of the trained body"))
     if t.stopped:
         facts.append(("Ended early", t.stopped))
     return tuple(facts)
