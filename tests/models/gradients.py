@@ -1,14 +1,14 @@
 """Gradients of one optimizer step through the real trainer: whole, in micro-batches, and shared
 between processes.
 
-`python -m tests.models.gradients BASE OUT L1 DTYPE:ROWS...` is one such process.
+`python -m tests.models.gradients BASE OUT L1 REMEDIES DTYPE:ROWS...` is one such process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,20 @@ from numpy.typing import NDArray
 
 from equipoise.models.batches import StepPlan
 from equipoise.models.feed import Feed, PlannedBatches
-from equipoise.models.trainer import WeightedTrainer
+from equipoise.models.passes import Pass
+from equipoise.models.trainer import RowLoss, WeightedTrainer, Wrapper
+from equipoise.remedies.batches import (
+    BATCHES,
+    build_order,
+    build_row_weights,
+    build_weights,
+    of_kind,
+)
+from equipoise.remedies.losses import LOSSES, build_loss
+from equipoise.remedies.losses.wrapping import WRAPPERS, build_wrapper
+from equipoise.remedies.spec import parse_remedies
 from tests.models.processes import run_processes
-from tests.models.tiny import cross_entropy, easy_rows, make, make_feed
+from tests.models.tiny import easy_rows, make, make_feed
 from tests.models.training import train, weights_after
 
 Gradients = list[dict[str, NDArray[Any]]]
@@ -28,6 +39,17 @@ Gradients = list[dict[str, NDArray[Any]]]
 
 BATCH_ROWS = 16
 ROWS = 41  # two whole steps, and a last one of 9 rows
+COSTS = np.array([[0.0, 1.0, 3.0], [20.0, 0.0, 5.0], [100.0, 2.0, 0.0]])
+DONE, PLANNED = 9, 10
+"""Steps done and planned: losses that change late in training have changed."""
+DRAWN = (
+    *(name for name in BATCHES if BATCHES[name].kind in ("weights", "row_weights", "sampler")),
+    "guaranteed_presence:classes=0;2,at_least=3",
+)
+"""Remedies on batches and weights."""
+EXACT = (*LOSSES, "adversarial")
+"""Remedies in the loss under which every row counts for itself. Rows that are mixed find their
+partners in their micro-batch, so those gradients depend on how a step is divided, and may."""
 
 
 def uneven_feed(base: Any) -> Feed:
@@ -45,9 +67,12 @@ def step_gradients(
     dtype: torch.dtype,
     l1: float = 0.0,
     method: str = "full",
+    remedies: Sequence[str] = (),
     output: Path,
 ) -> Gradients:
     """Gradients of every step of one epoch, dropout off, weights not moved in between.
+
+    remedies  Those in the loss, by name.
 
     The Trainer's own dataloader, `_get_num_items_in_batch`, `training_step` (with compute_loss and
     backward) and, with several processes, its DDP wrapping are what runs.
@@ -57,7 +82,7 @@ def step_gradients(
     torch.manual_seed(0)
     classifier, base, _, _ = make(folder, method=method, dropout=0.0, head="linear")
     classifier.to(dtype)
-    feed = uneven_feed(base)
+    feed, order = drawn(remedies, uneven_feed(base))
     arguments = TrainingArguments(
         output_dir=str(output),
         per_device_train_batch_size=device_rows,
@@ -69,9 +94,8 @@ def step_gradients(
     )
     world = max(arguments.world_size, 1)
     arguments.gradient_accumulation_steps = max(1, -(-BATCH_ROWS // (device_rows * world)))
-    order = np.random.default_rng(6).permutation(ROWS)[None]
     batches = PlannedBatches(
-        StepPlan(order, BATCH_ROWS),
+        StepPlan(order[None], BATCH_ROWS),
         feed.tokens.lengths,
         device_rows=device_rows,
         processes=world,
@@ -82,15 +106,51 @@ def step_gradients(
         args=arguments,
         feed=feed,
         batches=batches,
-        row_loss=cross_entropy,
+        row_loss=loss_and_wrapper(remedies, feed)[0],
+        wrapper=loss_and_wrapper(remedies, feed)[1],
         validation=None,
         measure=None,
         log_line=lambda _: None,
         head_learning_rate=1e-3,
         l1=l1,
     )
+    trainer.state.global_step, trainer.state.max_steps = DONE, PLANNED
     with all_in_float64():
         return list(_steps(trainer, classifier, batches))
+
+
+def drawn(remedies: Sequence[str], feed: Feed) -> tuple[Feed, NDArray[np.int64]]:
+    """The feed with the weights of those among the remedies that weigh, and the rows of an epoch
+    by the one that draws; without one, all in random order."""
+    specs = [spec for spec in parse_remedies(remedies) if spec.name in BATCHES]
+    classes, rows = int(feed.labels.max()) + 1, np.arange(len(feed))
+    given = {
+        "batch_rows": BATCH_ROWS,
+        "class_names": [str(k) for k in range(classes)],
+        "groups": rows % 2,
+        "cluster_sizes": 1 + rows % 5 // 2,
+        "row_costs": COSTS[feed.labels],
+    }
+    weights = build_weights(specs, np.bincount(feed.labels), **given)[feed.labels]
+    weights = weights * build_row_weights(specs, feed.labels, classes, **given)
+    rng = np.random.default_rng(6)
+    order = (
+        build_order(specs, feed.labels, classes, 1, rng, **given)[0]
+        if of_kind(specs, "sampler")
+        else rng.permutation(ROWS)
+    )
+    return feed.take(rows, weights), order
+
+
+def loss_and_wrapper(remedies: Sequence[str], feed: Feed) -> tuple[RowLoss, Wrapper | None]:
+    counts = np.bincount(feed.labels)
+    specs = parse_remedies(remedies)
+    losses = [spec for spec in specs if spec.name in LOSSES]
+    wrappers = [spec for spec in specs if spec.name in WRAPPERS]
+    return (
+        build_loss(losses[0] if losses else None, counts, costs=COSTS),
+        build_wrapper(wrappers[0] if wrappers else None, counts),
+    )
 
 
 def _steps(trainer: Any, classifier: torch.nn.Module, batches: PlannedBatches) -> Any:
@@ -152,19 +212,29 @@ def relative_difference(found: dict[str, NDArray[Any]], whole: dict[str, NDArray
     return float(np.sqrt(apart / size))
 
 
-def plain_gradients(folder: Path, dtype: torch.dtype, l1: float = 0.0) -> Gradients:
+def plain_gradients(
+    folder: Path, dtype: torch.dtype, l1: float = 0.0, remedies: Sequence[str] = ()
+) -> Gradients:
     """The same by hand: one backward pass of sum(weight × loss) / sum(weight) per step."""
     classifier, base, _, _ = make(folder, method="full", dropout=0.0, head="linear")
     classifier.to(dtype).train()
-    feed = uneven_feed(base)
-    order = np.random.default_rng(6).permutation(ROWS)
+    feed, order = drawn(remedies, uneven_feed(base))
+    row_loss, wrapper = loss_and_wrapper(remedies, feed)
     out = []
-    for start in range(0, ROWS, BATCH_ROWS):
+
+    def losses_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return row_loss(logits, labels, DONE / PLANNED)
+
+    for start in range(0, len(order), BATCH_ROWS):
         inputs = feed.batch(order[start : start + BATCH_ROWS])
         labels, weights = inputs.pop("labels"), inputs.pop("weights").to(dtype)
         with all_in_float64():
-            losses = cross_entropy(classifier(**inputs), labels)
-        loss = (weights * losses).sum() / weights.sum()
+            if wrapper is None:
+                losses = weights * losses_of(classifier(**inputs), labels)
+            else:
+                run, rng = Pass(classifier, classifier, inputs), np.random.default_rng(0)
+                losses = wrapper(run, labels, weights, losses_of, rng)
+        loss = losses.sum() / weights.sum()
         trained = [p for p in classifier.parameters() if p.requires_grad]
         loss = loss + l1 * sum(p.abs().sum() for p in trained)
         classifier.zero_grad()
@@ -183,13 +253,15 @@ def main() -> None:
     """Write the gradients of this process's trainer, for every case in the last argument."""
     base, out, l1 = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
     torch.set_num_threads(1)
-    for case in sys.argv[4:]:
+    remedies = [name for name in sys.argv[4].split(",") if name != "none"]
+    for case in sys.argv[5:]:
         dtype, device_rows = case.split(":")
         steps = step_gradients(
             base,
             device_rows=int(device_rows),
             dtype=getattr(torch, dtype),
             l1=l1,
+            remedies=remedies,
             output=out / "trainer",
         )
         named = {f"{s} {n}": g for s, step in enumerate(steps) for n, g in step.items()}
@@ -217,10 +289,15 @@ def whole_training(base_folder: Path, folder: Path) -> tuple[dict[str, NDArray[A
 
 
 def in_two_processes(
-    base: Path, out: Path, cases: list[tuple[str, int]], l1: float
+    base: Path,
+    out: Path,
+    cases: list[tuple[str, int]],
+    l1: float,
+    remedies: Sequence[str] = (),
 ) -> dict[tuple[str, int, int], Gradients]:
     """Gradients by (dtype, device_rows, rank), from two processes joined over gloo."""
-    command = ["-m", "tests.models.gradients", str(base), str(out), str(l1)]
+    named = ",".join(remedies) or "none"
+    command = ["-m", "tests.models.gradients", str(base), str(out), str(l1), named]
     run_processes([*command, *(f"{dtype}:{rows}" for dtype, rows in cases)], count=2)
     found: dict[tuple[str, int, int], Gradients] = {}
     for dtype, rows in cases:

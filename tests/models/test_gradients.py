@@ -12,6 +12,8 @@ import torch
 from tests.models.conftest import Bases
 from tests.models.gradients import (
     BATCH_ROWS,
+    DRAWN,
+    EXACT,
     Gradients,
     in_two_processes,
     plain_gradients,
@@ -40,6 +42,40 @@ def test_micro_batches_add_up(bases: Bases, tmp_path: Path, architecture: str, d
         assert worst(found, whole) <= LIMITS[dtype], parts
 
 
+@pytest.mark.parametrize("remedy", EXACT)
+def test_micro_batches_add_up_under_every_loss(bases: Bases, tmp_path: Path, remedy: str) -> None:
+    folder = bases("bert", 2)
+    whole = plain_gradients(folder, torch.float64, remedies=[remedy])
+    for parts in (1, 2, 4, 8):
+        found = step_gradients(
+            folder,
+            device_rows=BATCH_ROWS // parts,
+            dtype=torch.float64,
+            remedies=[remedy],
+            output=tmp_path,
+        )
+        assert worst(found, whole) <= LIMITS["float64"], parts
+    without = plain_gradients(folder, torch.float64)
+    assert worst(whole, without) > 1e-6
+
+
+@pytest.mark.parametrize("remedy", DRAWN)
+def test_micro_batches_add_up_however_rows_are_drawn_and_weighed(
+    bases: Bases, tmp_path: Path, remedy: str
+) -> None:
+    folder = bases("bert", 2)
+    whole = plain_gradients(folder, torch.float64, remedies=[remedy])
+    for parts in (1, 4):
+        found = step_gradients(
+            folder,
+            device_rows=BATCH_ROWS // parts,
+            dtype=torch.float64,
+            remedies=[remedy],
+            output=tmp_path,
+        )
+        assert worst(found, whole) <= LIMITS["float64"], parts
+
+
 def test_l1_counts_once_however_the_batch_is_divided(bases: Bases, tmp_path: Path) -> None:
     folder = bases("bert", 2)
     whole = plain_gradients(folder, torch.float64, l1=0.01)
@@ -62,6 +98,13 @@ def test_two_processes_add_up(bases: Bases, tmp_path: Path) -> None:
     assert len(found) == 6
     for (dtype, rows, rank), steps in found.items():
         assert worst(steps, whole[dtype]) <= LIMITS[dtype], (rows, rank)
+    # An adversary's second pass goes past DDP's wrapping.
+    remedies = ["logit_adjusted", "adversarial"]
+    (tmp_path / "wrapped").mkdir()
+    found = in_two_processes(folder, tmp_path / "wrapped", [("float64", 4)], 0.0, remedies)
+    moved = plain_gradients(folder, torch.float64, remedies=remedies)
+    for steps in found.values():
+        assert worst(steps, moved) <= LIMITS["float64"]
     # And a whole training, with validation, checkpoints and the best epoch loaded at the end.
     alone, record = whole_training(folder, tmp_path / "alone")
     for rank in range(2):

@@ -215,7 +215,7 @@ def test_patience_without_a_measure_is_refused() -> None:
 def test_divergence_is_stopped_with_advice(bases: Bases, tmp_path: Path) -> None:
     advice = "training diverged: .* try a smaller learning_rate, clip_norm 1, or precision float32"
 
-    def exploding(logits: Tensor, labels: Tensor) -> Tensor:
+    def exploding(logits: Tensor, labels: Tensor, _: float) -> Tensor:
         return cross_entropy(logits, labels) * float("inf")
 
     with pytest.raises(DivergedError, match=advice):
@@ -223,7 +223,7 @@ def test_divergence_is_stopped_with_advice(bases: Bases, tmp_path: Path) -> None
 
     calls: list[int] = []
 
-    def at_last(logits: Tensor, labels: Tensor) -> Tensor:
+    def at_last(logits: Tensor, labels: Tensor, _: float) -> Tensor:
         """Gradients overflow in the very last step, after which no loss is computed."""
         calls.append(1)
         losses = cross_entropy(logits, labels)
@@ -237,7 +237,7 @@ def test_divergence_is_stopped_with_advice(bases: Bases, tmp_path: Path) -> None
 def forgetful(most: int) -> Any:
     """Plain cross-entropy on a device that can't hold more than `most` rows."""
 
-    def row_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    def row_loss(logits: Tensor, labels: Tensor, _: float) -> Tensor:
         if len(labels) > most:
             raise torch.OutOfMemoryError(f"{len(labels)} rows")
         return cross_entropy(logits, labels)
@@ -290,7 +290,7 @@ def test_running_out_of_memory_in_the_middle_starts_from_whole_weights(
     train(plain, feed, tmp_path / "plain", rates=(1e-3, 1e-3))
     calls: list[int] = []
 
-    def once(logits: Tensor, labels: Tensor) -> Tensor:
+    def once(logits: Tensor, labels: Tensor, _: float) -> Tensor:
         calls.append(len(labels))
         if len(calls) == when:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 GB")
@@ -310,7 +310,7 @@ def test_a_single_row_too_many_is_an_error_with_advice(bases: Bases, tmp_path: P
 
 
 def test_other_errors_are_not_taken_for_want_of_memory(bases: Bases, tmp_path: Path) -> None:
-    def broken(logits: Tensor, labels: Tensor) -> Tensor:
+    def broken(logits: Tensor, labels: Tensor, _: float) -> Tensor:
         raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):

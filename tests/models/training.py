@@ -21,9 +21,7 @@ from tests.models.tiny import cross_entropy
 def plan_of(feed: Feed, epochs: int, batch_rows: int = 8, seed: int = 0) -> StepPlan:
     rng = np.random.default_rng(seed)
     draws = np.stack([rng.permutation(len(feed)) for _ in range(epochs)])
-    return plan_steps(
-        draws, feed.lengths, feed.labels, rng, batch_rows=batch_rows, bucket_steps=4
-    )
+    return plan_steps(draws, feed.lengths, feed.labels, rng, batch_rows=batch_rows, bucket_steps=4)
 
 
 def measure_of(feed: Feed) -> Callable[[NDArray[np.float64]], dict[str, float]]:

@@ -40,12 +40,12 @@ def asymmetric_cross_entropy(
     """
     log_p = F.log_softmax(at_least_float32(logits), dim=1)
     own = of_label(log_p, labels)
-    p_own = own.exp()
     # The floor keeps 0^(gamma - 1) out of the gradient, as in `focal`.
     miss = (-torch.expm1(own)).clamp_min(torch.finfo(own.dtype).tiny)
     share = smoothing / logits.shape[1]
     positive = -(1 - smoothing + share) * miss**gamma_positive * own
     if share == 0:
         return positive
+    # p^gamma as exp(gamma log p), whose gradient stays a number at p = 0.
     every = ((gamma_negative * log_p).exp() * log_p).sum(1)
-    return positive - share * (every - p_own**gamma_negative * own)
+    return positive - share * (every - (gamma_negative * own).exp() * own)

@@ -60,7 +60,7 @@ def ldam_cross_entropy(
     margins = per_class(widths, logits, "counts")[labels]
     own = F.one_hot(labels, logits.shape[1]).to(torch.bool)
     rows = cross_entropy(logits - torch.where(own, margins[:, None], 0.0), labels)
-    if progress < defer:
+    if progress < defer or defer == 1:
         return rows
     weights = class_weights(n, kind="effective", beta=beta)
     return rows * per_class(weights, logits, "counts")[labels]
