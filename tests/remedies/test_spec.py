@@ -109,20 +109,29 @@ def verdict(a, b):
 
 
 def test_each_pair_by_thought():
-    double = ["class_weights", "balanced_sampler", "weighted_cross_entropy", "logit_adjusted"]
-    losses = ["weighted_cross_entropy", "focal", "logit_adjusted"]
+    """Of remedies for rows of one label. `never` and `twice` are listed; all else is fine."""
+    samplers = ["balanced_sampler", "sqrt_sampler", "progressive_sampler", "guaranteed_presence"]
+    samplers += ["group_balanced_sampler"]
+    weighing = ["weighted_cross_entropy", "logit_adjusted"]
+    losses = [*weighing, "focal", "cost_sensitive"]
+    double = ["class_weights", "group_weights", *samplers, *weighing]
     deciders = ["posthoc_logit_adjustment", "measure_offsets"]
-    for a in REMEDIES:
-        for b in REMEDIES:
+    others = ["random_oversample", "random_undersample", "tomek_links", "cost_weights"]
+    others += ["cluster_weights", "temperature", "costs"]
+    known = list(dict.fromkeys([*double, *losses, *deciders, *others]))
+    assert set(known) <= set(REMEDIES)
+    for a in known:
+        for b in known:
             if a == b:
                 continue
-            one_loss = a in losses and b in losses
-            if one_loss or ("costs" in (a, b) and {a, b} & set(deciders)):
-                expected = "never"
-            elif a in double and b in double:
-                expected = "twice"
-            else:
-                expected = "fine"
+            both = {a, b}
+            never = (
+                both <= set(losses)
+                or both <= set(samplers)
+                or ("costs" in both and both & set(deciders))
+                or ("cost_sensitive" in both and both & {"costs", "cost_weights"})
+            )
+            expected = "never" if never else "twice" if both <= set(double) else "fine"
             assert verdict(a, b) == expected, (a, b)
 
 
