@@ -7,11 +7,12 @@ With two- to four-layer models of every architecture, made on the spot, and the 
 gradients.*   largest relative L2 norm between a step's gradient in micro-batches (or shared by two
               processes) and the whole batch's, dropout off, uneven row weights, small last step.
               What transformers computes in float32 in a float64 model (Gemma's norms, the softmax
-              of eager attention) is computed in float64
+              of eager attention) is computed in float64. Also with every sampler and every weight
 cached.*      largest difference of logits, from cached states against the whole model, over every
               cut, padding on either side (encoders: right) and both kinds of head
 kill.*        `equipoise train` killed by SIGKILL at a random moment and run again, against a run
-              left alone: bytes of weights, predictions and scores. The cache of states is the same
+              left alone: bytes of weights, predictions and scores. The cache of states is the same.
+              Also with samplers
 reloaded.*    saved predictions against those of the reloaded model, twice, in two processes
 """
 
@@ -32,6 +33,7 @@ import psutil
 
 from benchmarks.common import ROOT, Bench, Unit
 from equipoise.records.files import file_sha256
+from equipoise.remedies.batches import BATCHES
 
 ARCHITECTURES = (
     *("bert", "roberta", "deberta", "deberta_v2", "deberta_v3", "modernbert"),
@@ -40,6 +42,15 @@ ARCHITECTURES = (
 LIMITS = {"float64": 1e-10, "float32": 1e-5}
 CACHED_LIMIT = 1e-5
 KILLS = 20
+DRAWN = tuple(
+    name
+    for name, remedy in BATCHES.items()
+    if remedy.kind in ("weights", "row_weights", "sampler") and name != "guaranteed_presence"
+)
+PROMISED = "guaranteed_presence:classes=0;2"
+KILLED_DRAWING = ("guaranteed_presence:below=0.1", "progressive_sampler", "sqrt_sampler")
+_REMEDIES = ("logit_adjusted", "temperature")
+"""Of the runs that are killed, unless a unit says otherwise."""
 METHODS = ("light", "full")
 _SILENT: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 COMPARED = ("model/model.safetensors", "head.safetensors", "predictions.parquet", "scores.json")
@@ -68,16 +79,18 @@ def gradients(settings: dict[str, Any]) -> dict[str, Any]:
     from tests.models import gradients as g
 
     worst = {}
+    remedies = settings.get("remedies", ())
     with tempfile.TemporaryDirectory() as folder:
         base = _base(Path(folder), settings["architecture"], 2)
         for dtype in LIMITS:
             kind = getattr(torch, dtype)
-            whole = g.plain_gradients(base, kind)
+            whole = g.plain_gradients(base, kind, remedies=remedies)
             for parts in (1, 2, 4, 8):
                 found = g.step_gradients(
                     base,
                     device_rows=g.BATCH_ROWS // parts,
                     dtype=kind,
+                    remedies=remedies,
                     output=Path(folder) / "trainer",
                 )
                 worst[f"{dtype}, {parts} parts"] = _worst(found, whole)
@@ -91,11 +104,13 @@ def gradients_of_processes(settings: dict[str, Any]) -> dict[str, Any]:
     from tests.models import gradients as g
 
     worst = {}
+    remedies = settings.get("remedies", ())
     with tempfile.TemporaryDirectory() as folder:
         base, out = _base(Path(folder), settings["architecture"], 2), Path(folder)
         cases = [(dtype, rows) for dtype in LIMITS for rows in (8, 4, 2)]
-        for (dtype, rows, rank), steps in g.in_two_processes(base, out, cases, l1=0.0).items():
-            whole = g.plain_gradients(base, getattr(torch, dtype))
+        found = g.in_two_processes(base, out, cases, l1=0.0, remedies=remedies)
+        for (dtype, rows, rank), steps in found.items():
+            whole = g.plain_gradients(base, getattr(torch, dtype), remedies=remedies)
             worst[f"{dtype}, {8 // rows} parts in process {rank}"] = _worst(steps, whole)
     return _gradient_record(worst)
 
@@ -164,7 +179,8 @@ def _apart(classifier: Any, tokens: Any, states: Any, side: str) -> float:
 
 def killed(settings: dict[str, Any]) -> dict[str, Any]:
     method, seed = settings["method"], settings["seed"]
-    whole = _left_alone(method)
+    remedies = tuple(settings.get("remedies", _REMEDIES))
+    whole = _left_alone(method, remedies)
     rng = np.random.default_rng([seed, KILLS])
     # One moment in each twentieth of the work, so that every stage gets its share. Moments are in
     # processor seconds, which other programs on the machine hardly stretch.
@@ -173,13 +189,13 @@ def killed(settings: dict[str, Any]) -> dict[str, Any]:
         for attempt in range(10):
             out = Path(folder) / str(attempt)
             moment = whole["begun"] + share * (whole["ended"] - whole["begun"])
-            if _run_until(_command(method, out), moment):
+            if _run_until(_command(method, out, remedies), moment):
                 break
             share *= 0.9  # it was done sooner than the run left alone
         else:
             raise RuntimeError("was done before it could be killed, ten times")
         stage = _stage(out)
-        _run(_command(method, out))
+        _run(_command(method, out, remedies))
         same = {name: file_sha256(out / name) == whole["files"][name] for name in COMPARED}
         leftovers = [path.name for path in out.rglob("*.part")]
     return {
@@ -217,7 +233,7 @@ def reloaded(settings: dict[str, Any]) -> dict[str, Any]:
 
     from equipoise.load import load
 
-    run = _left_alone(settings["method"])["folder"]
+    run = _left_alone(settings["method"], _REMEDIES)["folder"]
     saved = pd.read_parquet(run / "predictions.parquet")
     saved = saved[saved["split"] == "test"]
     texts = pd.read_csv(_rows() / "test.csv", dtype=str).set_index("id")["text"]
@@ -264,12 +280,13 @@ def _rows() -> Path:
 
 
 @functools.cache
-def _left_alone(method: str) -> dict[str, Any]:
+def _left_alone(method: str, remedies: tuple[str, ...]) -> dict[str, Any]:
     """The run that nobody kills: its folder, its files' hashes, and the processor seconds at which
     it began and ended its work. The first run fills the cache; the second is what counts."""
-    _run(_command(method, _work() / f"{method}-first"))
-    out = _work() / f"{method}-second"
-    process = psutil.Popen(_command(method, out), env=_environment(), cwd=ROOT, **_SILENT)
+    place = _work() / "-".join([method, *(name.partition(":")[0] for name in remedies)])
+    _run(_command(method, place / "first", remedies))
+    out = place / "second"
+    process = psutil.Popen(_command(method, out, remedies), env=_environment(), cwd=ROOT, **_SILENT)
     begun = ended = None
     while process.poll() is None:
         now = _cpu_seconds(process)
@@ -284,11 +301,12 @@ def _left_alone(method: str) -> dict[str, Any]:
     return {"folder": out, "begun": begun, "ended": ended, "files": files}
 
 
-def _command(method: str, out: Path) -> list[str]:
+def _command(method: str, out: Path, remedies: tuple[str, ...]) -> list[str]:
     given = [
         *("--model", str(_demo_base()), "--method", method, "--head", "cosine"),
-        *("--group", "customer", "--epochs", "10", "--remedy", "logit_adjusted"),
-        *("--remedy", "temperature", "--set", "model.dropout=0.1", "--baseline", "none"),
+        *("--group", "customer", "--epochs", "10"),
+        *(part for name in remedies for part in ("--remedy", name)),
+        *("--set", "model.dropout=0.1", "--baseline", "none"),
         *("--set", "train.choose_by=macro_f1", "--quiet"),
         # Two micro-batches a step; few steps, so that the kills cost minutes.
         *("--set", "train.batch_rows=128", "--set", "train.device_rows=64"),
@@ -429,6 +447,19 @@ def _units() -> list[Unit]:
         Unit(f"gradients.two_processes.{name}", {"kind": "processes", "architecture": name})
         for name in ("bert", "llama")
     ]
+    units += [
+        Unit(
+            f"gradients.bert.{name.partition(':')[0]}",
+            {"kind": "gradients", "architecture": "bert", "remedies": [name]},
+        )
+        for name in (*DRAWN, PROMISED)
+    ]
+    units.append(
+        Unit(
+            "gradients.two_processes.guaranteed_presence",
+            {"kind": "processes", "architecture": "bert", "remedies": [PROMISED]},
+        )
+    )
     units += [Unit(f"reloaded.{m}", {"kind": "reloaded", "method": m}) for m in METHODS]
     # The method changes with the moment, so that both are killed in every part of a run.
     units += [
@@ -437,6 +468,14 @@ def _units() -> list[Unit]:
             {"kind": "kill", "method": METHODS[seed % 2], "seed": seed},
         )
         for seed in range(KILLS)
+    ]
+    # In the midst of training, where the order of rows matters.
+    units += [
+        Unit(
+            f"kill.{name.partition(':')[0]}",
+            {"kind": "kill", "method": "full", "seed": seed, "remedies": [name]},
+        )
+        for name, seed in zip(KILLED_DRAWING, (8, 10, 12), strict=True)
     ]
     return units
 

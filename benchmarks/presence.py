@@ -212,8 +212,8 @@ def _fed(case: Case, order: Ints, found: Counter[str]) -> list[Ints]:
             )
             found["WRONG resumed steps differ"] += not same
             whole = whole[:stop_step] + resumed
-        found["WRONG rows lost or added"] += bool(
-            (np.sort(np.concatenate(whole)) != np.sort(order[epoch])).any()
+        found["WRONG rows lost or added"] += int(
+            not np.array_equal(np.sort(np.concatenate(whole)), np.sort(order[epoch]))
         )
         steps += whole
     return steps

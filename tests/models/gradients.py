@@ -44,7 +44,7 @@ DONE, PLANNED = 9, 10
 """Steps done and planned: losses that change late in training have changed."""
 DRAWN = (
     *(name for name in BATCHES if BATCHES[name].kind in ("weights", "row_weights", "sampler")),
-    "guaranteed_presence:classes=0;2,at_least=3",
+    "guaranteed_presence:classes=0;2",
 )
 """Remedies on batches and weights."""
 EXACT = (*LOSSES, "adversarial")
