@@ -21,23 +21,47 @@ from equipoise.remedies.conflicts import conflicts
 from equipoise.remedies.labels import check_labels
 from equipoise.remedies.losses import (
     LOSSES,
+    asymmetric_cross_entropy,
+    balanced_softmax,
     build_loss,
+    class_balanced_focal,
     cross_entropy,
+    expected_cost,
     focal_cross_entropy,
+    generalized_cross_entropy,
+    label_aware_smoothing,
+    label_smoothing,
+    ldam_cross_entropy,
     logit_adjusted_cross_entropy,
+    seesaw_cross_entropy,
+    self_adjusting_dice,
+    vector_scaling_cross_entropy,
     weighted_cross_entropy,
 )
+from equipoise.remedies.losses.binary_table import BINARY_LOSSES
 from equipoise.remedies.losses.common import per_class
+from equipoise.remedies.losses.wrapping import WRAPPERS
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.spec import remedy_spec
 
 __all__ = [
     "LOSSES",
     "ComputeLoss",
+    "asymmetric_cross_entropy",
+    "balanced_softmax",
+    "class_balanced_focal",
     "cross_entropy",
+    "expected_cost",
     "focal_cross_entropy",
     "for_trainer",
+    "generalized_cross_entropy",
+    "label_aware_smoothing",
+    "label_smoothing",
+    "ldam_cross_entropy",
     "logit_adjusted_cross_entropy",
+    "seesaw_cross_entropy",
+    "self_adjusting_dice",
+    "vector_scaling_cross_entropy",
     "weighted_cross_entropy",
 ]
 
@@ -55,6 +79,8 @@ def for_trainer(
     labels: Any = None,
     class_weights: Any = None,
     twice: bool = False,
+    costs: Any = None,
+    progress: Callable[[], float] | None = None,
     **settings: Any,
 ) -> ComputeLoss:
     """The `compute_loss_func` of a stock `transformers.Trainer` for sequence classification.
@@ -75,13 +101,18 @@ def for_trainer(
     class_weights  "inverse", "sqrt", "effective", or (K,) weights, scaled to a mean of 1 over the
                    rows if counts are known. Refused beside a loss that corrects the prior already,
                    unless twice=True.
+    costs          (K, K) cost of deciding each class (columns) for each true one, for the loss
+                   cost_sensitive.
+    progress       Gives the share of training done, for a loss that changes as training ages
+                   (ldam): a Trainer does not tell its loss. For instance
+                   `lambda: trainer.state.global_step / trainer.state.max_steps`.
     settings       of the loss: gamma=2, tau=1.
 
     Raises SettingsError for unknown names and settings, ShapeError for counts or weights that do
     not fit the logits, DataError if the loss needs shares and a class has no rows.
     """
     numbers = _counts(counts, labels)
-    function, spec = _bound(loss, settings, numbers)
+    function, spec = _bound(loss, settings, numbers, costs, progress)
     weights = _weights(class_weights, numbers)
     if weights is not None and spec is not None and not twice:
         _refuse_double(spec)
@@ -105,16 +136,34 @@ def for_trainer(
 
 
 def _bound(
-    loss: str | Callable[..., Tensor], settings: dict[str, Any], counts: Any
+    loss: str | Callable[..., Tensor],
+    settings: dict[str, Any],
+    counts: Any,
+    costs: Any,
+    progress: Callable[[], float] | None,
 ) -> tuple[Callable[[Tensor, Tensor], Tensor], RemedySpec | None]:
     """(logits, labels) -> (rows,) with everything else bound, and the remedy that it is, if any."""
     if callable(loss):
         return partial(loss, **settings), None
     spec = _loss_spec(loss, settings)
     needs = LOSSES[spec.name].needs if spec else ()
-    if counts is None and needs:
-        raise SettingsError(f"loss {loss} needs {needs[0]}: give counts= or labels=")
-    return build_loss(spec, np.ones(1) if counts is None else counts), spec
+    lacking = {
+        "progress": (progress, "progress=, a function that gives the share of training done"),
+        "costs": (costs, "costs=, a number for every true and decided class"),
+        "counts": (counts, "counts= or labels="),
+        "log_prior": (counts, "counts= or labels="),
+    }
+    faults = [
+        f"loss {loss} needs {need}: give {lacking[need][1]}"
+        for need in needs
+        if lacking[need][0] is None
+    ]
+    if faults:
+        raise SettingsError(*faults)
+    built = build_loss(spec, np.ones(1) if counts is None else counts, costs=costs)
+    if progress is None:
+        return built, spec
+    return lambda logits, labels: built(logits, labels, progress()), spec
 
 
 def _refuse_double(spec: RemedySpec) -> None:
@@ -140,6 +189,15 @@ def _loss_spec(name: str, settings: dict[str, Any]) -> RemedySpec | None:
         return None
     aliases = {remedy.function.__name__: key for key, remedy in LOSSES.items()}
     key = aliases.get(name, name)
+    if key in WRAPPERS:
+        raise SettingsError(
+            f"loss {name!r} acts on rows on their way through the model, of which a Trainer shows "
+            f"its loss only the end; train with `equipoise train --remedy {key}`"
+        )
+    if key in BINARY_LOSSES:
+        raise SettingsError(
+            f"loss {name!r} is for rows with several labels each; here each row has one class"
+        )
     if key not in LOSSES:
         known = ", ".join(["cross_entropy", *LOSSES])
         asked = f"settings {', '.join(settings)}" if name == "cross_entropy" else f"loss {name!r}"

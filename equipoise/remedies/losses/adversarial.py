@@ -26,8 +26,8 @@ def adversarial(
         r = epsilon × |words| × g / |g|,  g the gradient of the row's loss by its words
 
     Both norms run over all tokens of the row. Where lower layers are frozen (method `light`), the
-    states that come out of them are moved instead. Takes twice the time. Every row for itself, so
-    that gradients don't depend on micro-batches.
+    states that come out of them are moved instead. Every step goes through the model twice. Every
+    row for itself, so that gradients don't depend on micro-batches.
 
     Shapes    labels (rows,) int64, weights (rows,). Returns (rows,) weight × ((1 - share) × loss +
               share × loss after the step).
@@ -35,7 +35,7 @@ def adversarial(
               gives it a length in units of normalised embeddings). share: of the moved row in the
               loss; 0 or epsilon 0 is the plain loss.
     Prior     none moved.
-    Helps     with few rows, against overfitting; most often one point or less.
+    Helps     with few rows, against overfitting.
     Harms     with a large epsilon, where the moved row belongs to another class.
     Source    Miyato et al. 2017, Adversarial training methods for semi-supervised text
               classification, arXiv:1605.07725.

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from equipoise.errors import SettingsError
 from equipoise.remedies.losses.common import Portion, per_class
 from equipoise.remedies.losses.wrappers import Pass, PlainLoss, partners
 from equipoise.remedies.remedy import NotNegative
@@ -40,6 +41,7 @@ def feature_mixup(
               all shares alike. remix: rows of the frequent class per row of the rare one, 1 or
               more, from which on the label follows the rare one; none is plain mixup. remix_share:
               the rarer class takes the whole label if the other has less than this share.
+    Raises    SettingsError for remix where rows have several labels.
     Prior     none moved; with remix a little, towards rare classes, which can't be stated.
     Helps     with few rows: what lies between classes is filled in, and sureness falls.
     Harms     where classes lie close, so that mixtures of two look like a third; probabilities come
@@ -52,6 +54,11 @@ def feature_mixup(
     logits = run(change_vectors=lambda v: share * v + (1 - share) * v[partner])
     kept = torch.full_like(weights, share)
     if remix is not None:
+        if labels.ndim != 1:
+            raise SettingsError(
+                "remedy feature_mixup: remix asks which of two classes is rarer, and rows with "
+                "several labels have no one class; leave remix out"
+            )
         rows_of = per_class(counts, weights.new_empty(logits.shape), "counts")
         kept = _remixed(share, labels, partner, rows_of, remix, remix_share)
     return mixed_loss(logits, labels, weights, partner, kept, loss)

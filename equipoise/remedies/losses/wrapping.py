@@ -13,14 +13,17 @@ from equipoise.remedies.losses.mixup import feature_mixup, word_mixup
 from equipoise.remedies.losses.wrappers import Pass, PlainLoss, Wrapper
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 
-WRAPPERS: dict[str, Remedy] = {
-    "feature_mixup": Remedy(
-        "feature_mixup", "loss", "wrapper", feature_mixup, "arXiv:1806.05236", needs=("counts",)
-    ),
-    "word_mixup": Remedy("word_mixup", "loss", "wrapper", word_mixup, "arXiv:1905.08941"),
-    "adversarial": Remedy("adversarial", "loss", "wrapper", adversarial, "arXiv:1605.07725"),
-}
 
+def _wrapper(name: str, function: Any, source: str, needs: tuple[str, ...] = ()) -> Remedy:
+    return Remedy(name, "loss", "wrapper", function, source, needs=needs, labels="both")
+
+
+_LINES = (
+    _wrapper("feature_mixup", feature_mixup, "arXiv:1806.05236", ("counts",)),
+    _wrapper("word_mixup", word_mixup, "arXiv:1905.08941"),
+    _wrapper("adversarial", adversarial, "arXiv:1605.07725"),
+)
+WRAPPERS: dict[str, Remedy] = {remedy.name: remedy for remedy in _LINES}
 PLACES: dict[str, Literal["words", "vectors"]] = {
     "feature_mixup": "vectors",
     "word_mixup": "words",
