@@ -103,7 +103,11 @@ class DecisionRule:
     z / temperature or another calibration, and p becomes a decision: the class with the largest
     log p + offset, or with the least expected cost, or none ("defer": left to a person).
 
-    `remedies/decisions/apply.py` is the one place where a rule acts.
+    Where a row may have several labels (kind "labels"), each is a yes or no of its own: the vectors
+    of log shares hold the log-odds of each label's share, p = sigmoid(z / temperature + log_target
+    - log_source), and every label is decided whose log-odds of p + offset are 0 or more.
+
+    `remedies/decisions/apply.py`, for several labels `several.py`, is where a rule acts.
     """
 
     classes: tuple[str, ...]
@@ -115,9 +119,10 @@ class DecisionRule:
     rows as fed for a plain loss, flat after a loss or sampler that removed them."""
     log_target: Array
     """(K,) natural log of the class shares that the probabilities are given for."""
-    kind: Literal["argmax", "offsets", "costs"]
+    kind: Literal["argmax", "offsets", "costs", "labels"]
     offsets: Array
-    """(K,) nats added to log p before the largest is taken; zeros unless kind is "offsets"."""
+    """(K,) nats added to log p before the largest is taken; zeros unless kind is "offsets". For
+    kind "labels" nats added to the log-odds: a threshold of 1 / (1 + e^offset) on p."""
     costs: Array | None = None
     """(K, K) cost per (true, decided) in the user's unit, or (K, K + 1), the last column being
     "left to a person". For kind "costs", and for deferral on expected cost."""
@@ -137,6 +142,8 @@ class DecisionRule:
     group_column: str = ""
     """The column that names a row's group; empty: the user's group columns."""
     defer: Defer | None = None
+    at_least_one: bool = False
+    """Only for kind "labels": a row that no label is set for gets the one that comes nearest."""
 
     def __post_init__(self) -> None:
         k = len(self.classes)
@@ -150,6 +157,17 @@ class DecisionRule:
         if isinstance(self.calibration, Isotonic) and len(self.calibration.knots) != k:
             raise ShapeError(f"{len(self.calibration.knots)} curves, expected {k}, one per class")
         self._check_costs(k)
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        if self.kind != "labels":
+            if self.at_least_one:
+                raise ShapeError('at_least_one is only for kind "labels"')
+            return
+        parts = ("costs", "rescale", "calibration", "prior_shift", "defer")
+        wrong = [name for name in parts if getattr(self, name) is not None]
+        if wrong or self.group_offsets:
+            raise ShapeError(f"kind is 'labels', which has no {', '.join(wrong) or 'groups'}")
 
     @property
     def cost_table(self) -> CostTable | None:
@@ -212,6 +230,7 @@ def write_decision(path: Path, rule: DecisionRule) -> None:
             "group_offsets": {group: v.tolist() for group, v in rule.group_offsets.items()},
             "group_column": rule.group_column,
             "defer": _plain(rule.defer),
+            "at_least_one": rule.at_least_one,
         },
     )
 
@@ -255,7 +274,11 @@ def _newer_parts(record: Mapping[str, Any]) -> dict[str, Any]:
         for name, make in makers.items()
     }
     groups = {g: _array(v) for g, v in record["group_offsets"].items()}
-    return parts | {"group_offsets": groups, "group_column": str(record["group_column"])}
+    return parts | {
+        "group_offsets": groups,
+        "group_column": str(record["group_column"]),
+        "at_least_one": bool(record.get("at_least_one", False)),
+    }
 
 
 def _pair_of(kind: type[Rescale] | type[VectorScaling]) -> Callable[..., Any]:

@@ -30,6 +30,7 @@ Kind = Literal[
     "group_offsets",
     "costs",
     "deferral",
+    "fallback",
 ]
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -73,6 +74,7 @@ class Remedy:
     group_offsets (...) -> ({group: (K,) nats}, note)
     costs        (p, costs, amounts) -> (n,) decisions
     deferral     (p, decided, costs or None, amounts, ...) -> (Defer, note)
+    fallback     (p, offsets) -> (n,) the label of rows that none is set for
     """
 
     name: str

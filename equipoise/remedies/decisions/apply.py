@@ -14,6 +14,7 @@ from equipoise.records.decision import DecisionRule, Defer, Isotonic, PriorShift
 from equipoise.remedies.decisions.costs import cost_optimal
 from equipoise.remedies.decisions.deferral import left_first
 from equipoise.remedies.decisions.estimate import estimate_log_prior
+from equipoise.remedies.decisions.several import label_posterior
 
 Array = NDArray[np.float64]
 
@@ -53,12 +54,15 @@ def log_posterior(rule: DecisionRule, logits: NDArray[Any]) -> Array:
 
 
 def posterior(rule: DecisionRule, logits: NDArray[Any]) -> Array:
-    """(n, K) probabilities under the rule's target prior; rows sum to 1.
+    """(n, K) probabilities under the rule's target prior; rows sum to 1, unless a row may have
+    several labels (`several.py`): then each label's is of its own.
 
     p = softmax(c(z) + log_target - log_source): calibrated scores c(z) are a posterior under the
     source prior, and changing the prior of a posterior is adding the log of the ratio
     (Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori probabilities).
     """
+    if rule.kind == "labels":
+        return label_posterior(rule, logits)
     return np.exp(log_posterior(rule, logits))
 
 

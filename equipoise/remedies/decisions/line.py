@@ -42,7 +42,8 @@ def best_on_line(
     middles = (edges[1:] + edges[:-1]) / 2
     # Which rows are k's on the lowest step: those far below, that no step here moves.
     start = np.where(thresholds < current - REACH, k, rivals)
-    if isinstance(measure, str):
+    in_parts = isinstance(measure, str | ClassValue)
+    if isinstance(measure, str | ClassValue):
         values = _staircase(k, start, order, labels, class_value(measure), n)
         values[np.diff(edges) < _NARROW] = -np.inf
     else:
@@ -52,7 +53,7 @@ def best_on_line(
             decided[order[:r]] = k
             values[r] = evaluate(measure, labels, decided, n)
     here = int(np.searchsorted(steps, current))
-    if not np.isfinite(values[here]) and not isinstance(measure, str):
+    if not np.isfinite(values[here]) and not in_parts:
         decided = start.copy()
         decided[order[:here]] = k
         values[here] = evaluate(measure, labels, decided, n)

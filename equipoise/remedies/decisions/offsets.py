@@ -103,8 +103,7 @@ def keep_limit(log_p: Array, labels: Ints, alert: AlertLimit, start: Array) -> t
     prices = np.sort(needed[counted])
     if not len(prices) or log_p.shape[1] < 2:
         return start, f"no offset for {alert.name}: there are no labelled rows to set it on"
-    allowed = alert.limit if alert.limit >= 1 else alert.limit * len(prices)
-    fit = min(int(np.floor(allowed + 1e-9)), len(prices))
+    fit = int(np.floor(alert.share * len(prices) + 1e-9))
     below = prices[fit - 1] if fit else prices[0] - 2 * _STEP
     above = prices[fit] if fit < len(prices) else prices[-1] + 2 * _STEP
     if fit and below == above:

@@ -8,6 +8,7 @@ from equipoise.remedies.decisions.deferral import fit_deferral
 from equipoise.remedies.decisions.groups import per_group_thresholds
 from equipoise.remedies.decisions.isotonic import isotonic_calibration
 from equipoise.remedies.decisions.offsets import fit_measure_offsets
+from equipoise.remedies.decisions.several import likeliest_label
 from equipoise.remedies.decisions.shift import prior_shift
 from equipoise.remedies.decisions.tau import tau_normalisation
 from equipoise.remedies.decisions.temperature import fit_temperature
@@ -87,6 +88,14 @@ _LINES = (
     ),
     Remedy("costs", "decision", "costs", cost_optimal, "Elkan 2001", False, ("costs",)),
     Remedy("deferral", "decision", "deferral", fit_deferral, "arXiv:1705.08500"),
+    Remedy(
+        "at_least_one_label",
+        "decision",
+        "fallback",
+        likeliest_label,
+        "Tsoumakas and Katakis 2007",
+        labels="several",
+    ),
 )
 
 DECISIONS: dict[str, Remedy] = {remedy.name: remedy for remedy in _LINES}

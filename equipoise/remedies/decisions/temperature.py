@@ -11,9 +11,9 @@ from scipy.optimize import minimize_scalar
 from equipoise.remedies.decisions.apply import log_softmax
 from equipoise.remedies.remedy import NotNegative
 
-_FEWEST_ROWS = 10
+FEWEST_ROWS = 10
 """Below this one number can't be told from 1: the likelihood is flat or has no maximum."""
-_LOG_RANGE = (np.log(0.05), np.log(20.0))
+LOG_RANGE = (np.log(0.05), np.log(20.0))
 """Logits 20 times too large or too small: far outside what training produces."""
 
 
@@ -37,9 +37,10 @@ def fit_temperature(
     Helps     always, a little: an overfitted model is too sure of itself. Decisions by argmax
               under one prior hardly change; costs and shares given afterwards come out right.
     Harms     only where there are so few rows that T is noise: below 10 rows T is 1.
+    Labels    several a row: `label_temperature.py`, by the binary log loss of all labels.
     Source    Guo et al. 2017, On calibration of modern neural networks, arXiv:1706.04599.
     """
-    if len(labels) < _FEWEST_ROWS or weights.sum() <= 0 or logits.shape[1] < 2:
+    if len(labels) < FEWEST_ROWS or weights.sum() <= 0 or logits.shape[1] < 2:
         return 1.0, f"temperature 1: {len(labels)} labelled rows are too few to fit it"
     z = np.asarray(logits, dtype=np.float64)
     places = np.arange(len(z))
@@ -51,7 +52,7 @@ def fit_temperature(
     def objective(log_t: float) -> float:
         return surprise(log_t) + 0.5 * shrink * log_t**2
 
-    found = minimize_scalar(objective, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-5})
+    found = minimize_scalar(objective, bounds=LOG_RANGE, method="bounded", options={"xatol": 1e-5})
     before, after = (surprise(t) / weights.sum() for t in (0.0, float(found.x)))
     temperature = float(np.exp(found.x))
     return temperature, (

@@ -28,14 +28,10 @@ class AlertLimit:
     name: str
     of: int
     """Number of the class."""
-    limit: float
-    """Share of the rows that count (below 1), or rows (from 1 up)."""
+    share: float
+    """Share of the rows that count, above 0, at most 1."""
     counts_all: bool
     """Whether every row decided for the class counts, or only those that are not of it."""
-
-
-Measure = str | MeasureFunction | AlertLimit
-"""A name out of `VALUES`, which is fast, a function, or a limit to keep within."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,12 @@ class ClassValue:
     """(right, decided, rows) -> value of each class, before scale; elementwise."""
     scale: Callable[[Array], Array]
     """rows (K,) -> (K,) factor of each class; 0 for a class without rows."""
+    name: str = ""
+
+
+Measure = str | ClassValue | MeasureFunction | AlertLimit
+"""A name out of `VALUES` or a sum over classes, both of which are fast, a function, or a limit to
+keep within."""
 
 
 def _of_present(rows: Array) -> Array:
@@ -72,7 +74,20 @@ def evaluate(
     return float(np.dot(value.scale(rows), value.per_class(right, taken, rows)))
 
 
-def class_value(name: str) -> ClassValue:
+def net_benefit(of: int, threshold: float, name: str) -> ClassValue:
+    """Rows rightly decided for the class less rows wrongly so, at threshold / (1 - threshold) each,
+    per row (Vickers and Elkin 2006, Decision curve analysis)."""
+    odds = threshold / (1 - threshold)
+
+    def scale(rows: Array) -> Array:
+        return np.asarray((np.arange(len(rows)) == of) / rows.sum(), dtype=np.float64)
+
+    return ClassValue(lambda right, decided, _: right - odds * (decided - right), scale, name)
+
+
+def class_value(name: str | ClassValue) -> ClassValue:
+    if isinstance(name, ClassValue):
+        return name
     if name not in VALUES:
         raise SettingsError(
             f"measure {name!r} is not known to the threshold finder; give one of "
@@ -82,7 +97,7 @@ def class_value(name: str) -> ClassValue:
 
 
 def name_of(measure: Measure) -> str:
-    if isinstance(measure, AlertLimit):
+    if isinstance(measure, AlertLimit | ClassValue):
         return measure.name
     name: Any = measure if isinstance(measure, str) else getattr(measure, "__name__", "measure")
     return str(name)
