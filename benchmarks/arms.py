@@ -102,9 +102,14 @@ def unit_of(
     }
     if precision != "float32" and arm in IN_EITHER_PRECISION:
         settings["precision"] = precision
-    if arm == "equipoise" and name in MULTI_LABEL:
-        settings["options"] = ["--label-separator", LABEL_SEPARATOR]
+    if arm == "equipoise" and (options := label_options(name)):
+        settings["options"] = options
     return Unit(f"{name}.{arm}.s{seed}", settings)
+
+
+def label_options(name: str) -> list[str]:
+    """What the command has to be told of a set's labels."""
+    return ["--label-separator", LABEL_SEPARATOR] if name in MULTI_LABEL else []
 
 
 def run_arm(unit: Unit, *, by: str) -> Result:

@@ -1,12 +1,14 @@
 """Every single remedy against plain training: the light method, the same rows and seeds.
 
     python -m benchmarks.single_remedies --list
+    python -m benchmarks.single_remedies --only '*.s0'         # one seed of everything
     python -m benchmarks.single_remedies --only '*.focal.*'
 
 The units come from the table of remedies, so a new remedy appears by itself; `plain` is none of
 them. Every unit calibrates by `temperature`, which plain has too, unless the remedy calibrates
-itself. Settings are the remedy's own defaults. A remedy that needs what these sets do not hold
-(costs, groups) is left out and named; one that the command refuses is stored as refused, with its
+itself. Settings are the remedy's own defaults. A remedy is run on the sets whose rows have as many
+labels as it is for. One that needs what these sets do not hold (costs, groups), or that hands rows
+to a person, is left out and named; one that the command refuses is stored as refused, with its
 reason. A unit does not know when a remedy's code changes: run it again with --again.
 
 Cheap: frozen states are computed once per set and kept from unit to unit (EQUIPOISE_BENCH_CACHE,
@@ -36,6 +38,7 @@ from benchmarks.arms import (
     Refused,
     capped_by_words,
     judged_result,
+    label_options,
     run_equipoise,
 )
 from benchmarks.common import Bench, Result, Unit
@@ -53,9 +56,12 @@ from equipoise.remedies.table import REMEDIES
 
 PLAIN = "plain"
 CALIBRATION = "temperature"
-SETS = tuple(name for name in WORDS if name not in MULTI_LABEL)
 WORDS_CAP = 100_000
-NOT_AT_HAND = {"costs": "a cost matrix", "groups": "a group column"}
+NOT_AT_HAND = {
+    "costs": "a cost matrix",
+    "row_costs": "a cost of each row",
+    "groups": "a group column",
+}
 """What a remedy may need and these sets do not hold."""
 RESAMPLES = 500
 LOSS_MARGIN = 0.01
@@ -64,12 +70,25 @@ LOSS_MARGIN = 0.01
 
 def left_out() -> dict[str, str]:
     """{remedy: why it is not run}."""
-    return {
+    lacking = {
         name: f"needs {NOT_AT_HAND[need]}"
         for name, remedy in REMEDIES.items()
         for need in remedy.needs
         if need in NOT_AT_HAND
     }
+    handing_over = {
+        name: "hands rows to a person: no measure of all rows shows what that is worth"
+        for name, remedy in REMEDIES.items()
+        if remedy.kind == "deferral"
+    }
+    return lacking | handing_over
+
+
+def sets_of(remedy: str) -> list[str]:
+    """Those whose rows have as many labels as the remedy is for; plain is run on all."""
+    for_rows = "both" if remedy == PLAIN else REMEDIES[remedy].labels
+    several = {"one": (False,), "several": (True,), "both": (False, True)}[for_rows]
+    return [name for name in WORDS if (name in MULTI_LABEL) in several]
 
 
 def options_of(remedy: str) -> list[str]:
@@ -89,7 +108,7 @@ def unit_of(name: str, remedy: str, seed: int) -> Unit:
         "train_cap": capped_by_words(name, WORDS_CAP),
         "validation_cap": VALIDATION_CAP,
         "test_cap": TEST_CAP,
-        "options": options_of(remedy),
+        "options": [*options_of(remedy), *label_options(name)],
     }
     return Unit(f"{name}.{remedy}.s{seed}", settings)
 
@@ -223,7 +242,14 @@ def units_of(seeds: Sequence[int] = SEEDS) -> list[Unit]:
     """One seed of everything first; within it set by set, so that its states stay at hand."""
     skipped = left_out()
     names = [PLAIN, *(name for name in REMEDIES if name not in {CALIBRATION, *skipped})]
-    return [unit_of(name, remedy, seed) for seed in seeds for name in SETS for remedy in names]
+    sets = {remedy: sets_of(remedy) for remedy in names}
+    return [
+        unit_of(name, remedy, seed)
+        for seed in seeds
+        for name in WORDS
+        for remedy in names
+        if name in sets[remedy]
+    ]
 
 
 def _by_remedy(units: list[dict[str, Any]]) -> dict[str, dict[str, dict[int, dict[str, Any]]]]:

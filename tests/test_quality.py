@@ -351,7 +351,13 @@ def test_every_remedy_has_its_units() -> None:
         "--remedy",
         "temperature",
     ]
-    assert "costs" in single_remedies.left_out()
+    assert {"costs", "deferral"} <= set(single_remedies.left_out())
+    for one in single_remedies.BENCH.units:
+        several = one.settings["set"] == "goemotions_multilabel"
+        assert ("--label-separator" in one.settings["options"]) == several
+        if one.settings["remedy"] != "plain":
+            for_rows = REMEDIES[one.settings["remedy"]].labels
+            assert for_rows in ("both", "several" if several else "one")
 
 
 def test_single_remedies_are_summed_up_over_sets(tmp_path: Path) -> None:
