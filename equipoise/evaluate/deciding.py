@@ -130,7 +130,7 @@ def own_measure(function: OwnFunction) -> DecidingMeasure:
 
     Raises SettingsError for what has no name or source of its own to be known by: lambdas,
     functions inside functions that hold values of those, partial and callable objects. What the
-    function calls or reads elsewhere is not in the hash.
+    function calls or reads elsewhere is not in the hash, nor is a decorator.
     """
     name = getattr(function, "__qualname__", type(function).__name__)
     advice = "write it as a function with `def`, at the top of a file or notebook cell"
@@ -138,7 +138,7 @@ def own_measure(function: OwnFunction) -> DecidingMeasure:
         raise SettingsError(f"measure: {name} is no plain Python function; {advice}")
     if function.__name__ == "<lambda>":
         raise SettingsError(f"measure: a lambda has no name to be known by; {advice}")
-    if function.__closure__:
+    if function.__closure__ and "<locals>" in name:
         held = ", ".join(function.__code__.co_freevars)
         raise SettingsError(f"measure: {name} holds {held} of the function around it; {advice}")
     try:

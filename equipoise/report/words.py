@@ -40,10 +40,16 @@ SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 
 def measure_name(name: str) -> str:
     """
+    >>> measure_name("net_benefit:class=fraud,threshold=0.1"), measure_name("python:my.gain@c0ffee")
+    ('Net benefit (class=fraud, threshold=0.1)', 'Own measure “gain”')
     >>> measure_name("macro_f1"), measure_name("tail_hits"), measure_name("recall:fraud")
     ('Macro F1', 'Tail hits', 'Recall of “fraud”')
     """
     kind, colon, of = name.partition(":")
+    if kind == "python":
+        return f"Own measure “{of.partition('@')[0].rpartition('.')[2]}”"
+    if "=" in of:
+        return f"{measure_name(kind)} ({of.replace(',', ', ')})"
     if colon:
         return f"{measure_name(kind)} of “{of}”"
     return MEASURES.get(name, name.replace("_", " ").capitalize())

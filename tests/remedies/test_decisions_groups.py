@@ -94,11 +94,11 @@ def flagged(logits, labels, alert, start=None):
     return np.argmax(log_p + offsets, axis=1) == alert.of, offsets
 
 
-@pytest.mark.parametrize("limit", [0.001, 0.02, 0.5, 0.999, 1.0, 37.0, 5000.0])
+@pytest.mark.parametrize("limit", [0.0005, 0.001, 0.02, 0.5, 0.999, 1.0])
 def test_a_budget_is_used_up_and_kept(limit):
     logits, labels = rows(1000)
     found, offsets = flagged(logits, labels, AlertLimit("budget", 2, limit, True))
-    assert found.sum() == min(1000, int(limit if limit >= 1 else limit * 1000))
+    assert found.sum() == int(limit * 1000)
     np.testing.assert_array_equal(offsets[:2], 0)
 
 
@@ -115,8 +115,8 @@ def test_a_false_positive_rate_is_kept(limit):
 def test_rows_that_tie_at_the_edge_are_left_out():
     logits = np.repeat(np.array([[0, 0, 3.0], [0, 0, 1.0], [0, 0, -4]]), [3, 4, 3], axis=0)
     labels = np.arange(10) % 3
-    for limit, kept in ((3, 3), (5, 3), (6.0, 3), (7, 7), (2, 0), (10, 10)):
-        found, _ = flagged(logits, labels, AlertLimit("ties", 2, float(limit), True))
+    for limit, kept in ((3, 3), (5, 3), (6, 3), (7, 7), (2, 0), (10, 10)):
+        found, _ = flagged(logits, labels, AlertLimit("ties", 2, limit / 10, True))
         assert found.sum() == kept, limit
 
 
