@@ -126,11 +126,6 @@ class DecisionRule:
     costs: Array | None = None
     """(K, K) cost per (true, decided) in the user's unit, or (K, K + 1), the last column being
     "left to a person". For kind "costs", and for deferral on expected cost."""
-    cost_factors: Array | None = None
-    """As `costs`, no unit: each cost is this times the row's amount, plus `costs`; None: no cost
-    depends on the row."""
-    cost_column: str | None = None
-    """The rows' column of amounts; None where `cost_factors` is."""
     notes: tuple[str, ...] = ()
     """How the parts were fitted, one line per remedy."""
     rescale: Rescale | None = None
@@ -144,6 +139,11 @@ class DecisionRule:
     defer: Defer | None = None
     at_least_one: bool = False
     """Only for kind "labels": a row that no label is set for gets the one that comes nearest."""
+    cost_factors: Array | None = None
+    """As `costs`, no unit: each cost is this times the row's amount, plus `costs`; None: no cost
+    depends on the row."""
+    cost_column: str | None = None
+    """The rows' column of amounts; None where `cost_factors` is."""
 
     def __post_init__(self) -> None:
         k = len(self.classes)
