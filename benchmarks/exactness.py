@@ -7,12 +7,13 @@ With two- to four-layer models of every architecture, made on the spot, and the 
 gradients.*   largest relative L2 norm between a step's gradient in micro-batches (or shared by two
               processes) and the whole batch's, dropout off, uneven row weights, small last step.
               What transformers computes in float32 in a float64 model (Gemma's norms, the softmax
-              of eager attention) is computed in float64. Also with every sampler and every weight
+              of eager attention) is computed in float64. Also with every sampler and weight, every
+              loss, and the adversary
 cached.*      largest difference of logits, from cached states against the whole model, over every
               cut, padding on either side (encoders: right) and both kinds of head
 kill.*        `equipoise train` killed by SIGKILL at a random moment and run again, against a run
               left alone: bytes of weights, predictions and scores. The cache of states is the same.
-              Also with samplers
+              Also with samplers and wrappers of the loss
 reloaded.*    saved predictions against those of the reloaded model, twice, in two processes
 """
 
@@ -34,6 +35,7 @@ import psutil
 from benchmarks.common import ROOT, Bench, Unit
 from equipoise.records.files import file_sha256
 from equipoise.remedies.batches import BATCHES
+from equipoise.remedies.losses import LOSSES
 
 ARCHITECTURES = (
     *("bert", "roberta", "deberta", "deberta_v2", "deberta_v3", "modernbert"),
@@ -49,6 +51,10 @@ DRAWN = tuple(
 )
 PROMISED = "guaranteed_presence:classes=0;2"
 KILLED_DRAWING = ("guaranteed_presence:below=0.1", "progressive_sampler", "sqrt_sampler")
+BY_ROW = (*LOSSES, "adversarial")
+"""Of the losses and their wrappers, those under which every row counts for itself."""
+KILLED_IN_LOSS = (("ldam", "feature_mixup"), ("focal", "word_mixup"), ("adversarial",))
+"""A loss that ages with the training, and all wrappers."""
 _REMEDIES = ("logit_adjusted", "temperature")
 """Of the runs that are killed, unless a unit says otherwise."""
 METHODS = ("light", "full")
@@ -452,12 +458,18 @@ def _units() -> list[Unit]:
             f"gradients.bert.{name.partition(':')[0]}",
             {"kind": "gradients", "architecture": "bert", "remedies": [name]},
         )
-        for name in (*DRAWN, PROMISED)
+        for name in (*DRAWN, PROMISED, *BY_ROW)
     ]
     units.append(
         Unit(
             "gradients.two_processes.guaranteed_presence",
             {"kind": "processes", "architecture": "bert", "remedies": [PROMISED]},
+        )
+    )
+    units.append(
+        Unit(
+            "gradients.two_processes.adversarial",
+            {"kind": "processes", "architecture": "bert", "remedies": ["ldam", "adversarial"]},
         )
     )
     units += [Unit(f"reloaded.{m}", {"kind": "reloaded", "method": m}) for m in METHODS]
@@ -476,6 +488,15 @@ def _units() -> list[Unit]:
             {"kind": "kill", "method": "full", "seed": seed, "remedies": [name]},
         )
         for name, seed in zip(KILLED_DRAWING, (8, 10, 12), strict=True)
+    ]
+    units += [
+        Unit(
+            f"kill.{names[-1]}",
+            {"kind": "kill", "method": method, "seed": seed, "remedies": list(names)},
+        )
+        for names, method, seed in zip(
+            KILLED_IN_LOSS, ("full", "light", "full"), (9, 11, 7), strict=True
+        )
     ]
     return units
 
