@@ -14,10 +14,10 @@ PACKAGE = Path(__file__).parent.parent / "equipoise"
 LEVELS = [
     {"records", "errors", "costs", "statistics", "progress"},
     {"data"},
-    {"remedies", "models", "evaluate"},
+    {"audit", "remedies", "models", "evaluate"},
     {"recipe"},
     {"fitting"},
-    {"fit", "demo"},
+    {"fit", "auditing", "demo"},
     {"load", "report"},
     {"summary", "settings", "given", "options", "terminal"},
     {"cli", "classifier", "losses", "samplers"},

@@ -1,5 +1,23 @@
-"""Records of a run to one HTML file. See docs/report.md."""
+"""Records of a run or an audit to one HTML file. See docs/report.md and docs/audit.md."""
 
-from equipoise.report.page import write_report
+from __future__ import annotations
+
+from pathlib import Path
+
+from equipoise.records.audit import AUDIT
+from equipoise.records.run import MANIFEST
+from equipoise.report import page
+from equipoise.report.audit_page import write_audit_report
 
 __all__ = ["write_report"]
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` into the folder of a finished run or of an audit; returns its path.
+
+    One file that asks nothing of a network; the same folder gives the same bytes.
+    Raises FolderError if the folder holds neither, or a file in it is broken.
+    """
+    if (folder / AUDIT).exists() and not (folder / MANIFEST).exists():
+        return write_audit_report(folder)
+    return page.write_report(folder)

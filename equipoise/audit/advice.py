@@ -1,0 +1,330 @@
+"""Which remedies to try, and what in these rows speaks for and against each.
+
+Only the rows that would train are looked at. The rules follow what is known: small and moderate
+imbalance is helped at the data level; extreme imbalance by logit adjustment, weights and synthetic
+rows; a large class that repeats itself can be thinned; costly misses are a matter of costs and
+decisions; few rows ask for light tuning. No remedy wins everywhere (arXiv:2312.02517), so this is
+an order in which to try, and a trial decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from equipoise.audit.counts import independent_counts
+from equipoise.audit.given import TRAIN, Given
+from equipoise.audit.groups import groups, telling
+from equipoise.audit.neighbours import nearest_rows
+from equipoise.audit.overlap import overlap
+from equipoise.audit.say import names, percent, ratio, rows_
+from equipoise.audit.suspects import LEVEL, checked_rows, lapse
+from equipoise.records.audit import Advice, Stance
+
+MILD, EXTREME = 3.0, 100.0
+"""Ratios where imbalance begins to matter and where it is extreme. Krawczyk 2016 (Learning from
+imbalanced data: open challenges and future directions) calls 4 : 1 to 100 : 1 the usual range."""
+FEW_ROWS = 20
+"""Rows below which a class is of the tail (arXiv:1904.05160)."""
+FEW_IN_ALL = 2_000
+"""Rows in all from which full tuning begins to be learned rather than remembered."""
+FOR_NEIGHBOURS = 6
+"""SMOTE draws between a row and its five nearest of the class."""
+CROWDED = 0.9
+"""Cosine from which two texts say nearly the same (paraphrases in the default encoder)."""
+REDUNDANT = 0.3
+"""Share of the largest class with such a twin from which it repeats itself."""
+UNEQUAL_COSTS = 3.0
+SAMPLE = 4_000
+"""Training rows among which neighbours are looked for."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the training rows are like, in the numbers that advice hangs on."""
+
+    rows: int
+    classes: int
+    ratio: float
+    largest: str
+    largest_rows: int
+    smallest: str
+    smallest_rows: int
+    tail: int
+    """Classes with fewer than FEW_ROWS rows."""
+    repeated: float
+    """Share of rows that are one cluster with another."""
+    crowded: float | None
+    """Share of the largest class's rows with a near twin in it; None without an encoder."""
+    noisy: float | None
+    """Share of wrong labels where they are named; 0 where they are not; None without an
+    encoder."""
+    inseparable: int
+    """Pairs of classes."""
+    cost_spread: float | None
+    """Dearest to cheapest mistake; None where no costs were given."""
+    grouped: float
+    """Cramér's V of group and class, where groups are large enough to be learned; else 0."""
+
+
+def case_of(given: Given, *, seed: int) -> Case:
+    """Of the rows that would train, and of nothing else."""
+    training = given.take(np.flatnonzero(given.roles == TRAIN))
+    training = replace(training, probe=training.training_probe)
+    counts = training.counts()
+    present = np.flatnonzero(counts > 0)
+    if not len(present):
+        present = np.array([0])
+    largest = int(present[np.argmax(counts[present])])
+    smallest = int(present[np.argmin(counts[present])])
+    n = len(training)
+    crowded = noisy = None
+    pairs = 0
+    if training.vectors is not None and training.probe is not None and n > 1:
+        near = nearest_rows(training, seed=seed, most=SAMPLE)
+        checked = checked_rows(training, near)
+        pairs = sum(pair.inseparable for pair in overlap(training, checked, near).pairs)
+        own = training.labels == largest
+        twin = training.labels[near.nearest[own, 0]] == largest
+        crowded = float((twin & (near.similarity[own, 0] >= CROWDED)).mean()) if own.any() else 0.0
+        found = lapse(checked)
+        noisy = found.rate if found.p < LEVEL else 0.0
+    related = groups(training, seed=seed)
+    return Case(
+        rows=n,
+        classes=int((counts > 0).sum()),
+        ratio=float(counts[largest] / max(counts[smallest], 1)),
+        largest=given.classes[largest],
+        largest_rows=int(counts[largest]),
+        smallest=given.classes[smallest],
+        smallest_rows=int(counts[smallest]),
+        tail=int(((counts > 0) & (counts < FEW_ROWS)).sum()),
+        repeated=1 - float(independent_counts(training, TRAIN).sum()) / max(n, 1),
+        crowded=crowded,
+        noisy=noisy,
+        inseparable=pairs,
+        cost_spread=_spread(given),
+        grouped=related.association if related is not None and telling(related) else 0.0,
+    )
+
+
+def _spread(given: Given) -> float | None:
+    if given.costs is None:
+        return None
+    wrong = given.costs[~np.eye(len(given.costs), dtype=bool)]
+    positive = wrong[wrong > 0]
+    return float(positive.max() / positive.min()) if len(positive) else 1.0
+
+
+def advise(case: Case, known: Sequence[str] | None = None) -> list[Advice]:
+    """What to try first, what else, and what not here; remedies not in `known` are left out."""
+    order: dict[Stance, int] = {"try first": 0, "try": 1, "not here": 2}
+    made = [
+        advice
+        for advice in _all(case)
+        if known is None or advice.remedy in known or not advice.option.startswith("--remedy")
+    ]
+    return sorted(made, key=lambda advice: order[advice.stance])
+
+
+def _all(case: Case) -> Iterator[Advice]:
+    yield from _plain(case)
+    yield from _extreme(case)
+    yield from _data_level(case)
+    yield from _redundant(case)
+    yield from _costs(case)
+    yield from _labels(case)
+    yield from _tuning(case)
+
+
+def _seen(case: Case) -> str:
+    return (
+        f"{ratio(case.ratio)} from {case.largest!r} ({case.largest_rows:,}) to {case.smallest!r} "
+        f"({rows_(case.smallest_rows)})"
+    )
+
+
+def _plain(case: Case) -> Iterator[Advice]:
+    if case.ratio < MILD:
+        yield Advice(
+            remedy="none",
+            stance="try first",
+            why="the classes are nearly balanced",
+            speaks_for=f"only {_seen(case)}: there is little to cure",
+            speaks_against="nothing; a calibrated decision (`temperature`) is free all the same",
+            source="Buda et al. 2018, arXiv:1710.05381",
+            option="--remedy temperature",
+        )
+    yield Advice(
+        remedy="measure_offsets",
+        stance="try",
+        why="thresholds cost no training",
+        speaks_for="one offset per class, fitted for the measure that decides and kept only where "
+        "rows that did not fit it show a gain",
+        speaks_against=f"{case.tail} of {case.classes} classes have fewer than {FEW_ROWS} training "
+        "rows, so hardly any validation rows to fit on"
+        if case.tail
+        else "little: validation rows must be like those in use",
+        source="Menon et al. 2021, arXiv:2007.07314; Narasimhan et al. 2015",
+        option="--remedy measure_offsets",
+    )
+
+
+def _extreme(case: Case) -> Iterator[Advice]:
+    extreme, mild = case.ratio > EXTREME, case.ratio < MILD
+    tail = f"{case.tail} of {case.classes} classes have fewer than {FEW_ROWS} rows"
+    yield Advice(
+        remedy="logit_adjusted",
+        stance="try first" if extreme else "not here" if mild else "try",
+        why="extreme imbalance" if extreme else "imbalance that the loss can take out",
+        speaks_for=f"{_seen(case)}; {tail}. A rare class must win by a wider margin in training, "
+        "and no row is repeated or dropped",
+        speaks_against="where classes are nearly balanced it trades precision for recall"
+        if case.ratio < 20
+        else "the precision of rare classes falls; the decision has to be calibrated",
+        source="Menon et al. 2021, arXiv:2007.07314",
+        option="--remedy logit_adjusted",
+    )
+    yield Advice(
+        remedy="class_weights",
+        stance="try" if extreme or case.ratio >= 10 else "not here",
+        why="weights instead of rows",
+        speaks_for=f"costs no time; by effective numbers the weights stay bounded at {_seen(case)}",
+        speaks_against=f"single rows of {case.smallest!r} make steps jump, and the effect fades "
+        "once every row is fitted (arXiv:1812.03372)"
+        if case.smallest_rows < FEW_ROWS
+        else "the effect fades once every row is fitted (arXiv:1812.03372)",
+        source="Cui et al. 2019, arXiv:1901.05555",
+        option="--remedy class_weights:kind=effective",
+    )
+    enough = case.smallest_rows >= FOR_NEIGHBOURS
+    yield Advice(
+        remedy="smote",
+        stance="try" if case.ratio >= MILD and enough else "not here",
+        why="synthetic rows between neighbours in the encoder's space",
+        speaks_for=f"{case.smallest!r} gets rows that no copy would give"
+        + ("" if case.inseparable else "; the classes do not run into each other"),
+        speaks_against=(
+            f"{case.smallest!r} has {rows_(case.smallest_rows)}: no neighbours to draw between"
+            if not enough
+            else f"{rows_(case.inseparable, 'pair')} of classes overlap, and new rows would be "
+            "drawn across the border"
+            if case.inseparable
+            else "it trains the head only, since vectors have no text"
+        ),
+        source="Chawla et al. 2002, JAIR 16",
+        option="--remedy smote --method head",
+    )
+
+
+def _data_level(case: Case) -> Iterator[Advice]:
+    moderate = MILD <= case.ratio <= EXTREME
+    yield Advice(
+        remedy="random_oversample",
+        stance="try first" if moderate and case.smallest_rows >= FEW_ROWS
+        else "try" if moderate else "not here",
+        why="moderate imbalance" if moderate else "imbalance outside the range where rows help",
+        speaks_for=f"{_seen(case)}; repeating rows changes nothing else",
+        speaks_against=f"the {rows_(case.smallest_rows)} of {case.smallest!r} would be learned by "
+        "heart"
+        if case.smallest_rows < FEW_ROWS
+        else f"an epoch grows to about {case.largest_rows * case.classes:,} rows at ratio 1",
+        source="Buda et al. 2018, arXiv:1710.05381",
+        option="--remedy random_oversample:ratio=0.3",
+    )  # fmt: skip
+
+
+def _redundant(case: Case) -> Iterator[Advice]:
+    repeated = max(case.repeated, case.crowded or 0.0)
+    redundant = repeated >= REDUNDANT and case.largest_rows >= 10 * FEW_ROWS
+    thinned = min(case.largest_rows, round(case.smallest_rows / 0.1))
+    yield Advice(
+        remedy="random_undersample",
+        stance="try" if redundant and case.ratio >= MILD else "not here",
+        why="a large class that repeats itself" if redundant else "no redundant majority",
+        speaks_for=f"{percent(repeated)} of the rows of {case.largest!r} have a near twin: "
+        "thinning them saves time and loses little; several thinned models make an ensemble"
+        if redundant
+        else "training would be faster",
+        speaks_against=f"cut to 10 : 1 it would keep {thinned:,} of {case.largest_rows:,} rows"
+        if redundant
+        else f"only {percent(repeated)} of the rows of {case.largest!r} have a near twin; most of "
+        "what is dropped is lost",
+        source="Buda et al. 2018, arXiv:1710.05381; Liu et al. 2009 (EasyEnsemble), IEEE SMC-B 39",
+        option="--remedy random_undersample:ratio=0.1",
+    )
+
+
+def _costs(case: Case) -> Iterator[Advice]:
+    if case.cost_spread is None:
+        yield Advice(
+            remedy="costs",
+            stance="try",
+            why="mistakes may differ in price",
+            speaks_for="if missing one class costs more than a false alarm, saying so beats every "
+            "weight; `--costs` uses it in the decision and the measure",
+            speaks_against="nobody has stated costs yet",
+            source="Elkan 2001, The foundations of cost-sensitive learning, IJCAI",
+            option="--costs COSTS.yaml",
+        )
+        return
+    unequal = case.cost_spread >= UNEQUAL_COSTS
+    yield Advice(
+        remedy="costs",
+        stance="try first" if unequal else "try",
+        why="costly mistakes" if unequal else "mistakes of similar price",
+        speaks_for=f"the dearest mistake costs {case.cost_spread:,.3g} times the cheapest: decide "
+        "by least expected cost and judge by expected cost",
+        speaks_against="the probabilities must be calibrated; keep `temperature` with it",
+        source="Elkan 2001, The foundations of cost-sensitive learning, IJCAI",
+        option="--costs COSTS.yaml --remedy temperature --remedy costs",
+    )
+
+
+def _labels(case: Case) -> Iterator[Advice]:
+    if case.noisy:
+        yield Advice(
+            remedy="generalized_cross_entropy",
+            stance="try first",
+            why="wrong labels among the training rows",
+            speaks_for=f"about {percent(case.noisy)} of them, by rows that both a probe and the "
+            "neighbours contradict; this loss stops chasing rows that it can't fit",
+            speaks_against="mending the labels is better; rare classes are learned more slowly, "
+            "and `focal` or heavy weights would chase the wrong labels",
+            source="Zhang and Sabuncu 2018, arXiv:1805.07836",
+            option="--remedy generalized_cross_entropy",
+        )
+    if case.grouped:
+        yield Advice(
+            remedy="group_balanced_sampler",
+            stance="try",
+            why="the group gives the class away",
+            speaks_for=f"Cramér's V of group and class is {case.grouped:.2f}: rows of a class "
+            "should come from all of its groups alike",
+            speaks_against="small groups are repeated often",
+            source="Idrissi et al. 2022, arXiv:2110.14503",
+            option="--remedy group_balanced_sampler",
+        )
+
+
+def _tuning(case: Case) -> Iterator[Advice]:
+    few = case.rows < FEW_IN_ALL or case.tail > case.classes / 3
+    names_tail = names([case.smallest])
+    yield Advice(
+        remedy="light tuning",
+        stance="try first" if few else "try",
+        why="few rows" if few else "enough rows to choose how to tune",
+        speaks_for=f"{rows_(case.rows)} to train on, {case.tail} of {case.classes} classes with "
+        f"fewer than {FEW_ROWS}: tuning little keeps what the encoder knows of rare classes such "
+        f"as {names_tail}"
+        if few
+        else f"{rows_(case.rows)} to train on: upper layers on cached states are fast, and a good "
+        "start",
+        speaks_against="a language or domain far from the encoder's own asks for more"
+        if few
+        else "with so many rows `--method full` may gain on large classes",
+        source="Shi et al. 2024 (LIFT), arXiv:2309.10019",
+        option="--method light",
+    )

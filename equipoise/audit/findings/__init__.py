@@ -1,0 +1,63 @@
+"""What deserves to be said, most serious first: measured parts in, findings out.
+
+When a finding is named is stated at each function. Where chance is involved the rule is a test
+with a bounded rate of false names; the rest is counting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from equipoise.audit.findings.context import drifts, imbalance, telling_groups
+from equipoise.audit.findings.judging import leaks, too_small_classes, unknown_labels
+from equipoise.audit.findings.labels import conflicts, inseparable_pairs, label_errors
+from equipoise.audit.findings.texts import cut_texts, duplicates, strange_language
+from equipoise.audit.given import Given
+from equipoise.audit.repeats import Repeated
+from equipoise.records.audit import (
+    Balance,
+    Drift,
+    Finding,
+    Groups,
+    Language,
+    Lengths,
+    Noise,
+    Overlap,
+    Power,
+)
+
+_RANK = {"serious": 0, "look": 1, "note": 2}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that was measured on a table."""
+
+    balance: Balance
+    repeated: Repeated
+    noise: Noise | None
+    overlap: Overlap | None
+    lengths: Lengths
+    language: Language | None
+    groups: Groups | None
+    drift: Drift | None
+    power: Power | None
+
+
+def findings(given: Given, measured: Measured) -> list[Finding]:
+    """Serious ones first; within a weight in the order of this list."""
+    found = [
+        *leaks(given, measured.repeated),
+        *unknown_labels(given),
+        *conflicts(given, measured.repeated),
+        *label_errors(measured.noise),
+        *too_small_classes(measured.power),
+        *inseparable_pairs(given, measured.overlap),
+        *cut_texts(measured.lengths),
+        *strange_language(given, measured.language),
+        *telling_groups(given, measured.groups),
+        *drifts(measured.drift),
+        *duplicates(given, measured.repeated),
+        *imbalance(measured.balance),
+    ]
+    return sorted(found, key=lambda finding: _RANK[finding.weight])

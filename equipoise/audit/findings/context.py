@@ -1,0 +1,95 @@
+"""Where the rows come from: groups, time, and how unequal the classes are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from equipoise.audit.given import Given
+from equipoise.audit.groups import telling
+from equipoise.audit.say import classes_, percent, ratio, rows_
+from equipoise.records.audit import Balance, Drift, Finding, Groups
+
+FEW_GROUPS = 5.0
+"""A class that rests on fewer (effective) groups says more of them than of itself."""
+LEVEL = 0.01
+DRIFT_SHARES, DRIFT_WORDS, DRIFT_AUC = 0.05, 0.02, 0.6
+"""Least change that is worth a line, beside its test: total variation of class shares, share of
+new words above chance, lower bound of the AUC of late against early rows of a class."""
+EXTREME = 100.0
+"""Ratio from which imbalance is extreme (Krawczyk 2016, Learning from imbalanced data: open
+challenges and future directions: common ratios are 4 : 1 to 100 : 1)."""
+
+
+def telling_groups(given: Given, groups: Groups | None) -> Iterator[Finding]:
+    """Groups that give the class away beyond chance, and classes that rest on few groups."""
+    if groups is None:
+        return
+    if telling(groups):
+        yield Finding(
+            kind="group_tells_class",
+            weight="look",
+            says=f"the group goes a long way to tell the class (Cramér's V "
+            f"{groups.association:.2f} over {rows_(groups.groups, 'group')})",
+            do="keep groups on one side of every split (--group does), and check that no name or "
+            "template of a group stands in its texts; group-balanced batches help",
+            rows=groups.rows,
+            classes=[],
+            p=groups.p,
+        )
+    few = sorted((c for c in groups.classes if c.effective < FEW_GROUPS), key=lambda c: c.effective)
+    if few:
+        shown = ", ".join(f"{c.name!r} {c.groups:,}" for c in few[:3])
+        counts = dict(zip(given.classes, given.counts().tolist(), strict=True))
+        yield Finding(
+            kind="few_groups",
+            weight="look",
+            says=f"{classes_(len(few))} rest{'s' if len(few) == 1 else ''} on few groups: {shown}",
+            do="collect rows of more groups; what is learned of such a class may be what is "
+            "peculiar to them",
+            rows=sum(counts[c.name] for c in few),
+            classes=[c.name for c in few],
+        )
+
+
+def drifts(drift: Drift | None) -> Iterator[Finding]:
+    """What changes from early to late: by a test at 1 %, and by enough to matter."""
+    if drift is None:
+        return
+    moved = []
+    if drift.shares_p <= LEVEL and drift.shares_moved >= DRIFT_SHARES:
+        moved.append(f"class shares move by {percent(drift.shares_moved)}")
+    above = drift.words_new - drift.words_expected
+    if drift.words_p <= LEVEL and above >= DRIFT_WORDS:
+        moved.append(
+            f"{percent(drift.words_new)} of the last period's words are new where "
+            f"{percent(drift.words_expected)} would be by chance"
+        )
+    if drift.vectors_low is not None and drift.vectors_low > DRIFT_AUC:
+        moved.append(
+            f"late rows of a class can be told from early ones (AUC {drift.vectors_auc:.2f})"
+        )
+    if moved:
+        yield Finding(
+            kind="drift",
+            weight="look",
+            says=f"the rows change with {drift.column!r}: {', '.join(moved)}",
+            do="judge on the latest rows (--time does), train on recent ones, and set --prior to "
+            "the shares that are to come",
+            rows=0,
+            classes=[],
+        )
+
+
+def imbalance(balance: Balance) -> Iterator[Finding]:
+    if balance.ratio < 3:
+        return
+    yield Finding(
+        kind="imbalance",
+        weight="look" if balance.ratio > EXTREME else "note",
+        says=f"{balance.largest!r} has {ratio(balance.ratio)} the training rows of "
+        f"{balance.smallest!r}; the {balance.trained} classes are as unequal as "
+        f"{balance.effective_classes:.1f} equal ones",
+        do="see the advice below; judge by macro-F1, never by accuracy alone",
+        rows=0,
+        classes=[balance.smallest],
+    )

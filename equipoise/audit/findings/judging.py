@@ -1,0 +1,90 @@
+"""What spoils the judging: leaks, labels that were never trained, classes too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
+from equipoise.audit.power import too_small
+from equipoise.audit.repeats import SHOWN, Repeated
+from equipoise.audit.say import classes_, names, points, rows_
+from equipoise.records.audit import Finding, Power
+
+
+def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
+    """Any row of a given judged part that is tied to a given part before it."""
+    for leak in repeated.record.leaks:
+        total = int((given.parts == leak.judged).sum())
+        how = [
+            f"{n:,} {words}"
+            for n, words in (
+                (leak.same, "with the same text"),
+                (leak.alike, "that look alike"),
+                (leak.group, "of the same group"),
+            )
+            if n
+        ]
+        yield Finding(
+            kind="leak",
+            weight="serious",
+            says=f"{leak.rows:,} of {total:,} {leak.judged} rows are in {leak.of} as well "
+            f"({', '.join(how)})",
+            do=f"leave them out of {leak.of}, as `equipoise train` does; scores of a model that "
+            "was trained on them are too good",
+            rows=leak.rows,
+            classes=[],
+            examples=repeated.leaks[leak.judged, leak.of],
+        )
+
+
+def unknown_labels(given: Given) -> Iterator[Finding]:
+    """Any class that is judged and has no row to train on."""
+    trained = given.counts(TRAIN) > 0
+    for role in (TEST, VALIDATION):
+        rows = given.counts(role)
+        missing = np.flatnonzero((rows > 0) & ~trained)
+        if not len(missing):
+            continue
+        missing = missing[np.argsort(-rows[missing], kind="stable")]
+        classes = [given.classes[k] for k in missing.tolist()]
+        first = np.flatnonzero((given.roles == role) & np.isin(given.labels, missing))[:SHOWN]
+        yield Finding(
+            kind="unknown_labels",
+            weight="serious",
+            says=f"{rows_(int(rows[missing].sum()))} of {role} {_have(int(rows[missing].sum()))} a "
+            f"label without a training row: {names(classes)}",
+            do="add training rows of them, or leave them out of the judging; no model can decide "
+            "for a class it never saw",
+            rows=int(rows[missing].sum()),
+            classes=classes,
+            examples=[given.example(int(row), "no training row of this class") for row in first],
+        )
+
+
+def too_small_classes(power: Power | None) -> Iterator[Finding]:
+    """A class whose recall interval can span more than half of the scale."""
+    if power is None:
+        return
+    small = sorted((c for c in power.classes if too_small(c)), key=lambda c: (c.worth, c.name))
+    if not small:
+        return
+    most = max(c.more_rows for c in small)
+    where = "given" if power.given else "that a run would divide off"
+    shown = ", ".join(f"{c.name!r} {c.rows:,}" for c in small[:3])
+    more = f" and {len(small) - 3:,} more" if len(small) > 3 else ""
+    yield Finding(
+        kind="too_small",
+        weight="serious",
+        says=f"{len(small):,} of {classes_(len(power.classes))} "
+        f"can't be judged on the {power.split} rows {where}: {shown}{more}",
+        do=f"add up to {most:,} {power.split} rows a class to show a change of "
+        f"{points(power.change)}, judge such classes together, or say that they are not judged",
+        rows=sum(c.rows for c in small),
+        classes=[c.name for c in small],
+    )
+
+
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"

@@ -1,0 +1,86 @@
+"""What the texts are like: cut, in a strange language, repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from equipoise.audit.given import Given
+from equipoise.audit.repeats import Repeated
+from equipoise.audit.say import names, percent, rows_
+from equipoise.records.audit import Finding, Language, Lengths
+
+CUT = 0.05
+"""Share of a class's rows that must be cut, at its lower bound."""
+UNKNOWN, BROKEN = 0.05, 0.25
+"""Share of unknown tokens or broken words from which the base model hardly knows the language.
+English prose has about 0.1 % and 3 % with a tokenizer made for it."""
+FEWEST_WORDS = 50
+
+
+def cut_texts(lengths: Lengths) -> Iterator[Finding]:
+    """Classes of which surely more than CUT of the rows are longer than the window."""
+    cut = sorted((c for c in lengths.classes if c.cut_low > CUT), key=lambda c: -c.cut / c.rows)
+    if not cut or lengths.limit is None:
+        return
+    total = sum(c.cut for c in lengths.classes)
+    shown = ", ".join(f"{c.name!r} {percent(c.cut / c.rows)}" for c in cut[:3])
+    yield Finding(
+        kind="cut",
+        weight="look",
+        says=f"{rows_(total)} {'is' if total == 1 else 'are'} longer than {lengths.limit} tokens "
+        f"and lose{'s' if total == 1 else ''} the end, most in {shown}",
+        do="raise model.max_tokens if the model's window allows it and the end matters",
+        rows=total,
+        classes=[c.name for c in cut],
+    )
+
+
+def strange_language(given: Given, language: Language | None) -> Iterator[Finding]:
+    """Classes with more unknown tokens or broken words than a known language has."""
+    if language is None:
+        return
+    strange = [
+        c
+        for c in language.classes
+        if c.words >= FEWEST_WORDS and (c.unknown > UNKNOWN or c.broken > BROKEN)
+    ]
+    if not strange:
+        return
+    strange.sort(key=lambda c: -max(c.unknown / UNKNOWN, c.broken / BROKEN))
+    counts = dict(zip(given.classes, given.counts().tolist(), strict=True))
+    worst = strange[0]
+    yield Finding(
+        kind="language",
+        weight="serious" if len(strange) > len(language.classes) / 2 else "look",
+        says=f"the base model's tokenizer hardly knows the words of "
+        f"{names([c.name for c in strange])}: {percent(worst.broken)} of the words broken up, "
+        f"{percent(worst.unknown)} of the tokens unknown in {worst.name!r}",
+        do="take a base model that was trained on this language or script (--model)",
+        rows=sum(counts[c.name] for c in strange),
+        classes=[c.name for c in strange],
+    )
+
+
+def duplicates(given: Given, repeated: Repeated) -> Iterator[Finding]:
+    """Any text that occurs twice, or pair of look-alikes."""
+    r = repeated.record
+    if not r.repeated and not r.alike_pairs:
+        return
+    share = r.repeated / len(given)
+    alike = f"{rows_(r.alike_pairs, 'pair')} of texts look alike"
+    says = (
+        f"{rows_(r.repeated)} ({percent(share)}) repeat{'s' if r.repeated == 1 else ''} an earlier "
+        f"text; {alike}"
+        if r.repeated
+        else alike
+    )
+    yield Finding(
+        kind="duplicates",
+        weight="look" if share >= 0.05 else "note",
+        says=says,
+        do="nothing, if they repeat in use as well; every split keeps them on one side, and "
+        "intervals count them once",
+        rows=r.repeated,
+        classes=[],
+        examples=repeated.duplicates,
+    )

@@ -1,0 +1,60 @@
+"""Numbers and names as findings write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NAMED = 3
+"""Names quoted in a line; the record holds all."""
+
+
+def rows_(n: int, noun: str = "row") -> str:
+    """
+    >>> rows_(1), rows_(1200), rows_(2, "pair")
+    ('1 row', '1,200 rows', '2 pairs')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def classes_(n: int) -> str:
+    """
+    >>> classes_(1), classes_(12)
+    ('1 class', '12 classes')
+    """
+    return f"{n:,} class{'' if n == 1 else 'es'}"
+
+
+def percent(share: float) -> str:
+    """
+    >>> percent(0.031), percent(0.5), percent(0.0004)
+    ('3.1 %', '50 %', '0.04 %')
+    """
+    digits = 0 if share >= 0.1 else 1 if share >= 0.01 else 2
+    return f"{100 * share:.{digits}f} %"
+
+
+def points(share: float) -> str:
+    """
+    >>> points(0.126)
+    '13 points'
+    """
+    return f"{100 * share:.0f} point{'' if round(100 * share) == 1 else 's'}"
+
+
+def names(classes: Sequence[str], most: int = NAMED) -> str:
+    """
+    >>> names(["a", "b"]), names(["a", "b", "c", "d"], most=2)
+    ("'a' and 'b'", "'a', 'b' and 2 more")
+    """
+    shown = [repr(name) for name in classes[:most]]
+    if len(classes) > most:
+        return f"{', '.join(shown)} and {len(classes) - most:,} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def ratio(value: float) -> str:
+    """
+    >>> ratio(3309.2), ratio(2.46)
+    ('3,309 : 1', '2.5 : 1')
+    """
+    return f"{value:,.0f} : 1" if value >= 10 else f"{value:.1f} : 1"

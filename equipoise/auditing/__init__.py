@@ -1,0 +1,138 @@
+"""From a table to an audit: rows end to end, an encoder's view of them, and the record.
+
+gather.py   rows of all parts end to end, with what each would do in a run
+encoder.py  tokens, vectors and a probe, from the base model
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from equipoise.audit import Audited, audit
+from equipoise.audit.given import Given
+from equipoise.auditing.encoder import add_encoder
+from equipoise.auditing.gather import gather
+from equipoise.costs import Costs
+from equipoise.data.check import check_rows
+from equipoise.data.table import Table
+from equipoise.errors import FolderError
+from equipoise.progress import Progress, silent
+from equipoise.records.audit import AuditRecord, Skipped, write_audit
+from equipoise.records.run import MANIFEST
+
+NO_MODEL = "none"
+"""As the model's name: audit without an encoder."""
+_PACKAGES = ("equipoise", "numpy", "scikit-learn", "cleanlab", "transformers", "torch")
+
+
+def audit_table(
+    table: Table,
+    *,
+    model: str | None = None,
+    costs: Costs | None = None,
+    seed: int = 0,
+    keep_texts: bool = True,
+    progress: Progress = silent,
+) -> AuditRecord:
+    """Audit the rows of a table as read; they need not be checked yet.
+
+    model   Hub id or folder of the base model whose encoder looks at the rows; None: the default
+            one, or none if it can't be had; "none": no encoder.
+    Raises  DataError for rows that can't be used at all, SettingsError for costs that don't fit
+            them, ModelError if the model that was named can't be loaded.
+    """
+    start = time.perf_counter()
+    # Conflicting labels are a finding here, with rows to read.
+    warnings = [said for said in check_rows(table) if "under different labels" not in said]
+    given, notes = gather(table, costs=costs, seed=seed, keep_texts=keep_texts)
+    seconds = {"reading and dividing": time.perf_counter() - start}
+    skipped: list[Skipped] = []
+    capped: list[str] = []
+    name = None
+    if model == NO_MODEL:
+        skipped.append(Skipped(what=_NEEDS_ENCODER, why="no encoder was wanted (--model none)"))
+    else:
+        given, name = add_encoder(given, model, seed, skipped, capped, seconds, progress)
+    found = audit(given, seed=seed, remedies=_remedies())
+    return _record(table, given, found, [*warnings, *notes], name, seed, skipped, capped, seconds)
+
+
+_NEEDS_ENCODER = (
+    "suspected label errors, pairs of classes that can't be told apart, truncation, language, and "
+    "drift of vectors"
+)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises FolderError if an audit can't or must not be written there."""
+    if folder.exists() and not folder.is_dir():
+        raise FolderError(f"--out {folder}: is a file; give the name of a folder")
+    if (folder / MANIFEST).exists():
+        raise FolderError(
+            f"--out {folder}: holds a run, whose report would be lost; give another folder"
+        )
+
+
+def _remedies() -> tuple[str, ...]:
+    from equipoise.remedies.table import REMEDIES  # imports torch
+
+    return tuple(REMEDIES)
+
+
+def _record(
+    table: Table,
+    given: Given,
+    found: Audited,
+    notes: list[str],
+    model: str | None,
+    seed: int,
+    skipped: list[Skipped],
+    capped: list[str],
+    seconds: dict[str, float],
+) -> AuditRecord:
+    m = found.measured
+    roles = given.roles.tolist()
+    return AuditRecord(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        source=table.source,
+        fingerprint=table.fingerprint,
+        columns=table.columns,
+        model=model,
+        seed=seed,
+        rows={name: len(rows) for name, rows in table.parts.items()},
+        roles={role: roles.count(role) for role in dict.fromkeys(roles) if role},
+        versions=_versions(),
+        seconds={name: round(value, 3) for name, value in (seconds | found.seconds).items()},
+        findings=found.findings,
+        classes=found.classes,
+        balance=m.balance,
+        repeats=m.repeated.record,
+        noise=m.noise,
+        overlap=m.overlap,
+        lengths=m.lengths,
+        language=m.language,
+        groups=m.groups,
+        drift=m.drift,
+        power=m.power,
+        advice=found.advice,
+        skipped=[*skipped, *found.skipped],
+        capped=[*capped, *found.capped],
+        notes=notes,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+__all__ = ["NO_MODEL", "audit_table", "check_folder", "write_audit"]

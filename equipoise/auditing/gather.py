@@ -1,0 +1,150 @@
+"""The rows of all parts end to end, tied into clusters, each with what it would do in a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given, Ints
+from equipoise.costs import Costs
+from equipoise.data.duplicates import find_clusters
+from equipoise.data.forward import time_values
+from equipoise.data.split import split_table
+from equipoise.data.table import WHOLE, Table
+from equipoise.errors import DataError
+from equipoise.records.rows import Column, Rows, text_column
+
+_PLACE = "\x00place"
+"""A column of our own that tells where a row of a split came from; no file can name it so, since
+null bytes are refused."""
+
+
+def gather(
+    table: Table, *, costs: Costs | None, seed: int, keep_texts: bool
+) -> tuple[Given, list[str]]:
+    """What can be said without an encoder, and notes on how a run would divide the rows.
+
+    Where the rows can't be divided the note says why, and all rows of the training part (or of
+    the one file) count as training rows: an audit is for rows that are not yet in order.
+    Raises DataError for times that can't be read; SettingsError for costs that do not fit.
+    """
+    parts = table.parts
+    rows = _end_to_end(list(parts.values()))
+    labels = rows.labels
+    if labels is None:
+        raise DataError(f"{table.source}: the rows have no labels; name their column with --label")
+    classes = tuple(sorted(set(labels.tolist())))
+    number = {name: k for k, name in enumerate(classes)}
+    part = text_column([name for name, own in parts.items() for _ in range(len(own))])
+    times, cells = _times(table, rows)
+    roles, notes = _roles(table, len(rows), part, seed)
+    groups = rows.groups
+    return Given(
+        ids=rows.ids,
+        texts=rows.texts,
+        labels=np.array([number[label] for label in labels.tolist()], dtype=np.int64),
+        classes=classes,
+        parts=part,
+        roles=roles,
+        clusters=find_clusters(
+            rows.texts.tolist(),
+            groups.tolist() if groups is not None and any(groups) else None,
+            labels.tolist(),
+            seed=seed,
+        ).ids,
+        groups=groups,
+        times=times,
+        time_column=table.columns.get("time", ""),
+        time_cells=cells,
+        costs=None if costs is None else costs.matrix(classes, _amounts(costs, rows, classes)),
+        cost_unit="" if costs is None else costs.unit,
+        keep_texts=keep_texts,
+    ), notes
+
+
+def _end_to_end(parts: list[Rows]) -> Rows:
+    """Labels and groups only where every part (labels) or some part (groups) has them."""
+
+    def joined(name: str, missing: Any = None) -> Column | None:
+        columns = [getattr(part, name) for part in parts]
+        if all(column is None for column in columns) or (
+            missing is None and any(column is None for column in columns)
+        ):
+            return None
+        return text_column(
+            [
+                cell
+                for part, column in zip(parts, columns, strict=True)
+                for cell in ([missing] * len(part) if column is None else column.tolist())
+            ]
+        )
+
+    shared = set.intersection(*(set(part.columns) for part in parts))
+    ids, texts = joined("ids"), joined("texts")
+    assert ids is not None
+    assert texts is not None
+    return Rows(
+        ids=ids,
+        texts=texts,
+        labels=joined("labels"),
+        groups=joined("groups", ""),
+        columns={
+            name: text_column([cell for part in parts for cell in part.columns[name].tolist()])
+            for name in sorted(shared)
+        },
+    )
+
+
+def _roles(table: Table, n: int, part: Column, seed: int) -> tuple[Column, list[str]]:
+    """(n,) what each row would do in `equipoise train` with the same seed."""
+    placed, start = {}, 0
+    for name, rows in table.parts.items():
+        places = text_column(list(range(start, start + len(rows))))
+        placed[name] = replace(rows, columns={**rows.columns, _PLACE: places})
+        start += len(rows)
+    roles = text_column([""] * n)
+    try:
+        splits = split_table(replace(table, parts=placed), seed=seed)
+    except DataError as error:
+        roles[:] = np.where((part == WHOLE) | (part == TRAIN), TRAIN, part)
+        return roles, [f"a run could not divide these rows: {fault}" for fault in error.faults]
+    for role, own in ((TRAIN, splits.train), (VALIDATION, splits.validation), (TEST, splits.test)):
+        if own is not None:
+            roles[np.array(own.columns[_PLACE].tolist(), dtype=np.int64)] = role
+    return roles, list(splits.notes)
+
+
+def _times(table: Table, rows: Rows) -> tuple[Any, Column | None]:
+    column = table.columns.get("time")
+    if column is None:
+        return None, None
+    cells = rows.columns[column]
+    return time_values(cells.tolist(), column, table.source), cells
+
+
+def _amounts(costs: Costs, rows: Rows, classes: tuple[str, ...]) -> Any:
+    """(K,) the median amount of each class's rows, where costs are times a column."""
+    if costs.column is None:
+        return None
+    if costs.column not in rows.columns:
+        raise DataError(
+            f"costs are times the column {costs.column!r}, which the rows do not have; their other "
+            f"columns are {', '.join(map(repr, rows.columns)) or 'none'}"
+        )
+    assert rows.labels is not None
+    amounts = np.array([_number(cell) for cell in rows.columns[costs.column].tolist()])
+    median = np.nanmedian(amounts) if np.isfinite(amounts).any() else 0.0
+    found: Ints | Any = np.array(
+        [np.nan_to_num(np.nanmedian(np.append(amounts[rows.labels == c], median))) for c in classes]
+    )
+    return found
+
+
+def _number(cell: Any) -> float:
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        return np.nan
+    return value if np.isfinite(value) else np.nan

@@ -1,0 +1,131 @@
+"""Advice: follows the cases it is known for, rests on training rows alone, names what there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from make_given import make_given
+
+from equipoise.audit.advice import Case, advise, case_of
+from equipoise.remedies.spec import parse_remedies
+from equipoise.remedies.table import REMEDIES
+
+CASE = Case(
+    rows=10_000,
+    classes=10,
+    ratio=20.0,
+    largest="big",
+    largest_rows=4_000,
+    smallest="small",
+    smallest_rows=200,
+    tail=0,
+    repeated=0.02,
+    crowded=0.05,
+    noisy=0.0,
+    inseparable=0,
+    cost_spread=None,
+    grouped=0.0,
+)
+
+
+def stances(case: Case) -> dict[str, str]:
+    return {advice.remedy: advice.stance for advice in advise(case)}
+
+
+def test_balanced_rows_need_no_remedy() -> None:
+    found = stances(replace(CASE, ratio=1.2))
+    assert found["none"] == "try first"
+    assert found["logit_adjusted"] == found["random_oversample"] == "not here"
+
+
+def test_moderate_imbalance_is_helped_by_rows() -> None:
+    found = stances(CASE)
+    assert found["random_oversample"] == "try first"
+    assert found["logit_adjusted"] == "try"
+
+
+def test_extreme_imbalance_is_helped_by_loss_weights_and_synthetic_rows() -> None:
+    found = stances(replace(CASE, ratio=3000.0, smallest_rows=8, tail=3))
+    assert found["logit_adjusted"] == "try first"
+    assert found["class_weights"] == found["smote"] == "try"
+    assert found["random_oversample"] == "not here"
+
+
+def test_too_few_rows_have_no_neighbours_to_draw_between() -> None:
+    found = {a.remedy: a for a in advise(replace(CASE, smallest_rows=1))}
+    assert found["smote"].stance == "not here"
+    assert "no neighbours" in found["smote"].speaks_against
+
+
+def test_a_redundant_majority_may_be_thinned() -> None:
+    assert stances(CASE)["random_undersample"] == "not here"
+    assert stances(replace(CASE, crowded=0.6))["random_undersample"] == "try"
+
+
+def test_costs_come_first_where_they_differ() -> None:
+    assert stances(CASE)["costs"] == "try"
+    assert stances(replace(CASE, cost_spread=100.0))["costs"] == "try first"
+
+
+def test_wrong_labels_ask_for_a_forgiving_loss_and_few_rows_for_light_tuning() -> None:
+    assert "generalized_cross_entropy" not in stances(CASE)
+    assert stances(replace(CASE, noisy=0.1))["generalized_cross_entropy"] == "try first"
+    assert stances(CASE)["light tuning"] == "try"
+    assert stances(replace(CASE, rows=500))["light tuning"] == "try first"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        CASE,
+        replace(CASE, ratio=1.0),
+        replace(CASE, ratio=5000.0, smallest_rows=1, tail=9),
+        replace(CASE, noisy=0.2, grouped=0.9, cost_spread=50.0, crowded=0.9),
+    ],
+)
+def test_every_remedy_advised_exists_and_its_option_reads(case: Case) -> None:
+    for advice in advise(case):
+        assert advice.source
+        assert advice.speaks_for
+        assert advice.speaks_against
+        words = advice.option.split()
+        asked = [words[k + 1] for k, word in enumerate(words) if word == "--remedy"]
+        if asked and advice.remedy != "none":
+            assert advice.remedy in REMEDIES, advice.remedy
+        for one in asked:
+            parse_remedies([one])
+
+
+def test_what_is_not_there_is_not_advised() -> None:
+    assert "smote" not in {a.remedy for a in advise(CASE, ["logit_adjusted"])}
+    assert "light tuning" in {a.remedy for a in advise(CASE, [])}
+
+
+def test_judged_rows_have_no_say() -> None:
+    """Other labels, texts and vectors of test rows leave the case as it is."""
+    given = make_given({"a": 200, "b": 80, "c": 40}, seed=0)
+    given = replace(given, training_probe=given.probe)
+    judged = given.roles == "test"
+    assert given.vectors is not None
+    assert given.probe is not None
+    changed = replace(
+        given,
+        labels=np.where(judged, 0, given.labels),
+        vectors=np.where(judged[:, None], 0, given.vectors).astype(np.float32),
+        probe=np.zeros_like(given.probe),
+        training_probe=np.where(judged[:, None], -1.0, given.probe),
+    )
+    assert case_of(changed, seed=0) == case_of(given, seed=0)
+
+
+def test_the_case_by_hand() -> None:
+    given = make_given({"a": 200, "b": 80, "c": 12}, seed=0)
+    given = replace(given, training_probe=given.probe)
+    case = case_of(given, seed=0)
+    train = given.counts("train")
+    assert (case.largest, case.largest_rows) == ("a", train[0])
+    assert (case.smallest, case.smallest_rows, case.tail) == ("c", train[2], 1)
+    assert case.ratio == pytest.approx(train[0] / train[2])
+    assert (case.repeated, case.noisy, case.cost_spread) == (0.0, 0.0, None)

@@ -1,0 +1,165 @@
+"""The page and the text of an audit: complete, well formed, and deaf to what texts say."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from html_check import read_page
+
+from equipoise.auditing import audit_table, check_folder, write_audit
+from equipoise.data.read import read_rows
+from equipoise.data.table import ColumnNames
+from equipoise.errors import FolderError
+from equipoise.records.audit import AuditRecord, read_audit
+from equipoise.report import write_report
+from equipoise.report.audit_text import audit_text
+
+WORDS = [a + b + c for a in "bdfgkl" for b in "aeiou" for c in ("mon", "ritz", "sel", "tuck")]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style></script><svg/onload=alert(1)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt;&amp;",
+]
+
+
+def write_table(folder: Path, extra: str = "", classes: int = 3, rows: int = 60) -> Path:
+    """A folder of train.csv and test.csv with a repeat, a conflict, a leak and an unknown label."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for part, count in (("train", rows), ("test", rows // 2)):
+        with (folder / f"{part}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label", "customer", "day"])
+            for k in range(count):
+                label = f"topic {k % classes}{extra}"
+                text = " ".join([*map(str, rng.choice(WORDS, 12)), label])
+                writer.writerow(
+                    [text, label, f"{part} {k // 3}{extra}", f"2024-01-{k % 28 + 1:02d}"]
+                )
+            writer.writerow(
+                [f"one and the same {extra}", f"topic 0{extra}", f"{part} x", "2024-02-01"]
+            )
+            writer.writerow(
+                [f"one and the same {extra}", f"topic 1{extra}", f"{part} x", "2024-02-01"]
+            )
+            if part == "test":
+                writer.writerow(["something new", f"unseen{extra}", "test y", "2024-02-02"])
+    return folder
+
+
+def made(tmp_path: Path, extra: str = "", **settings: object) -> tuple[AuditRecord, Path]:
+    table = read_rows(
+        write_table(tmp_path / "rows", extra, **settings),  # type: ignore[arg-type]
+        columns=ColumnNames(group=("customer",), time="day"),
+    )
+    record = audit_table(table, model="none")
+    write_audit(tmp_path / "audit", record)
+    return record, write_report(tmp_path / "audit")
+
+
+def test_the_page_is_well_formed_and_holds_every_finding(tmp_path: Path) -> None:
+    record, path = made(tmp_path)
+    page = read_page(path)
+    assert page.faults == []
+    kinds = [finding.kind for finding in record.findings]
+    assert kinds[:2] == ["leak", "unknown_labels"]
+    assert {"conflict", "too_small", "duplicates"} <= set(kinds)
+    for finding in record.findings:
+        assert finding.says[1:] in page.text
+        assert finding.do in page.text
+    for advice in record.advice:
+        assert advice.speaks_for in page.text
+        assert advice.source in page.text
+    for title in ("In short", "Findings", "What to try", "The classes", "Length and language",
+                  "Groups", "Over time", "What can be judged", "How it was made"):  # fmt: skip
+        assert title in page.text
+
+
+def test_the_record_is_read_back_and_the_same_record_gives_the_same_bytes(tmp_path: Path) -> None:
+    record, path = made(tmp_path)
+    assert read_audit(path.parent) == record
+    first = path.read_bytes()
+    assert write_report(path.parent).read_bytes() == first
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_what_users_wrote_is_inert(tmp_path: Path, hostile: str) -> None:
+    _, clean = made(tmp_path / "clean")
+    _, path = made(tmp_path / "hostile", hostile)
+    page, expected = read_page(path), read_page(clean)
+    assert page.faults == []
+    kinds = {tag for tag, _ in page.elements}
+    assert kinds - {tag for tag, _ in expected.elements} <= {"wbr"}
+    assert len(page.all("script")) == 1
+    assert page.all("img") == []
+
+
+def test_many_classes_stay_below_2_mb(tmp_path: Path) -> None:
+    _, path = made(tmp_path, classes=151, rows=1200)
+    assert path.stat().st_size < 2_000_000
+    assert read_page(path).faults == []
+
+
+def test_landmarks_and_named_regions(tmp_path: Path) -> None:
+    _, path = made(tmp_path)
+    page = read_page(path)
+    for landmark in ("header", "nav", "main", "footer"):
+        assert len(page.all(landmark)) == 1
+    for attrs in page.all("div"):
+        if "scroll" in (attrs.get("class") or "").split():
+            assert attrs["tabindex"] == "0"
+            assert attrs["aria-labelledby"]
+
+
+def test_the_text_says_every_finding_on_one_line_with_what_to_do(tmp_path: Path) -> None:
+    record, path = made(tmp_path)
+    lines = audit_text(record, path).splitlines()
+    for finding in record.findings:
+        (line,) = [line for line in lines if f" {finding.kind}: " in line]
+        assert finding.says in line
+        assert f"Do: {finding.do}." in line
+    weights = [
+        line.split()[0] for line in lines if line.split()[:1] in (["serious"], ["look"], ["note"])
+    ]
+    assert weights == sorted(weights, key=["serious", "look", "note"].index)
+    assert any("not looked at:" in line and "--model none" in line for line in lines)
+
+
+def test_texts_can_be_kept_out(tmp_path: Path) -> None:
+    table = read_rows(write_table(tmp_path / "rows"))
+    record = audit_table(table, model="none", keep_texts=False)
+    assert "one and the same" not in str(record.to_json())
+    write_audit(tmp_path / "audit", record)
+    assert "one and the same" not in write_report(tmp_path / "audit").read_text(encoding="utf-8")
+
+
+def test_a_broken_record_and_a_run_s_folder_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    (folder / "audit.json").write_text('{"schema": 1}', encoding="utf-8")
+    with pytest.raises(FolderError, match="make the audit again"):
+        write_report(folder)
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(FolderError, match="holds a run"):
+        check_folder(folder)
+
+
+def test_rows_that_can_not_be_divided_are_audited_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("text,label\nalpha,a\nbeta,a\ngamma,b\n", encoding="utf-8")
+    record = audit_table(read_rows(path), model="none")
+    assert any("could not divide" in note for note in record.notes)
+    assert record.roles == {"train": 3}
+    assert record.power is None
+
+
+def test_ids_of_all_parts_keep_their_own_roles(tmp_path: Path) -> None:
+    record, _ = made(tmp_path)
+    assert record.rows == {"train": 62, "test": 33}
+    assert record.roles["test"] == 33
+    assert sum(record.roles.values()) < 95  # training rows tied to test rows are left out
