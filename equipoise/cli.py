@@ -74,6 +74,55 @@ def demo(
 
 
 @app.command()
+def audit(
+    rows: RowsArgument,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the audit.")] = Path("audit"),
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Base model whose encoder looks at the rows, or `none`."),
+    ] = None,
+    costs: Annotated[
+        Path | None, typer.Option("--costs", help="YAML file: what each mistake costs.")
+    ] = None,
+    text: Text = "text",
+    label: Label = "label",
+    group: Group = [],  # noqa: B006
+    weight: Weight = None,
+    id_: Id = None,
+    time: Time = None,
+    encoding: Encoding = None,
+    seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Quote no texts; name rows by their ids alone.")
+    ] = False,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what is wrong with ROWS, measured, and what to try; write audit.json and a report."""
+    from equipoise.costs import read_costs
+    from equipoise.data.read import read_rows
+    from equipoise.progress import shown, silent
+
+    stated = None if costs is None else read_costs(costs)
+    columns = _columns(text, label, group, weight, id_, time)
+    with quiet_output():
+        table = read_rows(rows, columns=columns, encoding=encoding)
+    with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
+        from equipoise.auditing import audit_table, check_folder, write_audit
+        from equipoise.report import write_report
+        from equipoise.report.audit_text import audit_text
+
+        check_folder(out)
+        record = audit_table(
+            table, model=model, costs=stated, seed=seed, keep_texts=not no_texts, progress=progress
+        )
+        write_audit(out, record)
+        page = write_report(out)
+    answer = record.to_json() | {"folder": str(out), "report": str(page)}
+    say(json_, answer, audit_text(record, page))
+
+
+@app.command()
 def train(
     rows: RowsArgument,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("run"),
@@ -237,7 +286,7 @@ def predict(
 
 @app.command()
 def report(folder: RunArgument, json_: Json = False) -> None:
-    """Write the report of a finished RUN again: RUN/report.html."""
+    """Write the report of a finished RUN or audit again: RUN/report.html."""
     from equipoise.report import write_report
 
     with quiet_output():

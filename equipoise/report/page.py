@@ -44,24 +44,33 @@ def write_report(run_folder: Path) -> Path:
 def render(run: RunFolder) -> str:
     """The page, as text."""
     verdict = verdict_of(run)
+    return fill(
+        "report.html",
+        run=run.manifest,
+        verdict=verdict,
+        rows=rows_section(run),
+        treatment=treatment_section(run),
+        result=result_section(run, verdict.measure),
+        classes=classes_section(run, verdict.unjudged),
+        calibration=calibration_section(run),
+        confusion=confusion_section(run),
+        training=training_section(run),
+        mistakes=mistakes_section(run),
+        price=price_section(run),
+        origin=origin_section(run),
+    )
+
+
+def fill(template: str, **sections: Any) -> str:
+    """A page of the house: its sections laid out, our style and script within it, and a policy
+    that lets in nothing else."""
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     return (
         _environment()
-        .get_template("report.html")
+        .get_template(template)
         .render(
-            run=run.manifest,
-            verdict=verdict,
-            rows=rows_section(run),
-            treatment=treatment_section(run),
-            result=result_section(run, verdict.measure),
-            classes=classes_section(run, verdict.unjudged),
-            calibration=calibration_section(run),
-            confusion=confusion_section(run),
-            training=training_section(run),
-            mistakes=mistakes_section(run),
-            price=price_section(run),
-            origin=origin_section(run),
+            **sections,
             # Our own two files are the only text that goes in as it is.
             style=Markup(style),
             script=Markup(script),
