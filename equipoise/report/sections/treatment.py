@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
+from equipoise.records.decision import DecisionRule, Isotonic, VectorScaling
 from equipoise.records.run import RemedyRecord
+from equipoise.remedies.decisions.several import label_thresholds
 from equipoise.report.charts import parts
 from equipoise.report.read import RunFolder
-from equipoise.report.words import count, in_sentence, measure_name, percent
+from equipoise.report.words import count, in_sentence, listed, measure_name, number, percent
 
 MOMENTS = {
     "rows": "on the rows",
@@ -115,6 +118,8 @@ def _setting(value: Any) -> str:
 
 def _decision(run: RunFolder) -> tuple[str, ...]:
     rule = run.decision
+    if rule.kind == "labels":
+        return _label_decision(rule)
     # Equal offsets move no decision.
     equal = len(set(rule.offsets.round(9).tolist())) == 1
     how = {
@@ -122,14 +127,61 @@ def _decision(run: RunFolder) -> tuple[str, ...]:
         "offsets": "The class with the largest log probability plus its own offset is decided.",
         "costs": "The decision with the least expected cost is taken.",
     }["argmax" if rule.kind == "offsets" and equal else rule.kind]
-    temperature = (
-        "Scores are used as they come (temperature 1)."
-        if rule.temperature == 1
-        else f"Scores are divided by a temperature of {rule.temperature:.2f} to calibrate them."
-    )
+    calibrated = _calibration(rule)
     prior = (
         "Probabilities are given for equally frequent classes."
         if len(set(rule.log_target.round(9).tolist())) == 1
         else "Probabilities are given for the class shares of the target prior."
     )
-    return (temperature, prior, how, *rule.notes)
+    return (*calibrated, prior, how, *_beside(rule), *rule.notes)
+
+
+def _label_decision(rule: DecisionRule) -> tuple[str, ...]:
+    """Where a row may have several labels."""
+    places = label_thresholds(rule)
+    low, high = float(places.min()), float(places.max())
+    between = number(low) if high - low < 5e-4 else f"{number(low)} to {number(high)}"
+    balanced = not rule.log_target.round(9).any()
+    return (
+        "Each label has a probability of its own, the sigmoid of its score.",
+        "Scores are used as they come (temperature 1)."
+        if rule.temperature == 1
+        else f"Scores are divided by a temperature of {rule.temperature:.2f} to calibrate them.",
+        "Probabilities are given for labels that half of the rows have."
+        if balanced
+        else "Probabilities are given for the label shares of the target prior.",
+        f"A label is decided from its own probability on: {between}.",
+        *rule.notes,
+    )
+
+
+def _calibration(rule: DecisionRule) -> tuple[str, ...]:
+    said = []
+    if rule.rescale is not None:
+        said.append("Scores are first rescaled, class by class.")
+    if isinstance(rule.calibration, VectorScaling):
+        said.append("The scores of each class have a scale and a bias of their own.")
+    elif rule.temperature == 1:
+        said.append("Scores are used as they come (temperature 1).")
+    else:
+        said.append(
+            f"Scores are divided by a temperature of {rule.temperature:.2f} to calibrate them."
+        )
+    if isinstance(rule.calibration, Isotonic):
+        said.append("The probability of each class is then bent by a rising curve.")
+    return tuple(said)
+
+
+def _beside(rule: DecisionRule) -> tuple[str, ...]:
+    said = []
+    if rule.prior_shift is not None and rule.prior_shift.rows:
+        pairs = zip(rule.classes, np.exp(rule.log_target), strict=True)
+        said.append(
+            f"Class shares were estimated from {rule.prior_shift.rows} rows, labels unseen: "
+            f"{listed(f'{name} {percent(float(share))}' for name, share in pairs)}."
+        )
+    if rule.group_offsets:
+        said.append(
+            f"Groups decided by offsets of their own: {listed(sorted(rule.group_offsets))}."
+        )
+    return tuple(said)
