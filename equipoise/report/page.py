@@ -16,6 +16,7 @@ from equipoise.report.read import RunFolder, read_run
 from equipoise.report.sections.calibration import calibration_section
 from equipoise.report.sections.classes import classes_section
 from equipoise.report.sections.confusion import confusion_section
+from equipoise.report.sections.costs import costs_section
 from equipoise.report.sections.mistakes import mistakes_section
 from equipoise.report.sections.origin import origin_section
 from equipoise.report.sections.price import price_section
@@ -54,6 +55,7 @@ def render(run: RunFolder) -> str:
         classes=classes_section(run, verdict.unjudged),
         calibration=calibration_section(run),
         confusion=confusion_section(run),
+        costs=costs_section(run),
         training=training_section(run),
         mistakes=mistakes_section(run),
         price=price_section(run),

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from equipoise.costs import Costs, costs_from
+from equipoise.costs import Costs, CostTable, costs_from
 from equipoise.errors import FolderError, SettingsError
 from equipoise.records.decision import DecisionRule, read_decision
 from equipoise.records.predictions import Predictions, read_predictions
@@ -165,6 +165,13 @@ def _table(path: Path, columns: list[str]) -> Any:
         return pq.read_table(path, columns=columns)
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
         raise FolderError(f"{path}: can't be read ({error}); make the run again") from None
+
+
+def stated_table(run: RunFolder) -> CostTable | None:
+    """The user's costs over the classes of the run; None when nothing was said."""
+    if run.costs is not None:
+        return run.costs.table(run.predictions.classes)
+    return run.decision.cost_table
 
 
 def _costs(manifest: Manifest, folder: Path) -> Costs | None:

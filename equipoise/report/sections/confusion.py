@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from equipoise.evaluate.confusion import Confusion, Pair, confusion, most_confused
 from equipoise.records.predictions import DEFER
 from equipoise.report.charts import heat_steps
-from equipoise.report.read import RunFolder
+from equipoise.report.read import RunFolder, stated_table
 from equipoise.report.words import NONE, count, number, percent
 
 MATRIX_UP_TO = 20
@@ -60,7 +59,7 @@ class ConfusionSection:
 def confusion_section(run: RunFolder) -> ConfusionSection:
     if not len(run.predictions):
         return ConfusionSection(None, None, (), None, ())
-    stated = stated_costs(run)
+    stated = stated_table(run)
     table = confusion(run.predictions, costs=stated)
     shown = len(table.classes) <= MATRIX_UP_TO
     unit = None if stated is None else (run.costs.unit if run.costs else "cost")
@@ -74,13 +73,6 @@ def confusion_section(run: RunFolder) -> ConfusionSection:
         unit=unit,
         notes=_notes(table, known, costs=stated is not None),
     )
-
-
-def stated_costs(run: RunFolder) -> NDArray[np.float64] | None:
-    """(K, K) costs of the user, true by decided; None when nothing was said."""
-    if run.decision.costs is not None:
-        return run.decision.costs
-    return None if run.costs is None else run.costs.matrix(run.predictions.classes)
 
 
 def _is_left(run: RunFolder, pair: Pair) -> bool:
