@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from equipoise.errors import SettingsError
+from equipoise.fit import check_asked
 from equipoise.fitting.places import check_places
 from equipoise.models.cache import CacheSettings
 from equipoise.models.config import ModelConfig
 from equipoise.models.passes import Pass
 from equipoise.models.states import ensure_states
+from equipoise.recipe import Recipe
 from equipoise.remedies.losses import build_loss
 from equipoise.remedies.losses.wrapping import PLACES, WRAPPERS, build_wrapper
 from equipoise.remedies.spec import parse_remedies, parse_remedy
@@ -279,6 +281,29 @@ def test_a_training_that_is_resumed_draws_the_same(
     assert after[0] != after[2]
 
 
+@pytest.mark.parametrize(("method", "name"), [("full", "adversarial"), ("light", "word_mixup")])
+def test_activations_computed_twice_give_the_same(
+    bases: Bases, tmp_path: Path, method: str, name: str
+) -> None:
+    """The adversary's gradient goes back through layers that are computed again, and once more."""
+    after = []
+    for checkpointing in (False, True):
+        classifier, base, _, _ = make(bases("bert", 3), method=method, dropout=0.0)
+        feed = feed_for(classifier, base, ROWS, tmp_path, cached=method == "light")
+        train(
+            classifier,
+            feed,
+            tmp_path / str(checkpointing),
+            epochs=1,
+            rates=(1e-3, 1e-3),
+            wrapper=build_wrapper(parse_remedy(name), COUNTS),
+            gradient_checkpointing=checkpointing,
+        )
+        after.append({n: p.detach().clone() for n, p in classifier.named_parameters()})
+    for key, weight in after[0].items():
+        torch.testing.assert_close(after[1][key], weight, rtol=0, atol=1e-4)
+
+
 def test_what_has_no_place_to_act_is_refused() -> None:
     assert set(PLACES) == set(WRAPPERS)
     head, native = ModelConfig(method="head"), ModelConfig(method="full", head="native")
@@ -289,6 +314,9 @@ def test_what_has_no_place_to_act_is_refused() -> None:
     with pytest.raises(SettingsError, match="feature_mixup: acts on the vectors"):
         check_places(native, parse_remedies(["feature_mixup", "temperature"]))
     check_places(head, parse_remedies(["feature_mixup", "focal"]))
+    # Before any row is read.
+    with pytest.raises(SettingsError, match="word_mixup: acts on words"):
+        check_asked(Recipe(model=head, remedies=("word_mixup",)), None, 0)
 
 
 def test_a_loss_is_wrapped_once_and_by_a_wrapper() -> None:

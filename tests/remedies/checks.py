@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
+from equipoise.errors import DataError
 from equipoise.remedies.batches import build_order, build_row_weights, build_weights
 from equipoise.remedies.losses import build_loss
 from equipoise.remedies.rows import choose_rows, synthesise
@@ -327,6 +329,21 @@ def check_loss_of_one_class(name: str, settings: dict) -> None:
     assert torch.isfinite(rows).all()
     rows.sum().backward()
     torch.testing.assert_close(logits.grad, torch.zeros_like(logits), rtol=0, atol=1e-12)
+
+
+def check_loss_with_an_empty_class(name: str, settings: dict) -> None:
+    """A class without rows is refused by name, or does no harm to the others."""
+    counts, labels = np.array([5, 0, 2]), torch.tensor([0, 0, 2])
+    logits = torch.randn(3, 3, generator=torch.Generator().manual_seed(6), requires_grad=True)
+    spec = remedy_spec(name, settings)
+    if "log_prior" in REMEDIES[name].needs or name == "vector_scaling":
+        with pytest.raises(DataError, match=r"classes \[1\] have no training rows"):
+            build_loss(spec, counts)(logits, labels, 1.0)
+        return
+    rows = build_loss(spec, counts, costs=COSTS)(logits, labels, 1.0)
+    assert torch.isfinite(rows).all()
+    rows.sum().backward()
+    assert torch.isfinite(logits.grad).all()
 
 
 def check_loss_gradient(name: str, settings: dict) -> None:

@@ -56,6 +56,7 @@ def test_every_loss(name, settings):
     checks.check_loss(name, settings)
     checks.check_loss_naming(name, settings)
     checks.check_loss_of_one_class(name, settings)
+    checks.check_loss_with_an_empty_class(name, settings)
     checks.check_loss_gradient(name, settings)
 
 
