@@ -352,6 +352,7 @@ bench = Bench(
         for first in range(0, CASES, PER_UNIT)
     ],
     run=run,
+    version=2,
     price_seconds=lambda unit: 0.05 * unit.settings["cases"],
     summarise=summarise,
     about="Samplers keep their promises in every batch, however it is divided and resumed.",

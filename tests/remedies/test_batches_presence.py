@@ -129,6 +129,35 @@ def test_a_last_step_too_small_is_filled_up_and_else_left():
     assert ordered(np.array([0, 0, 1, 2]), classes="rare", at_least=5).shape == (3, 16)
 
 
+def test_a_small_last_step_leaves_a_place_for_every_other_class():
+    """Four rows could hold the promise of four, but not the other class; steps hold 16."""
+    labels = np.array([0, 1, 1, 1])
+    order = ordered(labels, classes="rare", at_least=4)
+    assert order.shape == (3, 16)
+    assert all((np.bincount(labels[epoch], minlength=2) >= [1, 4]).all() for epoch in order)
+    # Six single rows beside one of which each of two steps wants two: four places and six.
+    labels = np.arange(7)
+    names = tuple("abcdefg")
+    order = ordered(labels, batch_rows=5, names=names, classes="a", at_least=2)
+    assert order.shape == (3, 10)
+    assert all(set(epoch) == set(range(7)) for epoch in order)
+
+
+def test_a_promise_that_crowds_a_class_out_is_an_error():
+    """Two steps of two rows leave two places for the three others, in the only epoch."""
+    spec = remedy_spec("guaranteed_presence", {"classes": "a"})
+    with pytest.raises(SettingsError, match=r"1 classes .* never drawn in 1 epochs .* batch_rows"):
+        build_order(
+            [spec],
+            np.arange(4),
+            4,
+            1,
+            np.random.default_rng(0),
+            batch_rows=2,
+            class_names=tuple("abcd"),
+        )
+
+
 def test_which_classes_are_chosen():
     def least(k, **asked):
         return min(np.sum(LABELS[step] == k) for step in steps_of(ordered(epochs=9, **asked)))

@@ -142,9 +142,10 @@ def _check_drawn(remedy: Remedy, labels: NDArray[np.int64], order: NDArray[np.in
     never = len(np.unique(labels)) - len(np.unique(labels[order]))
     if never:
         epochs, places = order.shape
+        raised = "batch_rows" if "batch_rows" in remedy.needs else "epoch_rows"
         raise SettingsError(
             f"remedy {remedy.name}: {never} classes that have rows are never drawn in {epochs} "
-            f"epochs of {places} places; train for more epochs, or give each more places"
+            f"epochs of {places} places; train for more epochs, or raise {raised}"
         )
 
 

@@ -36,7 +36,8 @@ def presence_order(
     An epoch has as many places as there are rows. Where the chosen classes have rows enough, every
     row comes once per epoch; where they have not, their rows come again, in shuffled cycles, and as
     many rows of the other classes wait, in proportion: these come first in the next epoch. A last
-    step that is too small for the promise is filled up with the rows that come next.
+    step that is too small for the promise, or that leaves some class without a place in the epoch,
+    is filled up with the rows that come next.
 
     Shapes    labels (n,) in 0..class_count-1. Returns (epochs, places) int64: the row at each
               place; step s of an epoch holds places s·batch_rows onwards. The promise stands for
@@ -68,11 +69,12 @@ def presence_order(
     pools += [rows for rows in of_class if labels[rows[0]] not in chosen]
     _check_room(promised, len(pools) > promised, at_least, batch_rows)
     per_step = np.array([at_least] * promised + [0] * (len(pools) - promised), dtype=np.int64)
-    sizes = step_sizes(len(labels), batch_rows, promised * at_least)
-    places = sum(sizes)
+    steps = -(-len(labels) // batch_rows)
     # No class of the others vanishes from an epoch, as long as there is a place for each.
-    least = np.maximum(per_step * len(sizes), 1)
-    least = least if least.sum() <= places else per_step * len(sizes)
+    least = np.maximum(per_step * steps, 1)
+    sizes = step_sizes(len(labels), batch_rows, promised * at_least, int(least.sum()))
+    places = sum(sizes)
+    least = least if least.sum() <= places else per_step * steps
     place_rng, *row_rngs = rng.spawn(1 + len(pools))
     sequence = np.empty((epochs, places), dtype=np.int64)
     rows = np.array([len(pool) for pool in pools])
@@ -113,10 +115,14 @@ def chosen_classes(
     return np.array(sorted(found), dtype=np.int64)
 
 
-def step_sizes(rows: int, batch_rows: int, needed: int) -> list[int]:
-    """Places of each step of an epoch; the last is filled up if it can't hold `needed` rows."""
+def step_sizes(rows: int, batch_rows: int, of_step: int, of_epoch: int) -> list[int]:
+    """Places of each step of an epoch. The last is filled up if it can't hold the `of_step` rows
+    that a step needs, or if the epoch could not hold the `of_epoch` rows that it needs."""
     full, last = divmod(rows, batch_rows)
-    return [batch_rows] * full + ([last if last >= needed else batch_rows] if last else [])
+    if not last:
+        return [batch_rows] * full
+    enough = last >= of_step and rows >= of_epoch
+    return [batch_rows] * full + [last if enough else batch_rows]
 
 
 def _check_room(promised: int, others: bool, at_least: int, batch_rows: int) -> None:
