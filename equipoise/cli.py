@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from equipoise.options import (
+    CostColumn,
     Encoding,
     Group,
     Id,
@@ -178,6 +179,7 @@ def train(
     weight: Weight = None,
     id_: Id = None,
     time: Time = None,
+    cost: CostColumn = None,
     encoding: Encoding = None,
     seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")] = False,
@@ -201,7 +203,7 @@ def train(
         track=track,
         assignments=set_,
     )
-    columns = _columns(text, label, group, weight, id_, time)
+    columns = _columns(text, label, group, weight, id_, time, cost)
     _train(
         rows,
         out,
@@ -226,6 +228,7 @@ def evaluate(
     label: Label = "label",
     group: Group = [],  # noqa: B006
     id_: Id = None,
+    cost: CostColumn = None,
     encoding: Encoding = None,
     json_: Json = False,
 ) -> None:
@@ -237,7 +240,7 @@ def evaluate(
 
     if out is not None:
         check_out_folder(out)
-    columns = _columns(text, label, group, None, id_)
+    columns = _columns_of_run(run, _columns(text, label, group, None, id_, cost=cost))
     with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding)
     with quiet_libraries():
@@ -257,6 +260,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="A .csv, .jsonl or .parquet file.")],
     text: Text = "text",
     id_: Id = None,
+    cost: CostColumn = None,
     encoding: Encoding = None,
     json_: Json = False,
 ) -> None:
@@ -266,7 +270,7 @@ def predict(
     from equipoise.summary import check_out_file, decisions_table, write_table
 
     check_out_file(out, rows)
-    columns = _columns(text, "label", [], None, id_)
+    columns = _columns_of_run(run, _columns(text, "label", [], None, id_, cost=cost), to="decide")
     with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding, need_labels=False)
     check_texts(table)
@@ -338,6 +342,7 @@ def _train(
     started = time.perf_counter()
     # Before the imports that take seconds: most mistakes are in settings and rows.
     recipe = make_recipe(settings)
+    columns = recipe.columns(columns)
     with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding)
     with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
@@ -358,10 +363,28 @@ def _columns(
     weight: str | None = None,
     id_: str | None = None,
     time: str | None = None,
+    cost: str | None = None,
 ) -> Any:
     from equipoise.data.table import ColumnNames
 
-    return ColumnNames(text, label, tuple(group or ()), weight, id_, time)
+    return ColumnNames(text, label, tuple(group or ()), weight, id_, time, cost=cost)
+
+
+def _columns_of_run(run: Path, columns: Any, to: Literal["decide", "judge"] = "judge") -> Any:
+    """With the column of amounts, if the run's costs are times one, under the name that it had in
+    training, unless it is named."""
+    from dataclasses import replace
+
+    from equipoise.recipe import Recipe
+    from equipoise.records.run import read_manifest
+
+    manifest = read_manifest(run)
+    recipe = Recipe.model_validate(manifest.recipe)
+    decides = any(spec.name == "costs" for spec in recipe.specs)
+    trained = manifest.rows.columns.get("cost") if to == "judge" or decides else None
+    if columns.cost is not None:
+        recipe.columns(columns)  # refuses a column that no cost is times of
+    return replace(columns, cost=columns.cost or trained)
 
 
 def main() -> None:

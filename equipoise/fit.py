@@ -23,6 +23,7 @@ from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import decide_validation_and_test, decision_folds
 from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
 from equipoise.fitting.prepared import Prepared, prepare
+from equipoise.fitting.prices import check_costs
 from equipoise.fitting.record import run_manifest, save_order, save_rows
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base
@@ -70,7 +71,8 @@ def fit(
     """
     started = time.perf_counter()
     check_asked(recipe, seed)
-    table = read_rows(source, columns=columns or ColumnNames(), encoding=encoding)
+    columns = recipe.columns(columns or ColumnNames())
+    table = read_rows(source, columns=columns, encoding=encoding)
     return fit_table(table, out, recipe, seed=seed, force=force, progress=progress, started=started)
 
 
@@ -111,7 +113,7 @@ def fit_table(
     with timed(seconds, "tokenizing"):
         prepared = prepare(splits, recipe, base, seed)
         warnings += _window_warnings(prepared)
-    _check_settings(prepared)
+    warnings += _check_settings(prepared)
     measures = quick_measures(splits.validation, prepared.classes, recipe.train.choose_by)
 
     if opened.state != "resumed":
@@ -205,15 +207,11 @@ def check_asked(recipe: Recipe, seed: int) -> None:
     check_able(recipe.train)
 
 
-def _check_settings(prepared: Prepared) -> None:
-    """What only the rows can tell: class names in costs, prior and the choosing measure."""
+def _check_settings(prepared: Prepared) -> list[str]:
+    """What only the rows can tell: class names in costs, prior and the choosing measure. Returns
+    doubts, a line each; raises SettingsError with every fault."""
     recipe = prepared.recipe
-    faults: list[str] = []
-    if recipe.stated_costs is not None:
-        try:
-            recipe.stated_costs.matrix(prepared.classes)
-        except SettingsError as error:
-            faults += error.faults
+    faults, warnings = check_costs(prepared)
     if isinstance(recipe.prior, dict):
         faults += [
             f"prior: class {name!r} is not in the training rows"
@@ -225,6 +223,7 @@ def _check_settings(prepared: Prepared) -> None:
         ]
     if faults:
         raise SettingsError(*faults)
+    return warnings
 
 
 def _reloaded_logits(out: Path, prepared: Prepared) -> dict[str, NDArray[np.float64]]:

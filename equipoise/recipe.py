@@ -114,10 +114,13 @@ class Recipe(BaseModel):
         wants_costs = any(spec.name == "costs" for spec in self.specs)
         if wants_costs and self.costs is None:
             raise ValueError("remedy costs: no costs are given; add --costs FILE")
-        if not wants_costs and any(
-            s.name == "deferral" and s.settings["by"] == "cost" for s in self.specs
-        ):
-            raise ValueError("remedy deferral: by=cost needs the remedy costs beside it; add it")
+        by_cost = any(s.name == "deferral" and s.settings["by"] == "cost" for s in self.specs)
+        priced = self.stated_costs is not None and self.stated_costs.deferral is not None
+        if by_cost and not (wants_costs and priced):
+            raise ValueError(
+                "remedy deferral: by=cost needs the remedy costs beside it, and the cost file to "
+                "say what a person costs (`defer: {cost: ...}`); coverage=0.9 needs neither"
+            )
         if isinstance(self.prior, dict) and any(not share > 0 for share in self.prior.values()):
             raise ValueError("prior: every class's share must be above 0")
         self._check_measure()
