@@ -19,7 +19,7 @@ from equipoise.audit.given import TRAIN, Given
 from equipoise.audit.groups import groups, telling
 from equipoise.audit.neighbours import nearest_rows
 from equipoise.audit.overlap import overlap
-from equipoise.audit.say import names, percent, ratio, rows_
+from equipoise.audit.say import classes_, names, percent, ratio, rows_
 from equipoise.audit.suspects import LEVEL, checked_rows, lapse
 from equipoise.records.audit import Advice, Stance
 
@@ -32,11 +32,13 @@ FEW_IN_ALL = 2_000
 """Rows in all from which full tuning begins to be learned rather than remembered."""
 FOR_NEIGHBOURS = 6
 """SMOTE draws between a row and its five nearest of the class."""
-CROWDED = 0.9
-"""Cosine from which two texts say nearly the same (paraphrases in the default encoder)."""
+CROWDED = 0.95
+"""Cosine from which a text repeats another in other words, as `redundancy_undersample` takes it."""
 REDUNDANT = 0.3
 """Share of the largest class with such a twin from which it repeats itself."""
 UNEQUAL_COSTS = 3.0
+OVERSAMPLED = 0.3
+"""Smallest to largest class that oversampling is advised to aim at."""
 SAMPLE = 4_000
 """Training rows among which neighbours are looked for."""
 
@@ -54,6 +56,10 @@ class Case:
     smallest_rows: int
     tail: int
     """Classes with fewer than FEW_ROWS rows."""
+    small: int
+    """Classes with a third of the largest class's rows or fewer, but FOR_NEIGHBOURS or more."""
+    oversampled: int
+    """Rows of an epoch after random_oversample with ratio OVERSAMPLED."""
     repeated: float
     """Share of rows that are one cluster with another."""
     crowded: float | None
@@ -101,6 +107,8 @@ def case_of(given: Given, *, seed: int) -> Case:
         smallest=given.classes[smallest],
         smallest_rows=int(counts[smallest]),
         tail=int(((counts > 0) & (counts < FEW_ROWS)).sum()),
+        small=int(((counts >= FOR_NEIGHBOURS) & (MILD * counts <= counts[largest])).sum()),
+        oversampled=int(np.maximum(counts, OVERSAMPLED * counts[largest])[counts > 0].sum()),
         repeated=1 - float(independent_counts(training, TRAIN).sum()) / max(n, 1),
         crowded=crowded,
         noisy=noisy,
@@ -153,7 +161,7 @@ def _plain(case: Case) -> Iterator[Advice]:
             stance="try first",
             why="the classes are nearly balanced",
             speaks_for=f"only {_seen(case)}: there is little to cure",
-            speaks_against="nothing; a calibrated decision (`temperature`) is free all the same",
+            speaks_against="nothing; a calibrated decision (temperature) is free all the same",
             source="Buda et al. 2018, arXiv:1710.05381",
             option="--remedy temperature",
         )
@@ -199,16 +207,17 @@ def _extreme(case: Case) -> Iterator[Advice]:
         source="Cui et al. 2019, arXiv:1901.05555",
         option="--remedy class_weights:kind=effective",
     )
-    enough = case.smallest_rows >= FOR_NEIGHBOURS
     yield Advice(
         remedy="smote",
-        stance="try" if case.ratio >= MILD and enough else "not here",
+        stance="try" if case.small else "not here",
         why="synthetic rows between neighbours in the encoder's space",
-        speaks_for=f"{case.smallest!r} gets rows that no copy would give"
-        + ("" if case.inseparable else "; the classes do not run into each other"),
+        speaks_for=f"rows that no copy would give, for classes of {FOR_NEIGHBOURS} rows up to a "
+        f"third of the largest: {case.small} of {classes_(case.classes)}"
+        if case.small
+        else "rows that no copy would give",
         speaks_against=(
-            f"{case.smallest!r} has {rows_(case.smallest_rows)}: no neighbours to draw between"
-            if not enough
+            "no class is both small and large enough to draw between its rows"
+            if not case.small
             else f"{rows_(case.inseparable, 'pair')} of classes overlap, and new rows would be "
             "drawn across the border"
             if case.inseparable
@@ -227,33 +236,35 @@ def _data_level(case: Case) -> Iterator[Advice]:
         else "try" if moderate else "not here",
         why="moderate imbalance" if moderate else "imbalance outside the range where rows help",
         speaks_for=f"{_seen(case)}; repeating rows changes nothing else",
-        speaks_against=f"the {rows_(case.smallest_rows)} of {case.smallest!r} would be learned by "
-        "heart"
-        if case.smallest_rows < FEW_ROWS
-        else f"an epoch grows to about {case.largest_rows * case.classes:,} rows at ratio 1",
+        speaks_against=(
+            f"the {rows_(case.smallest_rows)} of {case.smallest!r} would be learned by heart"
+            if case.smallest_rows < FEW_ROWS
+            else f"an epoch grows from {case.rows:,} to {case.oversampled:,} rows"
+        )
+        + ("; wrong labels are repeated with the rest" if case.noisy else ""),
         source="Buda et al. 2018, arXiv:1710.05381",
-        option="--remedy random_oversample:ratio=0.3",
+        option=f"--remedy random_oversample:ratio={OVERSAMPLED}",
     )  # fmt: skip
 
 
 def _redundant(case: Case) -> Iterator[Advice]:
     repeated = max(case.repeated, case.crowded or 0.0)
     redundant = repeated >= REDUNDANT and case.largest_rows >= 10 * FEW_ROWS
-    thinned = min(case.largest_rows, round(case.smallest_rows / 0.1))
     yield Advice(
-        remedy="random_undersample",
+        remedy="redundancy_undersample",
         stance="try" if redundant and case.ratio >= MILD else "not here",
         why="a large class that repeats itself" if redundant else "no redundant majority",
-        speaks_for=f"{percent(repeated)} of the rows of {case.largest!r} have a near twin: "
-        "thinning them saves time and loses little; several thinned models make an ensemble"
+        speaks_for=f"{percent(repeated)} of the rows of {case.largest!r} have a near twin: leaving "
+        "twins out saves time and loses little; several thinned models make an ensemble"
         if redundant
         else "training would be faster",
-        speaks_against=f"cut to 10 : 1 it would keep {thinned:,} of {case.largest_rows:,} rows"
+        speaks_against="what frequent wordings tell about the shares in use is lost"
         if redundant
         else f"only {percent(repeated)} of the rows of {case.largest!r} have a near twin; most of "
-        "what is dropped is lost",
-        source="Buda et al. 2018, arXiv:1710.05381; Liu et al. 2009 (EasyEnsemble), IEEE SMC-B 39",
-        option="--remedy random_undersample:ratio=0.1",
+        "what is left out is lost",
+        source="Abbas et al. 2023 (SemDeDup), arXiv:2303.09540; Liu et al. 2009 (EasyEnsemble), "
+        "IEEE SMC-B 39",
+        option="--remedy redundancy_undersample",
     )
 
 
@@ -264,7 +275,7 @@ def _costs(case: Case) -> Iterator[Advice]:
             stance="try",
             why="mistakes may differ in price",
             speaks_for="if missing one class costs more than a false alarm, saying so beats every "
-            "weight; `--costs` uses it in the decision and the measure",
+            "weight; --costs uses it in the decision and the measure",
             speaks_against="nobody has stated costs yet",
             source="Elkan 2001, The foundations of cost-sensitive learning, IJCAI",
             option="--costs COSTS.yaml",
@@ -277,7 +288,7 @@ def _costs(case: Case) -> Iterator[Advice]:
         why="costly mistakes" if unequal else "mistakes of similar price",
         speaks_for=f"the dearest mistake costs {case.cost_spread:,.3g} times the cheapest: decide "
         "by least expected cost and judge by expected cost",
-        speaks_against="the probabilities must be calibrated; keep `temperature` with it",
+        speaks_against="the probabilities must be calibrated; keep temperature with it",
         source="Elkan 2001, The foundations of cost-sensitive learning, IJCAI",
         option="--costs COSTS.yaml --remedy temperature --remedy costs",
     )
@@ -292,7 +303,7 @@ def _labels(case: Case) -> Iterator[Advice]:
             speaks_for=f"about {percent(case.noisy)} of them, by rows that both a probe and the "
             "neighbours contradict; this loss stops chasing rows that it can't fit",
             speaks_against="mending the labels is better; rare classes are learned more slowly, "
-            "and `focal` or heavy weights would chase the wrong labels",
+            "and focal or heavy weights would chase the wrong labels",
             source="Zhang and Sabuncu 2018, arXiv:1805.07836",
             option="--remedy generalized_cross_entropy",
         )
@@ -324,7 +335,7 @@ def _tuning(case: Case) -> Iterator[Advice]:
         "start",
         speaks_against="a language or domain far from the encoder's own asks for more"
         if few
-        else "with so many rows `--method full` may gain on large classes",
+        else "with so many rows --method full may gain on large classes",
         source="Shi et al. 2024 (LIFT), arXiv:2309.10019",
         option="--method light",
     )

@@ -23,7 +23,7 @@ INSEPARABLE = 0.25
 LEVEL = 0.05
 """Chance of naming any pair whose error is INSEPARABLE, spread over as many pairs as there are
 classes."""
-LISTED = 20
+LISTED = 10
 FEWEST_ROWS = 5
 
 

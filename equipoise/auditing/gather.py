@@ -35,6 +35,11 @@ def gather(
     labels = rows.labels
     if labels is None:
         raise DataError(f"{table.source}: the rows have no labels; name their column with --label")
+    if rows.several:
+        raise DataError(
+            f"{table.source}: rows with several labels each can't be audited yet; audit the labels "
+            "one by one, as columns of yes and no"
+        )
     classes = tuple(sorted(set(labels.tolist())))
     number = {name: k for k, name in enumerate(classes)}
     part = text_column([name for name, own in parts.items() for _ in range(len(own))])

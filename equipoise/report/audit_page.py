@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from equipoise.records.audit import AuditRecord, ClassPower, Finding, read_audit
 from equipoise.records.files import write_text
+from equipoise.report.audit_text import roles_in_words
 from equipoise.report.charts import bar, columns, parts
 from equipoise.report.page import REPORT, fill
 from equipoise.report.words import SPLITS, count, listed, percent, ratio, seconds
@@ -119,8 +120,7 @@ def _figures(audit: AuditRecord, serious: Sequence[Finding]) -> list[tuple[str, 
 
 
 def _roles(audit: AuditRecord) -> list[str]:
-    words = {"train": "train", "validation": "choose", "test": "judge"}
-    return [f"{n:,} would {words.get(role, role)}" for role, n in audit.roles.items()]
+    return [f"{n:,} {what}" for what, n in roles_in_words(audit).items()]
 
 
 def _equal(audit: AuditRecord) -> str:
@@ -210,7 +210,7 @@ def _pairs(audit: AuditRecord) -> Table | None:
         "coin would do as well",
         name="Classes",
         drawing="Confused",
-        columns=("By the probe", "By neighbours", "At least", "Can they be told apart?"),
+        columns=("By the probe", "By neighbours", "At least", "Can’t be told apart"),
         lines=tuple(
             Line(
                 f"{pair.one} / {pair.other}",
@@ -219,7 +219,7 @@ def _pairs(audit: AuditRecord) -> Table | None:
                     percent(pair.by_probe),
                     percent(pair.by_neighbours),
                     percent(pair.low),
-                    "no" if pair.inseparable else "yes, or not shown otherwise",
+                    "yes" if pair.inseparable else "not shown",
                 ),
             )
             for pair in audit.overlap.pairs

@@ -34,7 +34,7 @@ def audit_text(audit: AuditRecord, page: Path) -> str:
 
 def _headline(audit: AuditRecord) -> str:
     rows = count(sum(audit.rows.values()), "row")
-    roles = ", ".join(f"{n:,} would {ROLES.get(role, role)}" for role, n in audit.roles.items())
+    roles = ", ".join(f"{n:,} {what}" for what, n in roles_in_words(audit).items())
     b = audit.balance
     return (
         f"{audit.source}: {rows}, {count(b.classes, 'class', 'classes')}, {ratio(b.ratio)} from "
@@ -42,14 +42,25 @@ def _headline(audit: AuditRecord) -> str:
     )
 
 
+def roles_in_words(audit: AuditRecord) -> dict[str, int]:
+    """What the rows would do in a run, and how many each: {"would train": 1220, ...}."""
+    found = {f"would {ROLES.get(role, role)}": n for role, n in audit.roles.items()}
+    left = sum(audit.rows.values()) - sum(audit.roles.values())
+    return found | ({"would be left out": left} if left else {})
+
+
 def _finding(finding: Finding) -> str:
     return f"  {finding.weight:<8} {finding.kind}: {finding.says}. Do: {finding.do}."
 
 
 def _advice(advice: Advice) -> str:
-    return (
-        f"  {advice.stance:<10} {advice.option}: {advice.why}. For: {advice.speaks_for}. "
-        f"Against: {advice.speaks_against}. [{advice.source}]"
+    return "\n".join(
+        [
+            f"  {advice.stance:<10} {advice.option}  ({advice.why})",
+            f"             for: {advice.speaks_for}",
+            f"             against: {advice.speaks_against}",
+            f"             source: {advice.source}",
+        ]
     )
 
 
@@ -57,17 +68,14 @@ def _power(audit: AuditRecord) -> str:
     power = audit.power
     assert power is not None
     short = [c for c in power.classes if c.more_rows]
-    change = f"{100 * power.change:.0f} points of recall"
     said = (
-        f"Power: {len(power.classes) - len(short)} of "
-        f"{count(len(power.classes), 'class', 'classes')} have the {power.split} rows to show a "
-        f"change of {change}"
+        f"Power: the {power.split} rows show a change of {100 * power.change:.0f} points of recall "
+        f"for {len(power.classes) - len(short)} of "
+        f"{count(len(power.classes), 'class', 'classes')}"
     )
     if short:
         worst = max(short, key=lambda c: (c.more_rows, c.name))
         said += f"; {worst.name} needs {count(worst.more_rows, 'more row')}"
     if power.macro_change is not None:
-        said += (
-            f"; the mean recall over classes shows {100 * power.macro_change:.1f} points or more"
-        )
+        said += f"; for the mean recall over classes, of {100 * power.macro_change:.1f} points"
     return said + "."

@@ -21,6 +21,8 @@ CASE = Case(
     smallest="small",
     smallest_rows=200,
     tail=0,
+    small=6,
+    oversampled=18_000,
     repeated=0.02,
     crowded=0.05,
     noisy=0.0,
@@ -54,14 +56,14 @@ def test_extreme_imbalance_is_helped_by_loss_weights_and_synthetic_rows() -> Non
 
 
 def test_too_few_rows_have_no_neighbours_to_draw_between() -> None:
-    found = {a.remedy: a for a in advise(replace(CASE, smallest_rows=1))}
+    found = {a.remedy: a for a in advise(replace(CASE, small=0))}
     assert found["smote"].stance == "not here"
-    assert "no neighbours" in found["smote"].speaks_against
+    assert "large enough to draw between" in found["smote"].speaks_against
 
 
 def test_a_redundant_majority_may_be_thinned() -> None:
-    assert stances(CASE)["random_undersample"] == "not here"
-    assert stances(replace(CASE, crowded=0.6))["random_undersample"] == "try"
+    assert stances(CASE)["redundancy_undersample"] == "not here"
+    assert stances(replace(CASE, crowded=0.6))["redundancy_undersample"] == "try"
 
 
 def test_costs_come_first_where_they_differ() -> None:
@@ -127,5 +129,8 @@ def test_the_case_by_hand() -> None:
     train = given.counts("train")
     assert (case.largest, case.largest_rows) == ("a", train[0])
     assert (case.smallest, case.smallest_rows, case.tail) == ("c", train[2], 1)
+    assert case.small == 1 + (train[2] >= 6) - (3 * train[1] > train[0])
+    third = 0.3 * train[0]
+    assert case.oversampled == int(sum(max(n, third) for n in train))
     assert case.ratio == pytest.approx(train[0] / train[2])
     assert (case.repeated, case.noisy, case.cost_spread) == (0.0, 0.0, None)

@@ -106,7 +106,9 @@ def test_copies_are_counted_once() -> None:
     assert found.classes[0].worth == pytest.approx(1.0)
     (said,) = too_small_classes(found)
     assert said.classes == ["x"]
-    assert said.says.startswith("1 of 2 classes can't be judged on the test rows given: 'x' 20")
+    assert said.says.startswith(
+        "1 of 2 classes can't be judged on the test rows given: 'x' (20 rows)"
+    )
 
 
 def test_no_judged_rows_no_power() -> None:

@@ -49,7 +49,10 @@ def test_leaks_say_how() -> None:
     assert (leak.judged, leak.of, leak.rows) == ("test", "train", 3)
     assert (leak.same, leak.alike, leak.group) == (1, 1, 1)
     (said,) = leaks(given, found)
-    assert "3 of 3 test rows are in train as well" in said.says
+    assert (
+        "3 of 3 test rows repeat or resemble train rows (1 with the same text, 1 with one"
+        in said.says
+    )
     assert [e.id for e in said.examples] == ["2", "4", "6"]
     assert said.examples[0].note == "the same text is in row train 1"
 

@@ -21,7 +21,7 @@ def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
             f"{n:,} {words}"
             for n, words in (
                 (leak.same, "with the same text"),
-                (leak.alike, "that look alike"),
+                (leak.alike, "with one that looks alike"),
                 (leak.group, "of the same group"),
             )
             if n
@@ -29,8 +29,8 @@ def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
         yield Finding(
             kind="leak",
             weight="serious",
-            says=f"{leak.rows:,} of {total:,} {leak.judged} rows are in {leak.of} as well "
-            f"({', '.join(how)})",
+            says=f"{leak.rows:,} of {total:,} {leak.judged} rows repeat{'s' * (leak.rows == 1)} or "
+            f"resemble{'s' * (leak.rows == 1)} {leak.of} rows ({', '.join(how)})",
             do=f"leave them out of {leak.of}, as `equipoise train` does; scores of a model that "
             "was trained on them are too good",
             rows=leak.rows,
@@ -72,13 +72,17 @@ def too_small_classes(power: Power | None) -> Iterator[Finding]:
         return
     most = max(c.more_rows for c in small)
     where = "given" if power.given else "that a run would divide off"
-    shown = ", ".join(f"{c.name!r} {c.rows:,}" for c in small[:3])
-    more = f" and {len(small) - 3:,} more" if len(small) > 3 else ""
+    # Those that lack least are nearest to being judged; a class without a row needs no name here.
+    held = [c for c in reversed(small) if c.rows]
+    shown = ", ".join(f"{c.name!r} ({rows_(c.rows)})" for c in held[:3])
+    more = f" and {len(held) - 3:,} more" if len(held) > 3 else ""
+    none = f"{len(small) - len(held):,} without a row" if len(held) < len(small) else ""
+    shown = "; ".join(part for part in (none, shown + more) if part)
     yield Finding(
         kind="too_small",
         weight="serious",
         says=f"{len(small):,} of {classes_(len(power.classes))} "
-        f"can't be judged on the {power.split} rows {where}: {shown}{more}",
+        f"can't be judged on the {power.split} rows {where}: {shown}",
         do=f"add up to {most:,} {power.split} rows a class to show a change of "
         f"{points(power.change)}, judge such classes together, or say that they are not judged",
         rows=sum(c.rows for c in small),
