@@ -85,36 +85,33 @@ def fit_rule(
     if log_given is None:
         shares = np.bincount(rows.labels, minlength=k) + 0.5
         log_given = np.log(shares / shares.sum())
-    begin = np.zeros(k) if start is None else np.asarray(start, dtype=np.float64)
-    if any(remedy.kind == "prior" for _, remedy in chosen):
+    if start is None or any(remedy.kind == "prior" for _, remedy in chosen):
         # Whoever asks for the shares of the rows wants decisions under them.
-        begin = np.zeros(k)
-    rule = DecisionRule(
-        classes=tuple(classes),
-        temperature=1.0,
-        log_source=np.asarray(log_source, dtype=np.float64),
-        log_target=np.asarray(log_target, dtype=np.float64),
-        kind="offsets" if begin.any() else "argmax",
-        offsets=begin,
+        start = np.zeros(k)
+    source, target, begin = (
+        np.asarray(x, dtype=np.float64) for x in (log_source, log_target, start)
     )
+    plain = DecisionRule(tuple(classes), 1.0, source, target, "argmax", np.zeros(k))
+    rule = _with_offsets(plain, begin)
+    stated = {"measure": measure, "costs": costs, "log_given": log_given}
+    stated |= {"head_norms": head_norms, "head_bias": head_bias}
     for spec, remedy in chosen:
-        given = {
-            "log_target": rule.log_target,
-            "log_p": log_posterior(rule, rows.logits),
-            "labels": rows.labels,
-            "clusters": rows.clusters,
-            "measure": measure,
-            "start": rule.offsets,
-            "rng": np.random.default_rng(seed),
-            "costs": costs,
-            "groups": rows.groups,
-            "log_given": log_given,
-            "head_norms": head_norms,
-            "head_bias": head_bias,
-        }
+        given = stated | _of_rows(rule, rows) | {"rng": np.random.default_rng(seed)}
         arguments = bind(remedy, spec.settings, given)
         rule = _REFINE[remedy.kind](rule, remedy, rows, log_given, arguments)
     return rule
+
+
+def _of_rows(rule: DecisionRule, rows: _Rows) -> dict[str, Any]:
+    """What remedies need that follows from the rows and the rule so far."""
+    return {
+        "log_target": rule.log_target,
+        "log_p": log_posterior(rule, rows.logits),
+        "start": rule.offsets,
+        "labels": rows.labels,
+        "clusters": rows.clusters,
+        "groups": rows.groups,
+    }
 
 
 def cross_fitted(

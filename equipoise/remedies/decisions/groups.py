@@ -54,27 +54,18 @@ def per_group_thresholds(
     Source    Hardt et al. 2016, Equality of opportunity in supervised learning, arXiv:1610.02413;
               Corbett-Davies et al. 2017, arXiv:1701.08230 (what such thresholds cost).
     """
-    found: dict[str, Array] = {}
     names = sorted({str(g) for g in groups if g})
-    tried = 0
-    for name, stream in zip(names, rng.spawn(len(names)), strict=True):
-        rows = np.flatnonzero(groups == name)
-        if len(rows) < fewest_rows:
-            continue
-        tried += 1
-        offsets, _ = fit_measure_offsets(
-            log_p[rows],
-            labels[rows],
-            measure,
-            start,
-            clusters[rows],
-            stream,
-            shrink_rows=shrink_rows,
-        )
+    large = [
+        (name, rows) for name in names if len(rows := np.flatnonzero(groups == name)) >= fewest_rows
+    ]
+    found: dict[str, Array] = {}
+    for (name, rows), stream in zip(large, rng.spawn(len(large)), strict=True):
+        own = (log_p[rows], labels[rows], measure, start, clusters[rows], stream)
+        offsets, _ = fit_measure_offsets(*own, shrink_rows=shrink_rows)
         if not np.array_equal(offsets, start):
             found[name] = offsets
     return found, (
         f"{len(found)} of {len(names)} groups have offsets of their own for {name_of(measure)}; "
-        f"{len(names) - tried} have fewer than {fewest_rows} rows, "
-        f"{tried - len(found)} gained nothing on unseen rows"
+        f"{len(names) - len(large)} have fewer than {fewest_rows} rows, "
+        f"{len(large) - len(found)} gained nothing on unseen rows"
     )

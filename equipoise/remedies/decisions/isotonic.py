@@ -10,7 +10,7 @@ from pydantic import Field
 
 from equipoise.records.decision import Isotonic
 from equipoise.remedies.decisions.temperature import fit_temperature
-from equipoise.remedies.decisions.unseen import Calibrated, gain_on_unseen, log_p_given
+from equipoise.remedies.decisions.unseen import Calibrated, kept_if_earned, log_p_given
 from equipoise.remedies.remedy import AtLeastOne
 
 Array = NDArray[np.float64]
@@ -69,17 +69,17 @@ def isotonic_calibration(
         return (temperature, None), (
             f"no curves: no class has {fewest_rows} labelled rows and as many others; {note}"
         )
-    reach = f"curves for {enough} of {len(rows)} classes, those with {fewest_rows} rows and more"
-    if folds < 2:
-        return rich(z, labels, weights), f"{reach}, fitted on {n} rows; {note}"
-    gain, error = gain_on_unseen(simple, rich, z, labels, weights, log_shift, clusters, folds, rng)
-    figures = (
-        f"log loss on unseen folds falls by {gain:.4f} against a temperature alone "
-        f"(standard error {error:.4f})"
+    return kept_if_earned(
+        simple,
+        rich,
+        (z, labels, weights),
+        log_shift,
+        clusters,
+        folds,
+        rng,
+        what=f"curves for {enough} of {len(rows)} classes, those with {fewest_rows} rows and more,",
+        without="no curves",
     )
-    if gain <= error:
-        return (temperature, None), f"no curves: {figures}; temperature {temperature:.4g}"
-    return rich(z, labels, weights), f"{reach}, fitted on {n} rows: {figures}"
 
 
 def _curves(

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from equipoise.records.decision import VectorScaling
 from equipoise.remedies.decisions.apply import log_softmax
 from equipoise.remedies.decisions.temperature import fit_temperature
-from equipoise.remedies.decisions.unseen import Calibrated, gain_on_unseen
+from equipoise.remedies.decisions.unseen import Calibrated, kept_if_earned
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -68,17 +68,17 @@ def vector_scaling_calibration(
         temperature, _ = fit_temperature(z, labels, weights, log_shift)
         return 1.0, _solve(z, labels, weights, log_shift, temperature, shrink)
 
-    if folds < 2:
-        return rich(z, labels, weights), f"a scale and a bias per class fitted on {n} rows"
-    gain, error = gain_on_unseen(simple, rich, z, labels, weights, log_shift, clusters, folds, rng)
-    figures = (
-        f"log loss on unseen folds falls by {gain:.4f} against a temperature alone "
-        f"(standard error {error:.4f})"
+    return kept_if_earned(
+        simple,
+        rich,
+        (z, labels, weights),
+        log_shift,
+        clusters,
+        folds,
+        rng,
+        what="a scale and a bias per class",
+        without="no vector scaling",
     )
-    if gain <= error:
-        fitted = simple(z, labels, weights)
-        return fitted, f"no vector scaling: {figures}; temperature {fitted[0]:.4g}"
-    return rich(z, labels, weights), f"a scale and a bias per class fitted on {n} rows: {figures}"
 
 
 def fit_bias(
