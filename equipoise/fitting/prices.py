@@ -15,8 +15,8 @@ def check_costs(prepared: Prepared) -> tuple[list[str], list[str]]:
     defers = any(spec.name == "deferral" for spec in prepared.recipe.specs)
     if defers and DEFER in prepared.classes:
         faults.append(
-            f"remedy deferral: a class of the rows is called {DEFER!r}, as is the decision to leave "
-            "a row to a person; rename the class"
+            f"remedy deferral: a class of the rows is called {DEFER!r}, as is leaving a row to a "
+            "person; rename the class"
         )
     if costs is None:
         return faults, doubts
