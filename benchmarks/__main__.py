@@ -6,7 +6,10 @@ import ast
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOMS = ("__init__", "__main__", "arms", "common", "judged", "machine", "paired", "sets", "truths")
+ROOMS = (
+    *("__init__", "__main__", "arms", "common", "cost_truths", "judged", "machine", "paired"),
+    *("sets", "truths"),
+)
 """Modules that the benchmarks share."""
 
 
