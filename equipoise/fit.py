@@ -16,17 +16,26 @@ from equipoise.data.read import read_rows
 from equipoise.data.split import split_table
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
+from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction, check_class
 from equipoise.evaluate.quick import quick_measures
 from equipoise.fitting.arms import Measures, TrainedArm, train_arm
 from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
-from equipoise.fitting.decide import decide_validation_and_test, decision_folds
+from equipoise.fitting.decide import (
+    decide_validation_and_test,
+    decision_folds,
+    group_column,
+    names_of_groups,
+)
 from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
+from equipoise.fitting.measure import measure_of, with_own_measure
+from equipoise.fitting.places import check_places
 from equipoise.fitting.prepared import Prepared, prepare
 from equipoise.fitting.prices import check_costs
 from equipoise.fitting.record import run_manifest, save_order, save_rows
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base
+from equipoise.models.methods import head_kind
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import load_classifier, save_classifier
 from equipoise.progress import Progress, silent
@@ -36,6 +45,7 @@ from equipoise.records.files import text_sha256
 from equipoise.records.predictions import Predictions, write_predictions
 from equipoise.records.run import Manifest, read_manifest, write_manifest
 from equipoise.records.scores import Scores, write_scores
+from equipoise.remedies.table import REMEDIES
 
 _LARGEST_SEED = 2**32 - 1
 """numpy's global generator, which libraries seed, takes no larger one."""
@@ -61,6 +71,7 @@ def fit(
     seed: int = 0,
     force: bool = False,
     progress: Progress = silent,
+    measure: OwnFunction | None = None,
 ) -> Run:
     """Fit a recipe on rows and leave the run folder `out` behind.
 
@@ -68,12 +79,24 @@ def fit(
     the finished run it returns that run. Raises DataError, SettingsError, ModelError, FolderError
     or DivergedError; then nothing that looks like a finished run is left, and nothing at all if
     training had not begun.
+
+    measure   A function of your own that decides in place of the recipe's measure:
+              f(labels, decided) -> value, larger is better, on arrays of class names.
     """
     started = time.perf_counter()
-    check_asked(recipe, seed)
+    check_asked(*with_own_measure(recipe, measure), seed)
     columns = recipe.columns(columns or ColumnNames())
     table = read_rows(source, columns=columns, encoding=encoding)
-    return fit_table(table, out, recipe, seed=seed, force=force, progress=progress, started=started)
+    return fit_table(
+        table,
+        out,
+        recipe,
+        seed=seed,
+        force=force,
+        progress=progress,
+        started=started,
+        measure=measure,
+    )
 
 
 def fit_table(
@@ -85,13 +108,15 @@ def fit_table(
     force: bool = False,
     progress: Progress = silent,
     started: float | None = None,
+    measure: OwnFunction | None = None,
 ) -> Run:
     """`fit` from where the rows have been read; they need not be checked yet.
 
     started   When reading began, by time.perf_counter(); None: just now.
     """
     started = time.perf_counter() if started is None else started
-    check_asked(recipe, seed)
+    recipe, own = with_own_measure(recipe, measure)
+    check_asked(recipe, own, seed)
     warnings = check_rows(table)
     base = find_base(recipe.model)
     run_id = text_sha256(
@@ -111,7 +136,7 @@ def fit_table(
             keep_crossing=recipe.split.keep_crossing,
         )
     with timed(seconds, "tokenizing"):
-        prepared = prepare(splits, recipe, base, seed)
+        prepared = prepare(splits, recipe, base, seed, own)
         warnings += _window_warnings(prepared)
     warnings += _check_settings(prepared)
     measures = quick_measures(splits.validation, prepared.classes, recipe.train.choose_by)
@@ -174,7 +199,7 @@ def _trained(
         history.settle()
         save_classifier(out, arm.classifier, prepared.base, prepared.recipe.model, prepared.classes)
         write_recipe(out / "recipe.yaml", prepared.recipe)
-        save_order(out, arm)
+        save_order(out, arm, prepared.splits.train.ids)
     return arm
 
 
@@ -200,11 +225,20 @@ def _judged(
     return predictions, rule, scores[prepared.judged]
 
 
-def check_asked(recipe: Recipe, seed: int) -> None:
+def check_asked(recipe: Recipe, own: DecidingMeasure | None, seed: int) -> None:
     """What needs no rows to be refused."""
+    measure_of(recipe, own)
     if not 0 <= seed <= _LARGEST_SEED:
         raise SettingsError(f"seed is {seed}; give a whole number from 0 to {_LARGEST_SEED}")
     check_able(recipe.train)
+    check_places(recipe.model, recipe.specs)
+    head = head_kind(recipe.model)
+    for spec in recipe.specs:
+        if "head_norms" in REMEDIES[spec.name].needs and head != "linear":
+            raise SettingsError(
+                f"remedy {spec.name}: needs a linear head, whose norms it takes out; this one is "
+                f"{head}; add --head linear, or leave the remedy out"
+            )
 
 
 def _check_settings(prepared: Prepared) -> list[str]:
@@ -212,6 +246,8 @@ def _check_settings(prepared: Prepared) -> list[str]:
     doubts, a line each; raises SettingsError with every fault."""
     recipe = prepared.recipe
     faults, warnings = check_costs(prepared)
+    if isinstance(prepared.measure, DecidingMeasure):
+        faults += check_class(prepared.measure, prepared.classes)
     if isinstance(recipe.prior, dict):
         faults += [
             f"prior: class {name!r} is not in the training rows"
@@ -221,6 +257,14 @@ def _check_settings(prepared: Prepared) -> list[str]:
             f"prior: states no share for class {name!r}"
             for name in sorted(set(prepared.classes) - set(recipe.prior))
         ]
+    if any(spec.name == "per_group_thresholds" for spec in recipe.specs):
+        column = group_column(recipe.specs)
+        if names_of_groups(prepared.splits.validation, column) is None:
+            where = f"no column {column!r}" if column else "no group column"
+            faults.append(
+                f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
+                "another column with per_group_thresholds:column=NAME"
+            )
     if faults:
         raise SettingsError(*faults)
     return warnings
