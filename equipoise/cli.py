@@ -19,6 +19,7 @@ from equipoise.options import (
     Id,
     Json,
     Label,
+    LabelSeparator,
     Quiet,
     RowsArgument,
     RunArgument,
@@ -175,6 +176,7 @@ def train(
     ] = [],  # noqa: B006
     text: Text = "text",
     label: Label = "label",
+    label_separator: LabelSeparator = None,
     group: Group = [],  # noqa: B006
     weight: Weight = None,
     id_: Id = None,
@@ -203,7 +205,7 @@ def train(
         track=track,
         assignments=set_,
     )
-    columns = _columns(text, label, group, weight, id_, time, cost)
+    columns = _columns(text, label, group, weight, id_, time, cost, label_separator)
     _train(
         rows,
         out,
@@ -226,6 +228,7 @@ def evaluate(
     ] = None,
     text: Text = "text",
     label: Label = "label",
+    label_separator: LabelSeparator = None,
     group: Group = [],  # noqa: B006
     id_: Id = None,
     cost: CostColumn = None,
@@ -240,7 +243,8 @@ def evaluate(
 
     if out is not None:
         check_out_folder(out)
-    columns = _columns_of_run(run, _columns(text, label, group, None, id_, cost=cost))
+    columns = _columns(text, label, group, None, id_, cost=cost, separator=label_separator)
+    columns = _columns_of_run(run, columns)
     with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding)
     with quiet_libraries():
@@ -267,7 +271,7 @@ def predict(
     """Decide ROWS with a finished RUN; write id, decision and probabilities to a file."""
     from equipoise.data.check import check_texts
     from equipoise.data.read import read_rows
-    from equipoise.summary import check_out_file, decisions_table, write_table
+    from equipoise.summary import check_out_file, decision_counts, decisions_table, write_table
 
     check_out_file(out, rows)
     columns = _columns_of_run(run, _columns(text, "label", [], None, id_, cost=cost), to="decide")
@@ -277,9 +281,10 @@ def predict(
     with quiet_libraries():
         from equipoise.load import load  # as in evaluate
 
-        decided = decisions_table(load(run), table)
-        write_table(decided, out)
-    counts = decided["decided"].value_counts().sort_index().to_dict()
+        loaded = load(run)
+        decided = decisions_table(loaded, table)
+        write_table(decided, out, loaded.manifest.rows.columns.get("label_separator", "|"))
+    counts = decision_counts(decided["decided"])
     summary = "\n".join(f"  {name}: {count}" for name, count in counts.items())
     say(
         json_,
@@ -364,15 +369,18 @@ def _columns(
     id_: str | None = None,
     time: str | None = None,
     cost: str | None = None,
+    separator: str | None = None,
 ) -> Any:
     from equipoise.data.table import ColumnNames
 
-    return ColumnNames(text, label, tuple(group or ()), weight, id_, time, cost=cost)
+    return ColumnNames(
+        text, label, tuple(group or ()), weight, id_, time, cost=cost, label_separator=separator
+    )
 
 
 def _columns_of_run(run: Path, columns: Any, to: Literal["decide", "judge"] = "judge") -> Any:
     """With the column of amounts, if the run's costs are times one, under the name that it had in
-    training, unless it is named."""
+    training, and with what divided labels there, unless they are named."""
     from dataclasses import replace
 
     from equipoise.recipe import Recipe
@@ -384,7 +392,9 @@ def _columns_of_run(run: Path, columns: Any, to: Literal["decide", "judge"] = "j
     trained = manifest.rows.columns.get("cost") if to == "judge" or decides else None
     if columns.cost is not None:
         recipe.columns(columns)  # refuses a column that no cost is times of
-    return replace(columns, cost=columns.cost or trained)
+    divided = manifest.rows.columns.get("label_separator") if to == "judge" else None
+    separator = columns.label_separator or divided
+    return replace(columns, cost=columns.cost or trained, label_separator=separator)
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from equipoise.fitting.places import check_places
 from equipoise.fitting.prepared import Prepared, prepare
 from equipoise.fitting.prices import check_costs
 from equipoise.fitting.record import run_manifest, save_order, save_rows
+from equipoise.fitting.several import measure_faults, remedy_faults, setting_faults
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base
 from equipoise.models.methods import head_kind
@@ -245,7 +246,13 @@ def _check_settings(prepared: Prepared) -> list[str]:
     """What only the rows can tell: class names in costs, prior and the choosing measure. Returns
     doubts, a line each; raises SettingsError with every fault."""
     recipe = prepared.recipe
-    faults, warnings = check_costs(prepared)
+    faults = remedy_faults(prepared) + measure_faults(prepared)
+    warnings: list[str] = []
+    if prepared.several:
+        faults += setting_faults(prepared)
+    else:
+        cost_faults, warnings = check_costs(prepared)
+        faults += cost_faults
     if isinstance(prepared.measure, DecidingMeasure):
         faults += check_class(prepared.measure, prepared.classes)
     if isinstance(recipe.prior, dict):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
 from equipoise.data.table import Table
-from equipoise.errors import DataError, FolderError
+from equipoise.errors import DataError, FolderError, SettingsError
 from equipoise.evaluate.deciding import OWN, DecidingMeasure, is_deciding, parse_measure
 from equipoise.evaluate.judge import judge
 from equipoise.fitting.decide import names_of_groups, predict_given
@@ -21,7 +21,7 @@ from equipoise.recipe import Recipe
 from equipoise.records.decision import DecisionRule, read_decision
 from equipoise.records.files import file_sha256
 from equipoise.records.predictions import Predictions
-from equipoise.records.rows import Rows, text_column
+from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
 from equipoise.remedies.decisions.apply import with_estimated_prior
@@ -73,6 +73,10 @@ class LoadedRun:
                 f"texts {', '.join(map(str, bad[:10]))}{', ...' if len(bad) > 10 else ''} "
                 "are empty or not text; leave them out"
             )
+        if estimate_prior and self.rule.kind == "labels":
+            raise SettingsError(
+                "estimate_prior is for one class a row; this run decides several labels a row"
+            )
         names = text_column(list(ids) if ids is not None else list(map(str, range(len(column)))))
         named = None if groups is None else text_column(list(groups))
         if named is not None and len(named) != len(column):
@@ -82,6 +86,19 @@ class LoadedRun:
         logits = predict_logits(self.classifier, column)
         rule = with_estimated_prior(self.rule, logits) if estimate_prior else self.rule
         return predict_given(self.classes, rule, logits, names, named, numbers)
+
+    def _labels(self, rows: Rows, source: str) -> Column:
+        """Labels as the run decides them. A run of several labels a row takes a single name as the
+        only label of its row."""
+        assert rows.labels is not None
+        if self.rule.kind == "labels" and not rows.several:
+            return text_column([(label,) for label in rows.labels])
+        if self.rule.kind != "labels" and rows.several:
+            raise DataError(
+                f"{source}: rows may have several labels, and the run decides one class a row; "
+                "give one label a row, or judge a run that was trained on several"
+            )
+        return rows.labels
 
     def _check_amounts(self, amounts: NDArray[np.float64] | None, rows: int) -> None:
         """Before the texts are read by the model, which may take hours."""
@@ -101,6 +118,7 @@ class LoadedRun:
         check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
         if rows.labels is None:
             raise DataError(f"{table.source}: has no labels; name the column with --label")
+        labels = self._labels(rows, table.source)
         given = self.predict(
             rows.texts.tolist(),
             ids=rows.ids,
@@ -116,7 +134,7 @@ class LoadedRun:
             folds=given.folds,
             groups=given.groups if rows.groups is None else rows.groups,
             clusters=cluster_rows(rows.texts.tolist(), groups),
-            labels=rows.labels,
+            labels=labels,
             decided=given.decided,
             logits=given.logits,
             probabilities=given.probabilities,

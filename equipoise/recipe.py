@@ -140,22 +140,31 @@ class Recipe(BaseModel):
         return replace(named, cost=named.cost or column)
 
     def _check_measure(self) -> None:
-        """Raises ValueError unless all who decide by the measure know it."""
+        """Raises ValueError unless all who decide by the measure know it, with one label a row or
+        with several; which of the two the rows have is checked with them."""
         from equipoise.evaluate.compare import MEASURES
         from equipoise.evaluate.deciding import KINDS, OWN, is_deciding
+        from equipoise.evaluate.several.compare import LABEL_MEASURES
+        from equipoise.remedies.decisions.label_values import LABEL_VALUES
         from equipoise.remedies.decisions.values import VALUES
 
-        if self.measure not in MEASURES and not is_deciding(self.measure):
+        every = tuple(dict.fromkeys((*MEASURES, *LABEL_MEASURES)))
+        if self.measure not in every and not is_deciding(self.measure):
             raise ValueError(
-                f"measure: {self.measure!r} is not known; known are {', '.join(MEASURES)}, and "
+                f"measure: {self.measure!r} is not known; known are {', '.join(every)}, and "
                 f"{', '.join(KINDS)} with a class and a number (docs/evaluate.md)"
             )
-        fitted = (*VALUES, *(kind for kind in KINDS if kind != "precision_at_prevalence"))
+        fitted = (
+            *VALUES,
+            *LABEL_VALUES,
+            *(kind for kind in KINDS if kind != "precision_at_prevalence"),
+        )
         known = self.measure.partition(":")[0] in (*fitted, OWN)
         if not known and any(s.name == "measure_offsets" for s in self.specs):
+            names = ", ".join(dict.fromkeys(fitted))
             raise ValueError(
-                f"measure: offsets can't be fitted for {self.measure}, only for "
-                f"{', '.join(fitted)}; give one of these, or --remedy temperature alone"
+                f"measure: offsets can't be fitted for {self.measure}, only for {names}; give one "
+                "of these, or --remedy temperature alone"
             )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +75,18 @@ def scores_text(scores: Scores) -> str:
 
 
 def decisions_table(loaded: LoadedRun, table: Table) -> pd.DataFrame:
-    """id, part (where there are several), decided and p:<class> of every row."""
+    """id, part (where there are several), decided and p:<class> of every row; several labels a row
+    as a list."""
     frames = []
     for part, rows in table.parts.items():
         predictions = loaded.predict(rows.texts.tolist(), ids=rows.ids, amounts=rows.amounts)
         columns: dict[str, Any] = {"id": text_column(rows.ids.tolist())}
         if len(table.parts) > 1:
             columns["split"] = part
-        columns["decided"] = predictions.decided
+        decided = predictions.decided
+        if predictions.several:
+            decided = text_column([list(names) for names in decided])
+        columns["decided"] = decided
         for k, name in enumerate(predictions.classes):
             columns[f"p:{name}"] = predictions.probabilities[:, k]
         frames.append(pd.DataFrame(columns))
@@ -128,7 +133,19 @@ def _place_faults(out: Path, folder: Path) -> list[str]:
     return []
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def decision_counts(decided: pd.Series[Any]) -> dict[str, int]:
+    """Rows per decision, by name; of several labels a row, rows per label, and those without."""
+    lists = [cell if isinstance(cell, list) else [cell] for cell in decided]
+    counts = Counter(name for names in lists for name in names)
+    none = sum(not names for names in lists)
+    return dict(sorted(counts.items())) | ({"no label": none} if none else {})
+
+
+def write_table(table: pd.DataFrame, path: Path, separator: str = "|") -> None:
+    """separator: what stands between several labels in a .csv, whose cells hold no lists."""
+    if path.suffix == ".csv":
+        joined = [separator.join(c) if isinstance(c, list) else c for c in table["decided"]]
+        table = table.assign(decided=joined)
     try:
         with replacing(path) as temporary:
             if path.suffix == ".csv":

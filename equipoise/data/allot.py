@@ -244,7 +244,7 @@ def _repair(table: _Clusters, part: Ints, got: NDArray[Any], wanted: NDArray[Any
                 givers,
                 key=lambda c: (
                     table.single[c],
-                    0.0 if table.single[c] else -_upset(table, got, wanted, c, part[c], where),
+                    0.0 if table.single[c] else -_upset(table, got, wanted, c, int(part[c]), where),
                     -table.size[c],
                     -part[c],
                 ),

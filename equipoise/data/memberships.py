@@ -19,7 +19,7 @@ NO_LABEL = ""
 """Stands for the label of a row that has none; no label is called so."""
 
 
-def memberships(labels: Sequence[Any]) -> tuple[NDArray[np.int64], list[Any]]:
+def memberships(labels: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[np.int64], list[Any]]:
     """(m,) row and name of every label of every row, in the order of the rows; where rows have
     one label each, every row once.
 

@@ -55,7 +55,8 @@ def read_rows(
     roles = {part: _resolve(named, cells, need_labels, faults) for part, cells in raw.items()}
     if faults:
         raise DataError(*faults)
-    separator, warnings = columns.label_separator, []
+    separator = columns.label_separator
+    warnings: list[str] = []
     labels = _label_reader(raw, roles, separator, faults, warnings)
     parts = {
         name: _to_rows(cells, roles[name], name if len(raw) > 1 else None, labels, faults)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.evaluate.measures import ECE_BINS, bin_of
-from equipoise.evaluate.outcomes import Outcomes, outcomes
+from equipoise.evaluate.outcomes import outcomes
 from equipoise.evaluate.per_class import overall_agreement
 from equipoise.records.predictions import Predictions
 from equipoise.statistics.clusters import effective_rows, mean_cluster_size
@@ -52,33 +52,33 @@ def reliability(predictions: Predictions, *, bins: int = ECE_BINS) -> tuple[Curv
     Raises  DataError if there are no rows or rows without a label.
     """
     seen = outcomes(predictions)
+    p, tied = seen.probabilities, seen.clusters
     everywhere = np.arange(len(seen.labels))
-    top = seen.probabilities.argmax(axis=1)
+    top = p.argmax(axis=1)
     agree = overall_agreement(seen)
-    curves = [
-        _curve(None, seen.probabilities[everywhere, top], top == seen.labels, seen, agree, bins)
-    ]
+    curves = [curve_of(None, p[everywhere, top], top == seen.labels, tied, agree, bins)]
     curves += [
-        _curve(seen.classes[k], seen.probabilities[:, k], seen.labels == k, seen, agree, bins)
+        curve_of(seen.classes[k], p[:, k], seen.labels == k, tied, agree, bins)
         for k in np.flatnonzero(seen.known)
     ]
     return tuple(curves)
 
 
-def _curve(
+def curve_of(
     name: str | None,
     stated: Floats,
     came_true: NDArray[np.bool_],
-    seen: Outcomes,
+    clusters: NDArray[np.int64],
     agree: float,
     bins: int,
 ) -> Curve:
+    """Shapes: stated, came_true, clusters (n,); agree: how much rows of one cluster agree."""
     number = bin_of(stated, bins)
     rows = np.bincount(number, minlength=bins)
     full = np.flatnonzero(rows)
     hits = np.bincount(number, weights=came_true, minlength=bins)[full]
     said = np.bincount(number, weights=stated, minlength=bins)[full]
-    size = mean_cluster_size(number, seen.clusters, bins)[full]
+    size = mean_cluster_size(number, clusters, bins)[full]
     share = hits / rows[full]
     worth = effective_rows(rows[full].astype(np.float64), size, agree)
     low, high = mid_p(share * worth, worth)

@@ -43,6 +43,10 @@ def quick_measures(
     """A function from logits (rows, K) to macro_f1, balanced_accuracy, accuracy, log_loss and
     whatever `choose_by` names, deciding for the largest logit. A measure that is undefined (0/0)
     counts 0: an epoch must not be chosen for it."""
+    if rows.several:
+        from equipoise.evaluate.several.quick import quick_label_measures  # builds on measures
+
+        return quick_label_measures(rows, classes, choose_by)
     check_measure(choose_by, classes)
     assert rows.labels is not None
     names = sorted(set(classes) | set(rows.labels.tolist()))

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from equipoise.fitting.head_stage import HeadStage, head_again, retrain_head, with_made
 from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.several import treat_labels
 from equipoise.fitting.treatment import treat
 from equipoise.models.batches import StepPlan, plan_steps
 from equipoise.models.cache import CachedStates, cache_settings
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.feed import Feed
-from equipoise.models.heads import start_from_class_means
+from equipoise.models.heads import CosineHead, start_from_class_means, start_from_labels
 from equipoise.models.methods import build_classifier, learning_rates
 from equipoise.models.save import default_device
 from equipoise.models.states import ensure_states, pooled_vectors
@@ -67,6 +68,8 @@ def train_arm(
     classifier, notes = build_classifier(
         prepared.base, recipe.model, len(prepared.classes), prepared.seed
     )
+    if prepared.several and isinstance(classifier.head, CosineHead):
+        classifier.head.with_bias()
     classifier.to(default_device())
     states = _states(prepared, classifier, ("train", "validation"), progress)
     if classifier.cut is not None and states["train"] is None:
@@ -79,7 +82,7 @@ def train_arm(
     def vectors() -> NDArray[np.float32]:
         return _vectors(prepared, classifier, states["train"], progress)
 
-    treated = treat(prepared, specs, vectors)
+    treated = treat_labels(prepared, specs) if prepared.several else treat(prepared, specs, vectors)
     feeds = {split: feed_of(prepared, split, held) for split, held in states.items()}
     feed = with_made(feeds["train"].take(treated.fed, treated.weights), treated.made)
     plan = plan_steps(
@@ -90,10 +93,17 @@ def train_arm(
         batch_rows=recipe.train.batch_rows,
         bucket_steps=recipe.train.bucket_steps,
     )
-    if classifier.head is not None and recipe.model.method in ("light", "head"):
-        # Elsewhere the layers below change from the first step, and the head starts at random.
-        start = vectors()[treated.fed] if feed.vectors is None else feed.vectors
-        start_from_class_means(classifier.head, start, feed.labels)
+    # Elsewhere the layers below change from the first step, and the head starts at random.
+    by_vectors = recipe.model.method in ("light", "head")
+    if classifier.head is not None and (by_vectors or prepared.several):
+        start = None
+        if by_vectors:
+            start = vectors()[treated.fed] if feed.vectors is None else feed.vectors
+        if prepared.several:
+            start_from_labels(classifier.head, feed.labels, start)
+        else:
+            assert start is not None
+            start_from_class_means(classifier.head, start, feed.labels)
     trained = train_classifier(
         classifier,
         feed,

@@ -11,12 +11,14 @@ from equipoise.data.split import folds
 from equipoise.fitting.arms import TrainedArm
 from equipoise.fitting.measure import for_thresholds
 from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.several import fitted_labels, plain_label_rule
 from equipoise.models.heads import LinearHead
 from equipoise.records.decision import DecisionRule
 from equipoise.records.predictions import DEFER, Predictions, joined
 from equipoise.records.rows import Rows, text_column
 from equipoise.remedies.decisions.apply import decide, posterior, with_estimated_prior
 from equipoise.remedies.decisions.fit import cross_fitted
+from equipoise.remedies.decisions.several import decide_labels
 from equipoise.remedies.prior import log_shares, trained_correction
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.table import REMEDIES
@@ -40,6 +42,14 @@ def decide_validation_and_test(
 ) -> tuple[Predictions, DecisionRule]:
     """Decide validation rows by rules fitted on the other folds, test rows by the rule fitted on
     all of validation; that one is what the run folder keeps."""
+    if prepared.several:
+        labels = fitted_labels(prepared, arm.log_source, logits["validation"], fold_ids)
+        parts = [
+            _part(prepared, "validation", logits, labels.decided, labels.probabilities, fold_ids)
+        ]
+        if "test" in logits:
+            parts.append(_by_rule(prepared, "test", logits, labels.rule))
+        return joined(parts), labels.rule
     recipe = prepared.recipe
     log_given, log_target = training_log_prior(prepared), target_log_prior(prepared)
     specs = [spec for spec in recipe.specs if REMEDIES[spec.name].moment == "decision"]
@@ -74,10 +84,13 @@ def decide_validation_and_test(
 
 
 def plain_predictions(prepared: Prepared, logits: dict[str, Floats]) -> Predictions:
-    """Decisions of an arm without remedies: the largest logit, probabilities as the softmax."""
+    """Decisions of an arm without remedies: the largest logit, probabilities as the softmax; of
+    several labels, those with a logit of 0 or more, and the sigmoid."""
     k = len(prepared.classes)
     flat = np.full(k, -np.log(k))
     rule = DecisionRule(prepared.classes, 1.0, flat, flat, "argmax", np.zeros(k))
+    if prepared.several:
+        rule = plain_label_rule(prepared.classes)
     return joined([_by_rule(prepared, split, logits, rule) for split in logits])
 
 
@@ -102,7 +115,7 @@ def predict_given(
         groups=text_column([None] * n),
         clusters=np.arange(n, dtype=np.int64),
         labels=text_column([None] * n),
-        decided=_names(classes, decide(rule, p, groups, amounts)),
+        decided=_names(classes, _decided(rule, p, groups, amounts)),
         logits=logits,
         probabilities=p,
         amounts=amounts,
@@ -159,8 +172,18 @@ def _by_rule(
     p = posterior(rule, logits[split])
     folds = np.full(len(p), -1, dtype=np.int64)
     rows = prepared.rows(split)
-    decided = decide(rule, p, names_of_groups(rows, rule.group_column), rows.amounts)
+    decided = _decided(rule, p, names_of_groups(rows, rule.group_column), rows.amounts)
     return _part(prepared, split, logits, decided, p, folds)
+
+
+def _decided(
+    rule: DecisionRule,
+    p: Floats,
+    groups: NDArray[np.object_] | None,
+    amounts: Floats | None,
+) -> NDArray[np.int64]:
+    """(n,) class numbers, or (n, K) 0/1 of several labels."""
+    return decide_labels(rule, p) if rule.kind == "labels" else decide(rule, p, groups, amounts)
 
 
 def _part(
@@ -190,5 +213,9 @@ def _part(
 
 
 def _names(classes: tuple[str, ...], decided: NDArray[np.int64]) -> NDArray[np.object_]:
-    """Class number K, "no class", is a row left to a person."""
+    """Class number K, "no class", is a row left to a person. Of several labels, (n, K) 0/1: the
+    names of those that are set."""
+    if decided.ndim == 2:
+        names = np.array(classes, dtype=object)
+        return text_column([tuple(names[row > 0]) for row in decided])
     return text_column([(*classes, DEFER)[k] for k in decided])

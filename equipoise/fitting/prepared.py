@@ -14,7 +14,7 @@ from equipoise.fitting.measure import measure_of
 from equipoise.models.load import Base
 from equipoise.models.tokenize import Tokens, tokenize
 from equipoise.recipe import Recipe
-from equipoise.records.rows import Rows, Splits
+from equipoise.records.rows import Rows, Splits, indicators
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,8 @@ class Prepared:
     tokens: dict[str, Tokens]
     """By split: train, validation and, where there is one, test."""
     labels: dict[str, NDArray[np.int64]]
-    """By split: class numbers, -1 for a class that training lacks."""
+    """By split: class numbers, -1 for a class that training lacks. Where a row may have several
+    labels (n, K): 1 for each label that it has, those that training lacks left out."""
     seed: int
     own: DecidingMeasure | None = None
     """The measure, where it is a function of the user's."""
@@ -51,6 +52,11 @@ class Prepared:
         return stated.table(self.classes, self.splits.train.amounts)
 
     @property
+    def several(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.splits.train.several
+
+    @property
     def judged(self) -> str:
         return "test" if self.splits.test is not None else "validation"
 
@@ -65,8 +71,7 @@ def prepare(
 ) -> Prepared:
     """Number the classes and tokenize every split."""
     assert splits.train.labels is not None
-    classes = tuple(sorted(set(splits.train.labels.tolist())))
-    place = {name: k for k, name in enumerate(classes)}
+    classes = tuple(splits.train.counts())
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     present = {name: rows for name, rows in named.items() if rows is not None}
     return Prepared(
@@ -75,12 +80,15 @@ def prepare(
         classes=classes,
         base=base,
         tokens={n: tokenize(r.texts, base.tokenizer, base.max_tokens) for n, r in present.items()},
-        labels={name: _numbers(rows, place) for name, rows in present.items()},
+        labels={name: _numbers(rows, classes) for name, rows in present.items()},
         seed=seed,
         own=own,
     )
 
 
-def _numbers(rows: Rows, place: dict[str, int]) -> NDArray[np.int64]:
+def _numbers(rows: Rows, classes: tuple[str, ...]) -> NDArray[np.int64]:
     assert rows.labels is not None
+    if rows.several:
+        return indicators(rows.labels, classes)
+    place = {name: k for k, name in enumerate(classes)}
     return np.array([place.get(label, -1) for label in rows.labels], dtype=np.int64)

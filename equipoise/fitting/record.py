@@ -25,6 +25,7 @@ from equipoise.models.methods import head_kind
 from equipoise.models.train import resolved_precision
 from equipoise.records.decision import DecisionRule
 from equipoise.records.files import write_with
+from equipoise.records.predictions import name_array
 from equipoise.records.rows import Rows, Splits
 from equipoise.records.run import (
     BaselineRecord,
@@ -79,7 +80,7 @@ def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
             "id": pa.array(column(lambda _, rows: rows.ids), pa.string()),
             "split": pa.array(column(lambda name, rows: np.full(len(rows), name, dtype=object))),
             "cluster": pa.array(column(lambda _, rows: _clusters(rows)), pa.int64()),
-            "label": pa.array(column(lambda _, rows: rows.labels), pa.string()),
+            "label": name_array(column(lambda _, rows: rows.labels), several=splits.train.several),
         }
     )
     write_with(out / "splits.parquet", lambda path: pq.write_table(table, path))

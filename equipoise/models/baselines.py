@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import DataError, ShapeError
-from equipoise.records.rows import Column, Rows
+from equipoise.records.rows import Column, Rows, holds_several, indicators
 
 LOG_FLOOR = math.log(1e-12)
 """Log-probability of a class that training never saw: finite, so that it can be calibrated."""
@@ -43,13 +43,15 @@ def tfidf_baseline(
 
     Returns natural log-probabilities of shape (len(judged), K), columns in the order of `classes`;
     they are posteriors under flat class shares, since the balanced weights removed those of
-    training. Row weights of `train` are honoured. Raises DataError for training rows without
-    labels, ShapeError for a label that is not in `classes`.
+    training. Row weights of `train` are honoured. Where a row may have several labels, a regression
+    for each label (one against the rest), and log-odds in place of log-probabilities. Raises
+    DataError for training rows without labels, ShapeError for a label that is not in `classes`.
     """
     if train.labels is None:
         raise DataError("training rows: have no labels; name the column that holds them")
-    fitted, scored = tfidf_terms(train.texts.tolist(), judged.texts.tolist(), len(classes))
-    return balanced_regression(
+    at_once = 2 if train.several else len(classes)
+    fitted, scored = tfidf_terms(train.texts.tolist(), judged.texts.tolist(), at_once)
+    return _regression(
         fitted, train.labels, scored, classes, seed, TFIDF_C, train_weights=train.weights
     )
 
@@ -71,9 +73,31 @@ def vectors_baseline(
     mean, spread = train.mean(axis=0), train.std(axis=0)
     # A coordinate that never moves (std is rounding noise) would be blown up to noise of size 1.
     spread = np.where(spread > 1e-9, spread, 1.0)
-    return balanced_regression(
+    return _regression(
         (train - mean) / spread, train_labels, (judged - mean) / spread, classes, seed, VECTORS_C
     )
+
+
+def _regression(
+    train: Any,
+    train_labels: Column,
+    judged: Any,
+    classes: tuple[str, ...],
+    seed: int,
+    c: float,
+    train_weights: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """One regression of all classes, or where a row may have several labels one for each."""
+    if not holds_several(train_labels):
+        return balanced_regression(train, train_labels, judged, classes, seed, c, train_weights)
+    answers = np.array(["no", "yes"], dtype=object)
+    columns = []
+    for held in indicators(train_labels, classes).T:
+        log_p = balanced_regression(
+            train, answers[held], judged, ("no", "yes"), seed, c, train_weights
+        )
+        columns.append(log_p[:, 1] - log_p[:, 0])
+    return np.column_stack(columns)
 
 
 def balanced_regression(

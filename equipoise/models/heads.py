@@ -21,17 +21,28 @@ class CosineHead(nn.Module):
 
     A class's score does not depend on how long its direction is, so frequent classes can't win by
     growing theirs, as they do under a linear head (arXiv:1910.09217, 2309.10019).
+
+    Where a row may have several labels no class stands against the others, so a score must be able
+    to say how rare its label is: `with_bias` adds a constant per class.
     """
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
+        self.bias: nn.Parameter | None
+        self.register_parameter("bias", None)
         self.weight = nn.Parameter(torch.empty(classes, width))
         self.log_scale = nn.Parameter(torch.tensor(math.log(_SCALE)))
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(rows, width) to (rows, classes)."""
         cosines = F.linear(F.normalize(vectors, dim=-1), F.normalize(self.weight, dim=-1))
-        return self.log_scale.exp() * cosines
+        scores = self.log_scale.exp() * cosines
+        return scores if self.bias is None else scores + self.bias
+
+    def with_bias(self) -> CosineHead:
+        """Itself, with a bias of zeros."""
+        self.bias = nn.Parameter(torch.zeros_like(self.weight[:, 0]))
+        return self
 
 
 class LinearHead(nn.Module):
@@ -92,3 +103,42 @@ def start_from_class_means(
     else:
         centred = means - means.mean(0) if len(means) > 1 else means
         weight[present] = centred.to(weight)
+
+
+@torch.no_grad()
+def start_from_labels(
+    head: nn.Module, labels: NDArray[np.int64], vectors: NDArray[np.floating[Any]] | None
+) -> None:
+    """Where a row may have several labels: set each label's direction to the mean of the vectors
+    of rows that have it, less that of rows that don't; and its bias so that its scores have the
+    log-odds of its share as their mean. Training then need not first learn how rare labels are,
+    which takes the gradients of all rows to find out (Lin et al. 2017, section 4.1).
+
+    Shapes  labels (rows, K) 0/1; vectors (rows, width), or None: directions stay as drawn, where
+            the layers below change from the first step.
+    """
+    assert isinstance(head, CosineHead | LinearHead)
+    y = torch.tensor(labels, dtype=torch.float64)
+    rows, held = len(y), y.sum(0)
+    means = torch.zeros(y.shape[1], dtype=torch.float64)
+    if vectors is not None:
+        weight = head.weight if isinstance(head, CosineHead) else head.linear.weight
+        given = torch.tensor(vectors, dtype=torch.float64)
+        units = F.normalize(given, dim=-1)
+        told = (held > 0) & (held < rows)
+        with_ = (y.T @ units)[told] / held[told, None]
+        without = (units.sum(0) - y.T @ units)[told] / (rows - held)[told, None]
+        apart = with_ - without
+        weight[told] = (F.normalize(apart) if isinstance(head, CosineHead) else apart).to(weight)
+        means = head_scores(head, given)
+    bias = head.bias if isinstance(head, CosineHead) else head.linear.bias
+    assert bias is not None, "a cosine head for several labels is made with one"
+    bias.copy_((((held + 0.5) / (rows - held + 0.5)).log() - means).to(bias))
+
+
+def head_scores(head: CosineHead | LinearHead, vectors: Tensor) -> Tensor:
+    """(K,) mean score of each class over float64 vectors (rows, width), less bias and dropout."""
+    if isinstance(head, CosineHead):
+        cosines = F.normalize(vectors, dim=-1).mean(0) @ F.normalize(head.weight.double().cpu()).T
+        return float(head.log_scale.exp()) * cosines
+    return vectors.mean(0) @ head.linear.weight.double().cpu().T

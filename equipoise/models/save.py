@@ -18,7 +18,7 @@ from equipoise.errors import FolderError
 from equipoise.models.adapter import add_bottlenecks
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import ModelConfig
-from equipoise.models.heads import make_head
+from equipoise.models.heads import CosineHead, make_head
 from equipoise.models.load import Base, find_base, load_body
 from equipoise.models.methods import head_kind
 from equipoise.models.peft import PEFT_METHODS
@@ -111,6 +111,9 @@ def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassif
         parts["adapters"] = classifier.added = add_bottlenecks(body, settings.rank * 8, generator)
     if parts:
         weights = load_file(folder / "head.safetensors")
+        head = parts.get("head")
+        if "head.bias" in weights and isinstance(head, CosineHead):
+            head.with_bias()  # of rows that may have several labels
         for part, module in parts.items():
             own = {n.removeprefix(f"{part}."): w for n, w in weights.items() if n.startswith(part)}
             module.load_state_dict(own)

@@ -108,8 +108,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "split": pa.array(p.splits, pa.string()),
         "fold": pa.array(p.folds, pa.int64(), mask=p.folds < 0),
         "group": pa.array(p.groups, pa.string()),
-        "label": _names(p.labels, p.several),
-        "decided": _names(p.decided, p.several),
+        "label": name_array(p.labels, several=p.several),
+        "decided": name_array(p.decided, several=p.several),
     }
     for k, name in enumerate(p.classes):
         columns[f"z:{name}"] = pa.array(p.logits[:, k], pa.float64())
@@ -123,7 +123,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         pq.write_table(table, temporary)
 
 
-def _names(column: Column, several: bool) -> pa.Array:
+def name_array(column: Column, *, several: bool) -> pa.Array:
     """Names as text, or lists of names where a row may have several labels."""
     if not several:
         return pa.array(column, pa.string())

@@ -17,6 +17,7 @@ from equipoise.report.sections.calibration import calibration_section
 from equipoise.report.sections.classes import classes_section
 from equipoise.report.sections.confusion import confusion_section
 from equipoise.report.sections.costs import costs_section
+from equipoise.report.sections.labels import labels_section
 from equipoise.report.sections.mistakes import mistakes_section
 from equipoise.report.sections.origin import origin_section
 from equipoise.report.sections.price import price_section
@@ -54,7 +55,8 @@ def render(run: RunFolder) -> str:
         result=result_section(run, verdict.measure),
         classes=classes_section(run, verdict.unjudged),
         calibration=calibration_section(run),
-        confusion=confusion_section(run),
+        confusion=None if run.predictions.several else confusion_section(run),
+        labels=labels_section(run),
         costs=costs_section(run),
         training=training_section(run),
         mistakes=mistakes_section(run),

@@ -15,6 +15,7 @@ NONE = "\N{EM DASH}"
 
 MEASURES = {
     "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
     "weighted_f1": "Weighted F1",
@@ -24,6 +25,7 @@ MEASURES = {
     "macro_roc_auc": "Macro ROC AUC",
     "macro_recall": "Macro recall",
     "macro_precision": "Macro precision",
+    "hamming_loss": "Hamming loss",
     "log_loss": "Log loss",
     "brier": "Brier score",
     "ece": "Expected calibration error",
@@ -33,7 +35,7 @@ MEASURES = {
     "f1": "F1",
     "average_precision": "Average precision",
 }
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "expected_cost", "loss"})
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "expected_cost", "loss", "hamming_loss"})
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 

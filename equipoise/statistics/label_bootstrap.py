@@ -155,7 +155,7 @@ def label_resampler(
         channels=channels,
         sizes=sizes.astype(np.int64),
         features=features,
-        replaced=prior_rows / (apart + prior_rows),
+        replaced=np.asarray(prior_rows / (apart + prior_rows), dtype=np.float64),
         average=_average(held[known], decides),
         known=known,
     )

@@ -43,7 +43,7 @@ def quick_label_measures(
     rows: Rows, classes: tuple[str, ...], choose_by: str
 ) -> Callable[[Floats], dict[str, float]]:
     """A function from logits (rows, K) to the measures, deciding for every label whose logit is
-    above 0. One that is undefined (0/0) counts 0: an epoch must not be chosen for it."""
+    0 or more. One that is undefined (0/0) counts 0: an epoch must not be chosen for it."""
     check_label_measure(choose_by, classes)
     assert rows.labels is not None
     names = tuple(sorted({*classes, *rows.counts()}))
@@ -54,7 +54,7 @@ def quick_label_measures(
 
     def measure(logits: Floats) -> dict[str, float]:
         decided, p = np.zeros(labels.shape, dtype=bool), np.zeros(labels.shape)
-        decided[:, columns] = logits > 0
+        decided[:, columns] = logits >= 0
         p[:, columns] = 0.5 * (1 + np.tanh(logits / 2))
         seen = LabelOutcomes(names, known, labels, decided, clusters, p)
         found = {name: float(v) for name, v in measures.counted_measures(seen.sums).items()}

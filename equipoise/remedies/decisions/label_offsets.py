@@ -148,7 +148,8 @@ def _rarest(labels: Ints) -> Ints:
     """(n,) of each row, the label that fewest rows have; K for a row without labels."""
     held = labels.sum(axis=0)
     count = np.where(labels > 0, held, len(labels) + 1)
-    return np.where(labels.any(axis=1), count.argmin(axis=1), labels.shape[1]).astype(np.int64)
+    rarest: Ints = np.where(labels.any(axis=1), count.argmin(axis=1), labels.shape[1])
+    return rarest.astype(np.int64)
 
 
 def _unseen(z: Array, labels: Ints, fold: Ints, fit: Fit) -> Ints:

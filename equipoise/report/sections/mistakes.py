@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from equipoise.evaluate.confusion import Mistake, mistakes
+from equipoise.evaluate.several.mistakes import label_mistakes
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.report.charts import bar
 from equipoise.report.read import RunFolder
@@ -60,7 +61,8 @@ class MistakesSection:
 def mistakes_section(run: RunFolder) -> MistakesSection:
     p = run.predictions
     left = _left_to_a_person(p)
-    found = mistakes(p) if len(p) else ()
+    listed = label_mistakes if p.several else mistakes
+    found = listed(p) if len(p) else ()
     wrong = [m for m in found if m.decided != DEFER or DEFER in p.classes]
     counts = Counter(m.label for m in wrong)
     numbers = {name: k for k, name in enumerate(sorted(counts))}
@@ -70,7 +72,7 @@ def mistakes_section(run: RunFolder) -> MistakesSection:
             m,
             text=run.texts.get(m.id),
             group=groups[m.id],
-            known=m.label in p.classes,
+            known=p.several or m.label in p.classes,
             class_number=numbers[m.label],
             extra=place >= SHOWN,
         )

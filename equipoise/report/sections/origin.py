@@ -51,7 +51,7 @@ def _command(run: RunFolder) -> str:
     for role, names in m.rows.columns.items():
         if (role, names) not in (("text", "text"), ("label", "label")):
             for name in names.split(", ") if role == "group" else [names]:
-                words += [f"--{role}", name]
+                words += [f"--{role.replace('_', '-')}", name]
     name = run.folder.resolve().name
     words += ["--recipe", f"{name}/recipe.yaml", "--seed", str(m.seed), "--out", f"{name}-again"]
     return shlex.join(words)

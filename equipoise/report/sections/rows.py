@@ -50,12 +50,12 @@ def rows_section(run: RunFolder) -> RowsSection:
     top = max((n for c in counts.values() for n in c.values()), default=1)
     present = [n for n in train.values() if n > 0]
     log = bool(present) and max(present) / min(present) > LOG_FROM
-    total = max(sum(train.values()), 1)
+    rows = record.splits["train"].rows if "train" in record.splits else 0
     lines = tuple(
         ClassLine(
             name=name,
             counts=(row := tuple(counts[split].get(name, 0) for split in splits)),
-            share=percent(train.get(name, 0) / total),
+            share=percent(train.get(name, 0) / max(rows, 1)),
             bars=parts(row, top, splits, log=log),
         )
         for name in names
