@@ -7,7 +7,11 @@ from tests.data.malformed import MALFORMED, Malformed
 
 
 def _case(malformed: Malformed) -> Case:
-    options = [part for name, value in malformed.options.items() for part in (f"--{name}", value)]
+    options = [
+        part
+        for name, value in malformed.options.items()
+        for part in (f"--{name.replace('_', '-')}", value)
+    ]
     return Case(
         f"rows: {malformed.name}",
         ("train", "{source}", "--model", "{base}", "--out", "{folder}/out", *options),

@@ -377,4 +377,87 @@ CELLS = [
     ),
 ]
 
-MALFORMED = [*PLACES, *ENCODINGS, *COLUMNS, *LINES, *CELLS]
+_BAR = {"label_separator": "|"}
+_SEVERAL = (
+    "text,label\nso glad,joy\nglad and amazed,joy|surprise\nit is a table,\nhow sad,sadness\n"
+)
+
+SEVERAL = [
+    Malformed(
+        "an empty label between two",
+        _file("rows.csv", _SEVERAL + "a,joy||sadness\n"),
+        ("row 5 names an empty label", "leave the whole cell empty"),
+        _BAR,
+    ),
+    Malformed(
+        "a separator at the end",
+        _file("rows.csv", _SEVERAL + "a,joy|\nb,|joy\nc, | \n"),
+        ("rows 5, 6, 7 name an empty label",),
+        _BAR,
+    ),
+    Malformed(
+        "rows without any label",
+        _file("rows.csv", "text,label\na,\nb,\nc,\n"),
+        ("all training rows hold no label", "--label"),
+        _BAR,
+    ),
+    Malformed(
+        "the same labels on every row",
+        _file("rows.csv", "text,label\na,x|y\nb,y|x\nc,x|y\n"),
+        ("all training rows hold 'x', 'y'", "nothing to tell apart"),
+        _BAR,
+    ),
+    Malformed(
+        "a null byte in one of several labels",
+        _file("rows.csv", _SEVERAL + "a,joy|sad\0ness\n"),
+        ("label with a null byte in row 5",),
+        _BAR,
+    ),
+    Malformed(
+        "a blank separator",
+        _file("rows.csv", _SEVERAL),
+        ("--label-separator is ' '",),
+        {"label_separator": " "},
+    ),
+    Malformed(
+        "an empty text beside several labels",
+        _file("rows.csv", _SEVERAL + ",joy|sadness\n"),
+        ("empty text in row 5",),
+        _BAR,
+    ),
+    Malformed(
+        "lists in lists",
+        _lines({"text": "a", "label": ["x"]}, {"text": "b", "label": [["x"], "y"]}),
+        ("row 2 holds a list where a label should be",),
+    ),
+    Malformed(
+        "objects in lists",
+        _lines({"text": "a", "label": ["x"]}, {"text": "b", "label": ["y", {"name": "z"}]}),
+        ("row 2 holds a list where a label should be",),
+    ),
+    Malformed(
+        "an empty name in a list",
+        _lines({"text": "a", "label": ["x"]}, {"text": "b", "label": ["y", ""]}),
+        ("row 2 names an empty label",),
+    ),
+    Malformed(
+        "a missing name in a list",
+        _lines({"text": "a", "label": ["x"]}, {"text": "b", "label": ["y", None]}),
+        ("row 2 names an empty label",),
+    ),
+    Malformed(
+        "text among lists",
+        _lines({"text": "a", "label": ["x"]}, {"text": "b", "label": "y"}),
+        ("row 1 holds a list", "a list in every row if a row may have several"),
+    ),
+    Malformed(
+        "lists in one file and text in the other",
+        _folder(
+            train_jsonl='{"text":"a","label":["x"]}\n{"text":"b","label":["y"]}\n',
+            test_csv="text,label\nc,x\n",
+        ),
+        ("rows 1, 2 hold a list",),
+    ),
+]
+
+MALFORMED = [*PLACES, *ENCODINGS, *COLUMNS, *LINES, *CELLS, *SEVERAL]
