@@ -1,7 +1,7 @@
 """The text sets that the benchmarks run on: real rows, read from the data folder.
 
 `load_set` gives what may be chosen on: training and validation rows. Test rows come out of one
-door, `open_test`, which writes down who opened which set's test rows, when and at which commit, in
+door, `open_test` (or `open_folder`, for what reads a whole set by itself), which writes down who opened which set's test rows, when and at which commit, in
 benchmarks/test_openings.jsonl. The ledger is part of the repository; no choice is made behind it.
 """
 
@@ -111,6 +111,18 @@ def open_test(
     kept = stratified_cap(rows, cap_rows, 0)
     _write_down(ledger, {"set": name, "by": by, "rows": len(kept)})
     return kept
+
+
+def open_folder(name: str, *, by: str, ledger: Path = LEDGER) -> Path:
+    """The folder of a whole set, for what reads all three files itself; an opening like any other.
+
+    Raises FolderError if there is no such set.
+    """
+    folder = data_folder() / name
+    if not folder.is_dir():
+        raise FolderError(f"{folder}: no such set; the sets are folders beside it")
+    _write_down(ledger, {"set": name, "by": by, "rows": len(read_split(folder, "test"))})
+    return folder
 
 
 def openings(ledger: Path = LEDGER) -> Counter[str]:
