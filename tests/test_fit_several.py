@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import json
 import shutil
 from pathlib import Path
@@ -282,6 +283,13 @@ class TestRefused:
         done = run_cli("evaluate", tiny_run, tmp_path / "rows.jsonl")
         assert done.code == 2
         assert "the run decides one class a row" in done.stderr
+
+
+def test_what_the_guide_shows_is_what_happens() -> None:
+    guide = Path(__file__).parents[1] / "docs" / "labels.md"
+    found = doctest.testfile(str(guide), module_relative=False)
+    assert found.attempted >= 15
+    assert found.failed == 0
 
 
 class TestHead:
