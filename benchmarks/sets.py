@@ -1,8 +1,9 @@
 """The text sets that the benchmarks run on: real rows, read from the data folder.
 
 `load_set` gives what may be chosen on: training and validation rows. Test rows come out of one
-door, `open_test` (or `open_folder`, for what reads a whole set by itself), which writes down who opened which set's test rows, when and at which commit, in
-benchmarks/test_openings.jsonl. The ledger is part of the repository; no choice is made behind it.
+door, `open_test` (or `open_folder`, for what reads a whole set by itself), which writes down who
+opened which set's test rows, when and at which commit, in benchmarks/test_openings.jsonl. The
+ledger is part of the repository; no choice is made behind it.
 """
 
 from __future__ import annotations
