@@ -249,3 +249,24 @@ def test_by_cost_needs_a_persons_cost():
 def test_settings_out_of_range_are_refused(text, words):
     with pytest.raises(SettingsError, match=words):
         parse_remedy(text)
+
+
+@pytest.mark.parametrize("names", [["costs"], ["costs", "deferral"], ["deferral"]])
+def test_odd_rows_are_no_trouble(names):
+    """One class, one row, no row, mistakes of 1 : 100,000: the same rule every time, all finite."""
+    steep = np.array([[0, 1, 0.5], [100_000, 0, 0.5]])
+    cases = [
+        (np.zeros((6, 1)), np.zeros(6, np.int64), np.array([[0.0, 0.1]])),
+        (np.array([[0.3, -1.0]]), np.array([1]), steep),
+        (np.zeros((0, 2)), np.zeros(0, np.int64), steep),
+        (np.array([[9.0, -9], [-3, 3], [30, -30]]), np.array([0, 1, -1]), steep),
+    ]
+    for logits, labels, costs in cases:
+        k = logits.shape[1]
+        flat = np.full(k, -np.log(k))
+        given = {"log_source": flat, "log_target": flat, "classes": NAMES[:k], "costs": costs}
+        one, two = (fit(names, logits, labels, **given) for _ in range(2))
+        p = posterior(one, logits)
+        np.testing.assert_array_equal(decide(one, p), decide(two, p))
+        assert np.isfinite(one.defer.threshold)
+        assert len(one.notes) == len(names)

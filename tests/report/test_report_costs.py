@@ -109,6 +109,8 @@ def test_rows_left_to_a_person_are_counted_by_class_and_held_against_the_limit(r
     one = priced(run, COSTS, p, labels, amounts, defer=Defer("costs", 0.0, review_capacity=0.3))
     left = int((one.predictions.decided == "defer").sum())
     part = costs_section(one).deferral
+    arms = [arm.title for arm in costs_section(one).arms]
+    assert arms == ["The most probable class", "This run, if nobody were asked", "This run"]
     assert f"60 test rows, {left}" in part.says
     assert "above the limit of 30 %, by more than chance" in part.says
     assert part.lines[0][0] == "0 %"

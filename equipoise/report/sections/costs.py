@@ -15,7 +15,7 @@ from equipoise.records.predictions import DEFER, Predictions
 from equipoise.records.rows import text_column
 from equipoise.report.charts import difference, parts
 from equipoise.report.read import RunFolder, stated_table
-from equipoise.report.sections.deferral import DeferralPart, deferral_part
+from equipoise.report.sections.deferral import DeferralPart, deferral_part, nobody_asked
 from equipoise.report.words import count, interval, number, percent, signed
 
 CELLS = 30
@@ -91,18 +91,23 @@ def costs_section(run: RunFolder) -> CostsSection | None:
     moves, moved = _moves(run.predictions, probable, seen, before)
     stated = _stated(run)
     lines = _classes(seen, before)
-    found = None if run.costs is None else _saved(run, probable, table)
+    found = None if run.costs is None else _saved(run, probable, run.predictions, table)
+    deferral = deferral_part(run, table)
+    alone = None
+    if found is not None and deferral is not None:
+        asked_nobody = nobody_asked(run.decision, run.predictions)
+        alone = _saved(run, probable, asked_nobody, table)
     return CostsSection(
         unit=unit,
         says="" if found is None else _says(run, found, unit, changed=bool(moves)),
         stated=stated[:CELLS],
         more=max(0, len(stated) - CELLS),
-        arms=() if found is None else _arms(run, found),
+        arms=() if found is None else _arms(run, found, alone),
         moves=moves,
         moved=moved,
         classes=lines[:CLASSES] if run.costs else (),
         classes_more=max(0, len(lines) - CLASSES),
-        deferral=deferral_part(run, table),
+        deferral=deferral,
         notes=_notes(run, seen),
     )
 
@@ -113,10 +118,12 @@ def most_probable(predictions: Predictions) -> Predictions:
     return replace(predictions, decided=text_column([predictions.classes[k] for k in best]))
 
 
-def _saved(run: RunFolder, probable: Predictions, table: CostTable | None) -> Difference:
+def _saved(
+    run: RunFolder, probable: Predictions, ours: Predictions, table: CostTable | None
+) -> Difference:
     return compare(
         probable,
-        run.predictions,
+        ours,
         measure="expected_cost",
         costs=table,
         seed=run.manifest.seed,
@@ -163,23 +170,39 @@ def _says(run: RunFolder, found: Difference, unit: str, *, changed: bool) -> str
     )
 
 
-def _arms(run: RunFolder, found: Difference) -> tuple[Arm, ...]:
+def _arms(run: RunFolder, found: Difference, alone: Difference | None) -> tuple[Arm, ...]:
+    """The most probable class, the run if nobody were asked, and the run."""
     if found.a is None or found.b is None:
         return ()
     own = run.scores.measures.get("expected_cost")
-    gap = found.difference
-    reach = max([abs(v) for v in (gap.value, gap.low, gap.high) if v is not None] or [0.0])
+    bounds = "" if own is None else interval(own.low, own.high, "expected_cost")
+    gaps = [("This run, if nobody were asked", "", alone, ""), ("This run", "run", found, bounds)]
+    ends = [
+        abs(end)
+        for _, _, one, _ in gaps
+        if one is not None
+        for end in (one.difference.value, one.difference.low, one.difference.high)
+        if end is not None
+    ]
+    span = 1.1 * max(ends, default=0.0) or 1.0
+    probable = Arm(PROBABLE, "plain", number(found.a, "expected_cost"), "", None, "", "", "")
     return (
-        Arm(PROBABLE, "plain", number(found.a, "expected_cost"), "", None, "", "", ""),
-        Arm(
-            "This run",
-            "run",
-            number(found.b, "expected_cost"),
-            "" if own is None else interval(own.low, own.high, "expected_cost"),
-            None,
-            signed(gap.value, "expected_cost"),
-            interval(gap.low, gap.high, "expected_cost", sign=True),
-            difference(gap.value or 0.0, gap.low, gap.high, span=1.1 * reach or 1.0),
+        probable,
+        *(
+            Arm(
+                title,
+                css,
+                number(one.b, "expected_cost"),
+                own_bounds,
+                None,
+                signed(one.difference.value, "expected_cost"),
+                interval(one.difference.low, one.difference.high, "expected_cost", sign=True),
+                difference(
+                    one.difference.value or 0.0, one.difference.low, one.difference.high, span=span
+                ),
+            )
+            for title, css, one, own_bounds in gaps
+            if one is not None
         ),
     )
 

@@ -56,11 +56,16 @@ def deferral_part(run: RunFolder, table: CostTable | None) -> DeferralPart | Non
     )
 
 
+def nobody_asked(rule: DecisionRule, p: Predictions) -> Predictions:
+    """The same rows as the rule decides them where it must decide."""
+    decided = decide_class(rule, p.probabilities, p.groups, p.amounts)
+    return replace(p, decided=text_column([p.classes[k] for k in decided]))
+
+
 def _curve(rule: DecisionRule, p: Predictions, table: CostTable | None) -> DeferralCurve:
     """The rows' own decisions, left to a person in the order that the rule has fitted."""
     decided = decide_class(rule, p.probabilities, p.groups, p.amounts)
-    as_classes = replace(p, decided=text_column([p.classes[k] for k in decided]))
-    price = outcomes(as_classes, table).price
+    price = outcomes(nobody_asked(rule, p), table).price
     person: NDArray[np.float64] = np.zeros(len(p))
     if table is not None and table.defers:
         person = outcomes(replace(p, decided=text_column([DEFER] * len(p))), table).price
