@@ -9,16 +9,16 @@ class both witnesses agree, the chance of being contradicted is fitted as
 
     lapse + (1 - lapse) / (1 + exp(a + b s)),    s = the probe's log-odds for its class,
 
-a logistic curve that falls to a floor, the lapse rate. It begins at a half or more, a <= 0, since
-at s = 0 two classes are equally likely, and b is at least FLATTEST. Overlap alone has no floor
-(Gaussian classes have exactly the logistic curve); the floor is the share of wrong labels. It is
-named when the likelihood ratio rules out a floor of LIMIT or less.
+a logistic curve that falls, with b of at least FLATTEST, to a floor: the lapse rate. Overlap alone
+has no floor (Gaussian classes have exactly the logistic curve); the floor is the share of wrong
+labels. It is named when the likelihood ratio rules out a floor of LIMIT or less.
 
 Which: by Confident Learning (the cleanlab package) on the probe's probabilities, kept where the
 neighbours too are nearer to the other class.
 
 Sources: Wichmann and Hill 2001, The psychometric function, Perception & Psychophysics 63(8) (lapse
-rate); Self and Liang 1987, JASA 82(398) (likelihood ratio at a bound); Northcutt, Jiang and Chuang
+rate); Self and Liang 1987, JASA 82(398) (likelihood ratio at a bound); Rao and Scott 1984, Annals
+of Statistics 12(1) (over the design effect); Northcutt, Jiang and Chuang
 2021, Confident learning: estimating uncertainty in dataset labels, arXiv:1911.00068.
 """
 
@@ -34,6 +34,7 @@ from equipoise.audit.given import Floats, Given, Ints, Mask
 from equipoise.audit.neighbours import Nearest, neighbour_votes
 from equipoise.errors import MissingExtraError
 from equipoise.records.audit import ClassNoise, Noise
+from equipoise.statistics.clusters import mean_cluster_size
 
 LIMIT = 0.01
 """A share of wrong labels up to which nothing is named."""
@@ -62,6 +63,8 @@ class Checked:
     """(m,) positions among all rows."""
     labels: Ints
     """(m,)."""
+    clusters: Ints
+    """(m,) rows that repeat, look alike or share a group."""
     scores: Floats
     """(m, K) log-probabilities of the probe, -inf where a class had no rows to learn from."""
     votes: Floats
@@ -99,6 +102,7 @@ def checked_rows(given: Given, near: Nearest) -> Checked:
     return Checked(
         rows=rows,
         labels=given.labels[rows],
+        clusters=given.clusters[rows],
         scores=np.where(np.isnan(given.probe[rows]), -np.inf, given.probe[rows]),
         votes=neighbour_votes(given, near)[rows],
     )
@@ -118,9 +122,13 @@ def lapse(checked: Checked) -> Lapse:
     curve = _Curve.of(sure, wrong)
     rate, best = curve.fit(0.0, 0.5)
 
+    same = np.zeros(len(sure), dtype=np.int64)
+    together = float(mean_cluster_size(same, checked.clusters[agreed], 1)[0])
+
     def falls(at: float) -> float:
-        """Twice the log-likelihood lost with the floor at `at`."""
-        return max(2 * (curve.fit(at, at)[1] - best), 0.0)
+        """Twice the log-likelihood lost with the floor at `at`, over the design effect of rows
+        that are right or wrong together."""
+        return max(2 * (curve.fit(at, at)[1] - best), 0.0) / together
 
     p = 1.0 if rate <= LIMIT else float(ndtr(-np.sqrt(falls(LIMIT))))
     return Lapse(
@@ -154,10 +162,10 @@ class _Curve:
         """The floor of the best curve whose floor lies within, and its negative log-likelihood."""
         from scipy.optimize import minimize
 
-        bounds = [(-20.0, 0.0), (np.log(FLATTEST), 6.0), (least, most)]
+        bounds = [(-20.0, 20.0), (np.log(FLATTEST), 6.0), (least, most)]
         fits = [
             minimize(self._cost, (start, np.log(2.0), (least + most) / 2), jac=True, bounds=bounds)
-            for start in (-0.1, -2.0)
+            for start in (0.0, 3.0)
         ]
         best = min(fits, key=lambda one: float(one.fun))
         return float(best.x[2]), float(best.fun)

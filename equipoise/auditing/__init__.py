@@ -14,8 +14,9 @@ from pathlib import Path
 
 from equipoise.audit import Audited, audit
 from equipoise.audit.given import Given
-from equipoise.auditing.encoder import add_encoder
-from equipoise.auditing.gather import gather
+from equipoise.audit.several import audit_several
+from equipoise.auditing.encoder import add_encoder, add_tokens
+from equipoise.auditing.gather import each_label, gather
 from equipoise.costs import Costs
 from equipoise.data.check import check_rows
 from equipoise.data.table import Table
@@ -53,6 +54,16 @@ def audit_table(
     skipped: list[Skipped] = []
     capped: list[str] = []
     name = None
+    if table.train is not None and table.train.several:
+        start = time.perf_counter()
+        if model != NO_MODEL:
+            given, name = add_tokens(given, model, seed, skipped, capped)
+        each, held = each_label(given, table)
+        found, together = audit_several(given, each, held, seed=seed, remedies=_remedies())
+        seconds["measuring"] = time.perf_counter() - start
+        said = [*warnings, *notes]
+        record = _record(table, given, found, said, name, seed, skipped, capped, seconds)
+        return record.model_copy(update={"co_occurrence": together})
     if model == NO_MODEL:
         skipped.append(Skipped(what=_NEEDS_ENCODER, why="no encoder was wanted (--model none)"))
     else:

@@ -85,6 +85,20 @@ def add_encoder(
     return given, base.name
 
 
+def add_tokens(
+    given: Given, model: str | None, seed: int, skipped: list[Skipped], capped: list[str]
+) -> tuple[Given, str | None]:
+    """`given` with tokens alone, and the model's name; as `add_encoder` where there is no model."""
+    try:
+        base = find_base(ModelConfig(name=model or DEFAULT_MODEL, method="head"))
+    except ModelError as error:
+        if model is not None:
+            raise
+        skipped.append(Skipped(what="truncation and language", why=str(error)))
+        return given, None
+    return replace(given, tokens=token_facts(given, base, seed, capped)), base.name
+
+
 def encode(
     texts: Column, base: Base, settings: ModelConfig, progress: Progress
 ) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given, Ints
 from equipoise.costs import Costs
 from equipoise.data.duplicates import find_clusters
 from equipoise.data.forward import time_values
+from equipoise.data.memberships import rarest_labels
 from equipoise.data.split import split_table
 from equipoise.data.table import WHOLE, Table
-from equipoise.errors import DataError
-from equipoise.records.rows import Column, Rows, text_column
+from equipoise.errors import DataError, SettingsError
+from equipoise.records.rows import Column, Rows, indicators, label_text, text_column
 
 _PLACE = "\x00place"
 """A column of our own that tells where a row of a split came from; no file can name it so, since
@@ -26,8 +27,10 @@ def gather(
 ) -> tuple[Given, list[str]]:
     """What can be said without an encoder, and notes on how a run would divide the rows.
 
-    Where the rows can't be divided the note says why, and all rows of the training part (or of
-    the one file) count as training rows: an audit is for rows that are not yet in order.
+    Where a row may have several labels, its whole set of them stands as its class; `each_label`
+    takes them apart. Where the rows can't be divided the note says why, and all rows of the
+    training part (or of the one file) count as training rows: an audit is for rows that are not
+    yet in order.
     Raises DataError for times that can't be read; SettingsError for costs that do not fit.
     """
     parts = table.parts
@@ -35,11 +38,14 @@ def gather(
     labels = rows.labels
     if labels is None:
         raise DataError(f"{table.source}: the rows have no labels; name their column with --label")
+    stands_for = rarest_labels(labels.tolist())
     if rows.several:
-        raise DataError(
-            f"{table.source}: rows with several labels each can't be audited yet; audit the labels "
-            "one by one, as columns of yes and no"
-        )
+        if costs is not None:
+            raise SettingsError(
+                "costs: are per true and decided class, and these rows may have several labels; "
+                "leave costs out"
+            )
+        labels = text_column([label_text(cell) for cell in labels.tolist()])
     classes = tuple(sorted(set(labels.tolist())))
     number = {name: k for k, name in enumerate(classes)}
     part = text_column([name for name, own in parts.items() for _ in range(len(own))])
@@ -56,7 +62,7 @@ def gather(
         clusters=find_clusters(
             rows.texts.tolist(),
             groups.tolist() if groups is not None and any(groups) else None,
-            labels.tolist(),
+            stands_for,
             seed=seed,
         ).ids,
         groups=groups,
@@ -67,6 +73,18 @@ def gather(
         cost_unit="" if costs is None else costs.unit,
         keep_texts=keep_texts,
     ), notes
+
+
+def each_label(given: Given, table: Table) -> tuple[Given, Ints]:
+    """Of rows that may have several labels: a row for every label of every row, with the labels as
+    classes; and (n, K) 0/1 which row has which."""
+    cells = [
+        cell for part in table.parts.values() if part.labels is not None for cell in part.labels
+    ]
+    classes = tuple(sorted({name for cell in cells for name in cell}))
+    held = indicators(text_column(cells), classes)
+    row, label = np.nonzero(held)
+    return replace(given.take(row), labels=label.astype(np.int64), classes=classes), held
 
 
 def _end_to_end(parts: list[Rows]) -> Rows:
