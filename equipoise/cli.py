@@ -88,6 +88,7 @@ def audit(
     ] = None,
     text: Text = "text",
     label: Label = "label",
+    label_separator: LabelSeparator = None,
     group: Group = [],  # noqa: B006
     weight: Weight = None,
     id_: Id = None,
@@ -106,7 +107,7 @@ def audit(
     from equipoise.progress import shown, silent
 
     stated = None if costs is None else read_costs(costs)
-    columns = _columns(text, label, group, weight, id_, time)
+    columns = _columns(text, label, group, weight, id_, time, separator=label_separator)
     with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding)
     with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:

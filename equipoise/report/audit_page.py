@@ -372,7 +372,7 @@ def _command(audit: AuditRecord, folder: str) -> str:
     for role, names in audit.columns.items():
         if (role, names) not in (("text", "text"), ("label", "label"), ("id", "id")):
             for name in names.split(", ") if role == "group" else [names]:
-                words += [f"--{role}", name]
+                words += [f"--{role.replace('_', '-')}", name]
     if audit.model is None:
         words += ["--model", "none"]
     else:

@@ -1,0 +1,86 @@
+"""What to try where a row may have several labels, and what in these rows speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from equipoise.audit.given import Ints
+from equipoise.audit.say import percent, ratio, rows_
+from equipoise.records.audit import Advice, CoOccurrence, Stance
+
+FEW_ROWS = 20
+MILD, EXTREME = 3.0, 100.0
+"""Ratios of the most frequent to the rarest label."""
+MINGLED = 0.1
+"""SCUMBLE from which rare labels come on rows of frequent ones."""
+MANY_LABELS, SPARSE = 20, 0.1
+"""Labels, and share of them that a row has, from which most answers are easy noes."""
+
+
+def advise_labels(
+    counts: Ints, classes: tuple[str, ...], found: CoOccurrence, known: Sequence[str]
+) -> list[Advice]:
+    """counts (K,) training rows of each label. Remedies not in `known` are left out."""
+    order: dict[Stance, int] = {"try first": 0, "try": 1, "not here": 2}
+    made = [a for a in _all(counts, classes, found) if a.remedy in known]
+    return sorted(made, key=lambda advice: order[advice.stance])
+
+
+def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterator[Advice]:
+    present = counts[counts > 0]
+    spread = float(present.max() / present.min())
+    most = classes[int(counts.argmax())]
+    least = classes[int(np.where(counts > 0, counts, counts.max() + 1).argmin())]
+    tail = int((present < FEW_ROWS).sum())
+    seen = f"{ratio(spread)} from {most!r} to {least!r} ({rows_(int(present.min()))})"
+    half = int((present < found.rows / 2).sum())
+    yield Advice(
+        remedy="measure_offsets",
+        stance="try first",
+        why="thresholds cost no training",
+        speaks_for=f"{half} of {len(present)} labels are on less than half of the rows, where "
+        "plain training puts most probabilities below 0.5; a threshold per label, kept where it "
+        "earns it",
+        speaks_against=f"{tail} labels have fewer than {FEW_ROWS} training rows, so hardly any "
+        "validation rows to fit on; they take the threshold common to all"
+        if tail
+        else "little: validation rows must be like those in use",
+        source="Lipton et al. 2014, arXiv:1402.1892",
+        option="--remedy temperature --remedy measure_offsets",
+    )
+    yield Advice(
+        remedy="binary_weighted",
+        stance="try first" if spread > EXTREME else "try" if spread >= MILD else "not here",
+        why="rare labels that plain training outvotes" if spread >= MILD else "labels nearly alike",
+        speaks_for=seen,
+        speaks_against="at this ratio single rows make steps jump: keep kind=sqrt"
+        if spread > EXTREME
+        else "probabilities rest on a correction afterwards",
+        source="King and Zeng 2001, Political Analysis 9",
+        option="--remedy binary_weighted",
+    )
+    mingled = found.scumble >= MINGLED
+    yield Advice(
+        remedy="distribution_balanced",
+        stance="try" if mingled and spread >= MILD else "not here",
+        why="rare labels come beside frequent ones" if mingled else "labels seldom come together",
+        speaks_for=f"SCUMBLE {found.scumble:.2f}, {found.per_row:.2f} labels a row: weighing a "
+        "rare label up weighs its frequent companions up, which this loss takes back",
+        speaks_against="six settings, and probabilities that need calibration",
+        source="Wu et al. 2020, arXiv:2007.09654",
+        option="--remedy distribution_balanced",
+    )
+    share = found.per_row / max(len(present), 1)
+    sparse = len(present) >= MANY_LABELS and share <= SPARSE
+    yield Advice(
+        remedy="binary_asymmetric",
+        stance="try" if sparse else "not here",
+        why="most answers are easy noes" if sparse else "a row has many of its labels",
+        speaks_for=f"a row has {percent(share)} of the {len(present)} labels; noes that are easy "
+        "cost nothing, and missing yeses little",
+        speaks_against="probabilities are meant for no shares that could be named",
+        source="Ridnik et al. 2021, arXiv:2009.14119",
+        option="--remedy binary_asymmetric",
+    )
