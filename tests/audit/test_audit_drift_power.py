@@ -107,7 +107,7 @@ def test_copies_are_counted_once() -> None:
     (said,) = too_small_classes(found)
     assert said.classes == ["x"]
     assert said.says.startswith(
-        "1 of 2 classes can't be judged on the test rows given: 'x' (20 rows)"
+        "1 of 2 classes can't be judged on the test rows given: 'x' (20 rows worth 1)"
     )
 
 

@@ -50,7 +50,7 @@ def test_leaks_say_how() -> None:
     assert (leak.same, leak.alike, leak.group) == (1, 1, 1)
     (said,) = leaks(given, found)
     assert (
-        "3 of 3 test rows repeat or resemble train rows (1 with the same text, 1 with one"
+        "3 of 3 test rows repeat, resemble or share a group with train rows (1 with the same"
         in said.says
     )
     assert [e.id for e in said.examples] == ["2", "4", "6"]

@@ -10,7 +10,7 @@ from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
 from equipoise.audit.power import too_small
 from equipoise.audit.repeats import SHOWN, Repeated
 from equipoise.audit.say import classes_, names, points, rows_
-from equipoise.records.audit import Finding, Power
+from equipoise.records.audit import ClassPower, Finding, Leak, Power
 
 
 def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
@@ -29,14 +29,21 @@ def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
         yield Finding(
             kind="leak",
             weight="serious",
-            says=f"{leak.rows:,} of {total:,} {leak.judged} rows repeat{'s' * (leak.rows == 1)} or "
-            f"resemble{'s' * (leak.rows == 1)} {leak.of} rows ({', '.join(how)})",
-            do=f"leave them out of {leak.of}, as `equipoise train` does; scores of a model that "
+            says=f"{leak.rows:,} of {total:,} {leak.judged} rows "
+            f"{_ties(leak)} {leak.of} rows ({', '.join(how)})",
+            do=f"leave them out of {leak.of}, as equipoise train does; scores of a model that "
             "was trained on them are too good",
             rows=leak.rows,
             classes=[],
             examples=repeated.leaks[leak.judged, leak.of],
         )
+
+
+def _ties(leak: Leak) -> str:
+    s = "s" if leak.rows == 1 else ""
+    if leak.group:
+        return f"repeat{s}, resemble{s} or share{s} a group with"
+    return f"repeat{s} or resemble{s}"
 
 
 def unknown_labels(given: Given) -> Iterator[Finding]:
@@ -74,7 +81,7 @@ def too_small_classes(power: Power | None) -> Iterator[Finding]:
     where = "given" if power.given else "that a run would divide off"
     # Those that lack least are nearest to being judged; a class without a row needs no name here.
     held = [c for c in reversed(small) if c.rows]
-    shown = ", ".join(f"{c.name!r} ({rows_(c.rows)})" for c in held[:3])
+    shown = ", ".join(f"{c.name!r} ({_worth(c)})" for c in held[:3])
     more = f" and {len(held) - 3:,} more" if len(held) > 3 else ""
     none = f"{len(small) - len(held):,} without a row" if len(held) < len(small) else ""
     shown = "; ".join(part for part in (none, shown + more) if part)
@@ -88,6 +95,12 @@ def too_small_classes(power: Power | None) -> Iterator[Finding]:
         rows=sum(c.rows for c in small),
         classes=[c.name for c in small],
     )
+
+
+def _worth(judged: ClassPower) -> str:
+    """Its rows, and how many independent ones they are worth where that is fewer."""
+    less = f" worth {judged.worth:.0f}" if judged.worth < 0.9 * judged.rows else ""
+    return rows_(judged.rows) + less
 
 
 def _have(n: int) -> str:
