@@ -305,6 +305,16 @@ def report(folder: RunArgument, json_: Json = False) -> None:
 
 
 @app.command()
+def remedies(json_: Json = False) -> None:
+    """List the remedies by the moment at which they act, with what they are and their sources."""
+    from equipoise.summary import remedies_record, remedies_text
+
+    with quiet_output():
+        record = remedies_record()
+    say(json_, record, remedies_text(record))
+
+
+@app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove every cached state.")] = False,
     json_: Json = False,

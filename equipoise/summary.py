@@ -164,3 +164,46 @@ def _cell(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f} [no interval]"
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def remedies_record() -> dict[str, Any]:
+    """Every remedy by moment: what it is in a sentence, its paper, settings and defaults."""
+    from equipoise.remedies.table import REMEDIES  # imports torch
+
+    by_moment: dict[str, Any] = {}
+    for remedy in REMEDIES.values():
+        by_moment.setdefault(remedy.moment, {})[remedy.name] = {
+            "is": _first_sentence(remedy.function.__doc__ or ""),
+            "source": remedy.source,
+            "settings": {setting.name: setting.default for setting in remedy.settings},
+        }
+    return by_moment
+
+
+def _first_sentence(docstring: str) -> str:
+    paragraph = " ".join(docstring.strip().split("\n\n")[0].split())
+    return paragraph.split(". ")[0].removesuffix(".")
+
+
+def remedies_text(record: dict[str, Any]) -> str:
+    """What `remedies` prints: a line each."""
+    lines = []
+    for moment, found in record.items():
+        width = max(map(len, found))
+        lines += ["", f"{_MOMENTS[moment]}:"]
+        lines += [
+            f"  {name:<{width}}  {said['is']} [{said['source']}]" for name, said in found.items()
+        ]
+    lines += [
+        "",
+        "Each has its section in docs/remedies.md: settings, when it helps, when it harms.",
+    ]
+    return "\n".join(lines[1:])
+
+
+_MOMENTS = {
+    "rows": "On rows",
+    "batches": "On batches and weights",
+    "loss": "In the loss",
+    "decision": "On the decision",
+}

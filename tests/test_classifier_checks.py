@@ -52,6 +52,8 @@ def test_the_adapter_is_the_estimator() -> None:
     assert own - {"fit", "predict", "predict_proba", "decision_function", "_worded"} <= {
         "set_fit_request",
         "set_score_request",
+        "set_predict_request",
+        "set_decision_function_request",
         "_sklearn_auto_wrap_output_keys",
         "_doc_link_module",
     }

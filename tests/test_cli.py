@@ -173,3 +173,16 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(
     assert run_cli(*command, "--out", whole).code == 0
     for name in ("model/model.safetensors", "head.safetensors", "predictions.parquet", "order.npy"):
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_remedies_lists_every_remedy_with_its_source() -> None:
+    from equipoise.remedies.table import REMEDIES
+    from equipoise.summary import remedies_record, remedies_text
+
+    record = remedies_record()
+    assert sum(len(found) for found in record.values()) == len(REMEDIES)
+    said = remedies_text(record)
+    for name, remedy in REMEDIES.items():
+        assert name in said
+        assert remedy.source in said
+        assert record[remedy.moment][name]["is"]

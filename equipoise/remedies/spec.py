@@ -13,6 +13,9 @@ from equipoise.remedies.conflicts import conflicts
 from equipoise.remedies.remedy import Remedy, RemedySpec, Setting
 from equipoise.remedies.table import REMEDIES
 
+_MOST_LISTED = 20
+"""More names than this are not read in an error line."""
+
 TWICE = "twice"
 """The setting of every remedy that may double: "I know that another one corrects this prior"."""
 
@@ -134,4 +137,6 @@ def _unknown(what: str, name: str, known: Iterable[str] | Mapping[str, Remedy], 
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     listed = ", ".join(sorted(names)) if names else "no settings"
+    if len(names) > _MOST_LISTED:
+        listed = f"{len(names)} of them, which `equipoise remedies` lists"
     return f"unknown {what} {name!r}; {hint}{lead}: {listed}"

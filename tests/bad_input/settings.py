@@ -123,7 +123,7 @@ ASSIGNMENTS = [
 ]
 
 REMEDIES = [
-    _remedy("unknown", ["magic"], "unknown remedy 'magic'", "known are"),
+    _remedy("unknown", ["magic"], "unknown remedy 'magic'", "equipoise remedies"),
     _remedy("misspelt", ["focall"], "did you mean focal"),
     _remedy("empty", [""], "unknown remedy"),
     _remedy("only a colon", [":"], "unknown remedy"),
