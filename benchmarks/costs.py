@@ -23,6 +23,7 @@ from equipoise.data.split import folds
 from equipoise.evaluate.compare import compare
 from equipoise.evaluate.deferral import DeferralCurve, deferral_curve
 from equipoise.models.baselines import tfidf_baseline
+from equipoise.recipe import COST_REMEDIES
 from equipoise.records.decision import DecisionRule
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.records.rows import Rows, text_column
@@ -44,7 +45,11 @@ RESAMPLES = 1000
 CAPACITIES = (0.01, 0.05, 0.2)
 PERSON = 0.2
 """What a person costs beside mistakes that cost 1 and more."""
-RULE = (parse_remedy("temperature"), parse_remedy("costs"))
+RULE = tuple(map(parse_remedy, COST_REMEDIES))
+"""What a run does where costs are given and no remedy is asked for."""
+BALANCED = ("clinc150_imbalanced",)
+"""Sets whose validation rows are balanced by construction while training is not: decisions there
+are made for equal shares, as `--prior balanced` makes them."""
 
 
 def judged(
@@ -82,12 +87,7 @@ def judged(
         resamples=RESAMPLES,
     )
     gap = found.difference
-    figures = {
-        "probable": found.a,
-        "costs": found.b,
-        "low": gap.low,
-        "high": gap.high,
-    }
+    figures = {"probable": found.a, "costs": found.b, "low": gap.low, "high": gap.high}
     return {key: None if v is None else round(float(v), 4) for key, v in figures.items()}
 
 
@@ -191,14 +191,16 @@ def run_real(name: str) -> dict[str, Any]:
     for ratio in RATIOS:
         amounts = rng.exponential(ratio, len(labels))
         for costs_are, table in matrices(rng, ratio, rows):
-            found = _cross_fitted(fold, logits, labels, classes, rows, table, amounts)
+            found = _cross_fitted(
+                fold, logits, labels, classes, rows, table, amounts, balanced=name in BALANCED
+            )
             case = judged(classes, labels, found.probabilities, found.decided, table, amounts)
             cases.append({"ratio": ratio, "costs_are": costs_are, **case})
     return {
         "rows": len(labels),
         "classes": len(classes),
         "cases": cases,
-        "deferral": _deferral_real(fold, logits, labels, classes, rows),
+        "deferral": _deferral_real(fold, logits, labels, classes, rows, name in BALANCED),
     }
 
 
@@ -218,28 +220,35 @@ def _cross_fitted(
     rows: Ints,
     table: CostTable,
     amounts: Floats | None = None,
+    *,
+    balanced: bool,
 ) -> Any:
-    shares = np.log(rows / rows.sum())
+    flat = np.full(len(classes), -np.log(len(classes)))
     return cross_fitted(
         fold,
         RULE,
         logits,
         labels,
         classes=classes,
-        log_source=np.full(len(classes), -np.log(len(classes))),  # balanced weights
-        log_target=shares,
+        log_source=flat,  # balanced weights
+        log_target=flat if balanced else np.log(rows / rows.sum()),
         costs=table,
         amounts=amounts,
     )
 
 
 def _deferral_real(
-    fold: Ints, logits: Floats, labels: Ints, classes: tuple[str, ...], rows: Ints
+    fold: Ints,
+    logits: Floats,
+    labels: Ints,
+    classes: tuple[str, ...],
+    rows: Ints,
+    balanced: bool,
 ) -> dict[str, Any]:
     """0/1 costs and a person at PERSON: the curve over rows decided by the rules of other folds."""
     k = len(classes)
     table = with_person(CostTable(1.0 - np.eye(k)))
-    found = _cross_fitted(fold, logits, labels, classes, rows, table)
+    found = _cross_fitted(fold, logits, labels, classes, rows, table, balanced=balanced)
     p: Floats = found.probabilities
     decided = p.argmax(axis=1)
     price = table.of_rows(labels, decided)
@@ -248,8 +257,8 @@ def _deferral_real(
     left = {}
     for capacity in CAPACITIES:
         limited = with_person(CostTable(1.0 - np.eye(k)), capacity)
-        chosen = _cross_fitted(fold, logits, labels, classes, rows, limited).decided
-        left[str(capacity)] = float((chosen == k).mean())
+        within = _cross_fitted(fold, logits, labels, classes, rows, limited, balanced=balanced)
+        left[str(capacity)] = float((within.decided == k).mean())
     return {
         "reached": curve.reached,
         "curve": {key: _rounded(value) for key, value in curve.to_json().items()},
@@ -376,6 +385,7 @@ bench = Bench(
         *(Unit(name, {"set": name}) for name in SETS),
     ],
     run=run,
+    version=2,
     price_seconds=_price,
     summarise=summarise,
     table=table,

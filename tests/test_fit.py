@@ -283,7 +283,7 @@ class TestEvaluateAndPredict:
 class TestCostsAndSplits:
     def test_costs_alone_mean_the_cheapest_decision(self, priced: Path) -> None:
         recipe = yaml.safe_load((priced / "recipe.yaml").read_text(encoding="utf-8"))
-        assert recipe["remedies"] == ["temperature", "costs"]
+        assert recipe["remedies"] == ["vector_scaling_calibration", "costs"]
         decision = read(priced / "decision.json")
         assert decision["kind"] == "costs"
         assert decision["costs"] == [[0, 1, 1], [1, 0, 1], [50, 40, 0]]

@@ -294,9 +294,9 @@ def _notes(run: RunFolder, seen: Outcomes) -> tuple[str, ...]:
             "A class that training never saw is priced as the dearest mistake that ends in the "
             "same decision."
         )
-    if run.decision.kind == "costs" and run.decision.temperature == 1:
+    rule = run.decision
+    if rule.kind == "costs" and rule.temperature == 1 and rule.calibration is None:
         notes.append(
-            "Probabilities were not calibrated by a temperature; decisions by cost take them at "
-            "their word."
+            "Probabilities were not calibrated; decisions by cost take them at their word."
         )
     return tuple(notes)
