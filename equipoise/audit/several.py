@@ -61,12 +61,12 @@ def audit_several(
         *leaks(sets, repeated),
         *unknown_labels(each),
         *conflicts(sets, repeated),
-        *too_small_classes(measured.power),
-        *cut_texts(measured.lengths),
+        *too_small_classes(each, measured.power),
+        *cut_texts(each, measured.lengths),
         *strange_language(each, measured.language),
         *telling_groups(each, measured.groups),
         *duplicates(sets, repeated),
-        *imbalance(measured.balance),
+        *imbalance(each, measured.balance),
     ]
     skipped = [
         Skipped(what="suspected label errors and inseparable classes", why=_ONE_ONLY),

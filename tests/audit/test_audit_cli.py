@@ -113,3 +113,27 @@ def test_token_facts_are_those_of_the_tokenizer(tiny_rows: Path, tiny_base: Path
         assert facts.lengths[row] == len(ids)
         assert facts.unknown[row] == ids.count(base.tokenizer.unk_token_id)
     assert (facts.words > 0).all()
+
+
+def test_every_finding_has_rows_to_read(tmp_path: Path, tiny_base: Path) -> None:
+    """A table with nearly everything wrong with it, and a tokenizer that hardly knows its words."""
+    rng = np.random.default_rng(0)
+    letters = np.array(list("qxzvkwjy"))
+    lines = ["text,label,who,day"]
+    for row in range(160):
+        label = "ab"[row % 4 == 0] if row < 150 else "rare"
+        words = ["".join(rng.choice(letters, 9)) for _ in range(200 if row % 10 == 0 else 8)]
+        lines.append(f"{' '.join(words)},{label},{label}{row % 3},{row}")
+    lines += ["one and the same,a,a1,1", "one and the same,b,b1,2"]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    done = run_cli("audit", path, "--model", tiny_base, "--group", "who", "--out", tmp_path / "out",
+                   "--quiet", "--json")  # fmt: skip
+    assert done.code == 0, done.stderr
+    found = {finding["kind"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert {"conflict", "cut", "language", "group_tells_class", "few_groups", "imbalance"} <= set(
+        found
+    )
+    for kind, finding in found.items():
+        if kind != "too_small":  # its classes may have no judged row
+            assert finding["examples"], kind

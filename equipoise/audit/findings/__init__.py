@@ -51,13 +51,13 @@ def findings(given: Given, measured: Measured) -> list[Finding]:
         *unknown_labels(given),
         *conflicts(given, measured.repeated),
         *label_errors(measured.noise),
-        *too_small_classes(measured.power),
+        *too_small_classes(given, measured.power),
         *inseparable_pairs(given, measured.overlap),
-        *cut_texts(measured.lengths),
+        *cut_texts(given, measured.lengths),
         *strange_language(given, measured.language),
         *telling_groups(given, measured.groups),
-        *drifts(measured.drift),
+        *drifts(given, measured.drift),
         *duplicates(given, measured.repeated),
-        *imbalance(measured.balance),
+        *imbalance(given, measured.balance),
     ]
     return sorted(found, key=lambda finding: _RANK[finding.weight])

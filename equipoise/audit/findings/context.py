@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from equipoise.audit.given import Given
+import numpy as np
+
+from equipoise.audit.given import TRAIN, Given
 from equipoise.audit.groups import telling
+from equipoise.audit.repeats import SHOWN
 from equipoise.audit.say import classes_, percent, ratio, rows_
-from equipoise.records.audit import Balance, Drift, Finding, Groups
+from equipoise.records.audit import Balance, Drift, Example, Finding, Groups
 
 FEW_GROUPS = 5.0
 """A class that rests on fewer (effective) groups says more of them than of itself."""
@@ -15,6 +19,7 @@ LEVEL = 0.01
 DRIFT_SHARES, DRIFT_WORDS, DRIFT_AUC = 0.05, 0.02, 0.6
 """Least change that is worth a line, beside its test: total variation of class shares, share of
 new words above chance, lower bound of the AUC of late against early rows of a class."""
+UNEQUAL = 3.0
 EXTREME = 100.0
 """Ratio from which imbalance is extreme (Krawczyk 2016, Learning from imbalanced data: open
 challenges and future directions: common ratios are 4 : 1 to 100 : 1)."""
@@ -35,6 +40,7 @@ def telling_groups(given: Given, groups: Groups | None) -> Iterator[Finding]:
             rows=groups.rows,
             classes=[],
             p=groups.p,
+            examples=list(_one_sided(given, groups)),
         )
     few = sorted((c for c in groups.classes if c.effective < FEW_GROUPS), key=lambda c: c.effective)
     if few:
@@ -48,10 +54,39 @@ def telling_groups(given: Given, groups: Groups | None) -> Iterator[Finding]:
             "peculiar to them",
             rows=sum(counts[c.name] for c in few),
             classes=[c.name for c in few],
+            examples=[
+                given.example(
+                    _row_of(given, c.largest, c.name),
+                    f"group {c.largest!r} holds {percent(c.largest_share)} of its class",
+                )
+                for c in few[:SHOWN]
+            ],
         )
 
 
-def drifts(drift: Drift | None) -> Iterator[Finding]:
+def _one_sided(given: Given, groups: Groups) -> Iterator[Example]:
+    """A row of each of the largest groups, those that are most of one class first."""
+
+    def first(group: dict[str, Any]) -> tuple[str, int]:
+        name, rows = next(iter(group["classes"].items()))
+        return str(name), int(rows)
+
+    ordered = sorted(groups.largest, key=lambda group: -first(group)[1] / group["rows"])
+    for group in ordered[:SHOWN]:
+        name, rows = first(group)
+        yield given.example(
+            _row_of(given, group["name"], name),
+            f"{rows:,} of {rows_(group['rows'])} of group {group['name']!r} are {name!r}",
+        )
+
+
+def _row_of(given: Given, group: str, label: str) -> int:
+    assert given.groups is not None, "there are groups where they were measured"
+    own = (given.groups == group) & (given.labels == given.classes.index(label))
+    return int(np.flatnonzero(own)[0])
+
+
+def drifts(given: Given, drift: Drift | None) -> Iterator[Finding]:
     """What changes from early to late: by a test at 1 %, and by enough to matter."""
     if drift is None:
         return
@@ -77,12 +112,25 @@ def drifts(drift: Drift | None) -> Iterator[Finding]:
             "the shares that are to come",
             rows=0,
             classes=[],
+            examples=list(_ends(given)),
         )
 
 
-def imbalance(balance: Balance) -> Iterator[Finding]:
-    if balance.ratio < 3:
+def _ends(given: Given) -> Iterator[Example]:
+    """The earliest rows and the latest."""
+    assert given.times is not None, "drift is measured where there are times"
+    order = np.argsort(given.times, kind="stable")
+    cells = given.times if given.time_cells is None else given.time_cells
+    for row in [*order[:2].tolist(), *order[-3:].tolist()]:
+        yield given.example(row, f"{given.time_column} {cells[row]}")
+
+
+def imbalance(given: Given, balance: Balance) -> Iterator[Finding]:
+    """Three to one, and more."""
+    if balance.ratio < UNEQUAL:
         return
+    own = given.labels == given.classes.index(balance.smallest)
+    rarest = np.flatnonzero(own & (given.roles == TRAIN))
     yield Finding(
         kind="imbalance",
         weight="look" if balance.ratio > EXTREME else "note",
@@ -92,4 +140,8 @@ def imbalance(balance: Balance) -> Iterator[Finding]:
         do="see the advice below; judge by macro-F1, never by accuracy alone",
         rows=0,
         classes=[balance.smallest],
+        examples=[
+            given.example(row, f"one of {rows_(len(rarest))} to train its class on")
+            for row in rarest[:SHOWN].tolist()
+        ],
     )

@@ -10,7 +10,7 @@ from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
 from equipoise.audit.power import too_small
 from equipoise.audit.repeats import SHOWN, Repeated
 from equipoise.audit.say import classes_, names, points, rows_
-from equipoise.records.audit import ClassPower, Finding, Leak, Power
+from equipoise.records.audit import ClassPower, Example, Finding, Leak, Power
 
 
 def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def unknown_labels(given: Given) -> Iterator[Finding]:
         )
 
 
-def too_small_classes(power: Power | None) -> Iterator[Finding]:
+def too_small_classes(given: Given, power: Power | None) -> Iterator[Finding]:
     """A class whose recall interval can span more than half of the scale."""
     if power is None:
         return
@@ -94,6 +94,14 @@ def too_small_classes(power: Power | None) -> Iterator[Finding]:
         f"{points(power.change)}, judge such classes together, or say that they are not judged",
         rows=sum(c.rows for c in small),
         classes=[c.name for c in small],
+        examples=[_one_of(given, c, power.split) for c in held[:SHOWN]],
+    )
+
+
+def _one_of(given: Given, judged: ClassPower, split: str) -> Example:
+    own = (given.labels == given.classes.index(judged.name)) & (given.roles == split)
+    return given.example(
+        int(np.flatnonzero(own)[0]), f"one of {rows_(judged.rows)} of {split} in its class"
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from equipoise.audit.given import Given
-from equipoise.audit.repeats import Repeated
+from equipoise.audit.repeats import SHOWN, Repeated
 from equipoise.audit.say import names, percent, rows_
-from equipoise.records.audit import Finding, Language, Lengths
+from equipoise.records.audit import Example, Finding, Language, Lengths
 
 CUT = 0.05
 """Share of a class's rows that must be cut, at its lower bound."""
@@ -15,13 +17,18 @@ UNKNOWN, BROKEN = 0.05, 0.25
 """Share of unknown tokens or broken words from which the base model hardly knows the language.
 English messages have below 0.1 % and 0.2 % of them with a tokenizer made for English."""
 FEWEST_WORDS = 50
+_SAYING = 3
+"""Words that a quoted row has at least."""
 
 
-def cut_texts(lengths: Lengths) -> Iterator[Finding]:
+def cut_texts(given: Given, lengths: Lengths) -> Iterator[Finding]:
     """Classes of which surely more than CUT of the rows are longer than the window."""
     cut = sorted((c for c in lengths.classes if c.cut_low > CUT), key=lambda c: -c.cut / c.rows)
     if not cut or lengths.limit is None:
         return
+    assert given.tokens is not None, "there is a limit only where there is a tokenizer"
+    size = given.tokens.lengths
+    longest = np.argsort(-size, kind="stable")[:SHOWN].tolist()
     total = sum(c.cut for c in lengths.classes)
     shown = ", ".join(f"{c.name!r} {percent(c.cut / c.rows)}" for c in cut[:3])
     yield Finding(
@@ -32,6 +39,11 @@ def cut_texts(lengths: Lengths) -> Iterator[Finding]:
         do="raise model.max_tokens if the model's window allows it and the end matters",
         rows=total,
         classes=[c.name for c in cut],
+        examples=[
+            given.example(row, f"{size[row]:,} tokens, cut after {lengths.limit}")
+            for row in longest
+            if size[row] > lengths.limit
+        ],
     )
 
 
@@ -58,7 +70,25 @@ def strange_language(given: Given, language: Language | None) -> Iterator[Findin
         do="take a base model that was trained on this language or script (--model)",
         rows=sum(counts[c.name] for c in strange),
         classes=[c.name for c in strange],
+        examples=_broken_rows(given, [c.name for c in strange]),
     )
+
+
+def _broken_rows(given: Given, classes: list[str]) -> list[Example]:
+    """Rows of the classes with the largest shares of broken words and unknown tokens."""
+    tokens = given.tokens
+    assert tokens is not None, "language is measured where there is a tokenizer"
+    places = [given.classes.index(name) for name in classes]
+    rows = np.flatnonzero(np.isin(given.labels, places) & (tokens.words >= _SAYING))
+    share = tokens.broken[rows] / tokens.words[rows] + tokens.unknown[rows] / tokens.lengths[rows]
+    return [
+        given.example(
+            row,
+            f"{tokens.broken[row]} of {tokens.words[row]} words broken up, "
+            f"{tokens.unknown[row]} of {tokens.lengths[row]} tokens unknown",
+        )
+        for row in rows[np.argsort(-share, kind="stable")][:SHOWN].tolist()
+    ]
 
 
 def duplicates(given: Given, repeated: Repeated) -> Iterator[Finding]:
