@@ -85,6 +85,8 @@ class Given:
     costs: Floats | None = None
     """(K, K) per (true, decided), if mistakes have a price."""
     cost_unit: str = ""
+    undivided: tuple[str, ...] = ()
+    """Why a run could not divide the rows, if so."""
     keep_texts: bool = True
     """Whether examples may quote texts."""
 

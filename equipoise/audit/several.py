@@ -16,7 +16,12 @@ from equipoise.audit.co_occurrence import co_occurrence
 from equipoise.audit.counts import balance, class_facts
 from equipoise.audit.findings import Measured
 from equipoise.audit.findings.context import imbalance, telling_groups
-from equipoise.audit.findings.judging import leaks, too_small_classes, unknown_labels
+from equipoise.audit.findings.judging import (
+    leaks,
+    too_small_classes,
+    undivided,
+    unknown_labels,
+)
 from equipoise.audit.findings.labels import conflicts
 from equipoise.audit.findings.texts import cut_texts, duplicates, strange_language
 from equipoise.audit.given import TRAIN, Given, Ints
@@ -58,6 +63,7 @@ def audit_several(
         power=power(each),
     )
     found = [
+        *undivided(sets),
         *leaks(sets, repeated),
         *unknown_labels(each),
         *conflicts(sets, repeated),

@@ -28,9 +28,9 @@ def gather(
     """What can be said without an encoder, and notes on how a run would divide the rows.
 
     Where a row may have several labels, its whole set of them stands as its class; `each_label`
-    takes them apart. Where the rows can't be divided the note says why, and all rows of the
-    training part (or of the one file) count as training rows: an audit is for rows that are not
-    yet in order.
+    takes them apart. Where the rows can't be divided `undivided` says why, and all rows of the
+    training part (or of the one file, or all there are) count as training rows: an audit is for
+    rows that are not yet in order.
     Raises DataError for times that can't be read; SettingsError for costs that do not fit.
     """
     parts = table.parts
@@ -50,7 +50,7 @@ def gather(
     number = {name: k for k, name in enumerate(classes)}
     part = text_column([name for name, own in parts.items() for _ in range(len(own))])
     times, cells = _times(table, rows)
-    roles, notes = _roles(table, len(rows), part, seed)
+    roles, notes, undivided = _roles(table, len(rows), part, seed)
     groups = rows.groups
     return Given(
         ids=rows.ids,
@@ -72,6 +72,7 @@ def gather(
         costs=None if costs is None else costs.matrix(classes, _amounts(costs, rows, classes)),
         cost_unit="" if costs is None else costs.unit,
         keep_texts=keep_texts,
+        undivided=undivided,
     ), notes
 
 
@@ -120,8 +121,11 @@ def _end_to_end(parts: list[Rows]) -> Rows:
     )
 
 
-def _roles(table: Table, n: int, part: Column, seed: int) -> tuple[Column, list[str]]:
-    """(n,) what each row would do in `equipoise train` with the same seed."""
+def _roles(
+    table: Table, n: int, part: Column, seed: int
+) -> tuple[Column, list[str], tuple[str, ...]]:
+    """(n,) what each row would do in `equipoise train` with the same seed, notes on it, and why it
+    can't be."""
     placed, start = {}, 0
     for name, rows in table.parts.items():
         places = text_column(list(range(start, start + len(rows))))
@@ -131,12 +135,13 @@ def _roles(table: Table, n: int, part: Column, seed: int) -> tuple[Column, list[
     try:
         splits = split_table(replace(table, parts=placed), seed=seed)
     except DataError as error:
-        roles[:] = np.where((part == WHOLE) | (part == TRAIN), TRAIN, part)
-        return roles, [f"a run could not divide these rows: {fault}" for fault in error.faults]
+        train = (part == WHOLE) | (part == TRAIN)
+        roles[:] = np.where(train, TRAIN, part) if train.any() else TRAIN
+        return roles, [], error.faults
     for role, own in ((TRAIN, splits.train), (VALIDATION, splits.validation), (TEST, splits.test)):
         if own is not None:
             roles[np.array(own.columns[_PLACE].tolist(), dtype=np.int64)] = role
-    return roles, list(splits.notes)
+    return roles, list(splits.notes), ()
 
 
 def _times(table: Table, rows: Rows) -> tuple[Any, Column | None]:

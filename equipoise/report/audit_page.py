@@ -21,6 +21,7 @@ LOG_FROM = 50.0
 MANY_CLASSES = 20
 WEIGHTS = {"serious": "Serious", "look": "Worth a look", "note": "Good to know"}
 KINDS = {
+    "undivided": "Rows that can’t be divided",
     "leak": "Leak between given parts",
     "unknown_labels": "Labels without training rows",
     "conflict": "Conflicting labels",

@@ -153,9 +153,19 @@ def test_rows_that_can_not_be_divided_are_audited_all_the_same(tmp_path: Path) -
     path = tmp_path / "few.csv"
     path.write_text("text,label\nalpha,a\nbeta,a\ngamma,b\n", encoding="utf-8")
     record = audit_table(read_rows(path), model="none")
-    assert any("could not divide" in note for note in record.notes)
+    assert record.findings[0].kind == "undivided"
+    assert "no rows are left for" in record.findings[0].says
     assert record.roles == {"train": 3}
     assert record.power is None
+
+
+def test_rows_without_a_training_part_are_taken_as_if_to_train(tmp_path: Path) -> None:
+    folder = write_table(tmp_path / "rows")
+    (folder / "train.csv").unlink()
+    record = audit_table(read_rows(folder), model="none")
+    assert record.findings[0].kind == "undivided"
+    assert record.roles == {"train": 33}
+    assert record.balance.ratio > 1
 
 
 def test_ids_of_all_parts_keep_their_own_roles(tmp_path: Path) -> None:

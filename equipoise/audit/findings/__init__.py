@@ -9,7 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from equipoise.audit.findings.context import drifts, imbalance, telling_groups
-from equipoise.audit.findings.judging import leaks, too_small_classes, unknown_labels
+from equipoise.audit.findings.judging import (
+    leaks,
+    too_small_classes,
+    undivided,
+    unknown_labels,
+)
 from equipoise.audit.findings.labels import conflicts, inseparable_pairs, label_errors
 from equipoise.audit.findings.texts import cut_texts, duplicates, strange_language
 from equipoise.audit.given import Given
@@ -47,6 +52,7 @@ class Measured:
 def findings(given: Given, measured: Measured) -> list[Finding]:
     """Serious ones first; within a weight in the order of this list."""
     found = [
+        *undivided(given),
         *leaks(given, measured.repeated),
         *unknown_labels(given),
         *conflicts(given, measured.repeated),

@@ -39,6 +39,20 @@ def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
         )
 
 
+def undivided(given: Given) -> Iterator[Finding]:
+    """Where no run could train, choose and judge on these rows."""
+    if given.undivided:
+        yield Finding(
+            kind="undivided",
+            weight="serious",
+            says=f"a run could not divide these rows: {'; '.join(given.undivided)}",
+            do="mend that first; here all rows that may train are taken to",
+            rows=len(given),
+            classes=[],
+            examples=[given.example(0, "the first row")],
+        )
+
+
 def _ties(leak: Leak) -> str:
     s = "s" if leak.rows == 1 else ""
     if leak.group:
