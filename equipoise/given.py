@@ -57,6 +57,14 @@ def label_values(y: Any, rows: int, name: str) -> NDArray[Any]:
     """(n,) labels as scikit-learn knows them. Raises ValueError."""
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    shape: Any = getattr(y, "shape", ())
+    if isinstance(y, list | tuple) and len(y) and isinstance(y[0], list | tuple | np.ndarray):
+        shape = (len(y), len(y[0]))
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape}; {name} decides one label a "
+            "row: rows with several labels are trained by `equipoise train` or equipoise.fit"
+        )
     labels = column_or_1d(y, warn=True)
     if labels.dtype == object:
         missing = [n for n, cell in enumerate(labels, start=1) if _is_missing(cell)]

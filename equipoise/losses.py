@@ -38,21 +38,35 @@ from equipoise.remedies.losses import (
     vector_scaling_cross_entropy,
     weighted_cross_entropy,
 )
-from equipoise.remedies.losses.binary_table import BINARY_LOSSES
+from equipoise.remedies.losses.binary import (
+    binary_asymmetric,
+    binary_cross_entropy,
+    binary_focal,
+    binary_weighted,
+)
+from equipoise.remedies.losses.binary_balanced import distribution_balanced
+from equipoise.remedies.losses.binary_table import BINARY_LOSSES, build_binary_loss
 from equipoise.remedies.losses.common import per_class
 from equipoise.remedies.losses.wrapping import WRAPPERS
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.spec import remedy_spec
 
 __all__ = [
+    "BINARY_LOSSES",
     "LOSSES",
     "ComputeLoss",
     "asymmetric_cross_entropy",
     "balanced_softmax",
+    "binary_asymmetric",
+    "binary_cross_entropy",
+    "binary_focal",
+    "binary_weighted",
     "class_balanced_focal",
     "cross_entropy",
+    "distribution_balanced",
     "expected_cost",
     "focal_cross_entropy",
+    "for_labels_trainer",
     "for_trainer",
     "generalized_cross_entropy",
     "label_aware_smoothing",
@@ -135,6 +149,41 @@ def for_trainer(
     return compute_loss
 
 
+def for_labels_trainer(
+    loss: str = "binary_cross_entropy", *, labels: Any = None, **settings: Any
+) -> ComputeLoss:
+    """The same for rows that may have several labels (labels of shape (rows, K), 0 and 1).
+
+    loss      "binary_cross_entropy", or one of `BINARY_LOSSES`.
+    labels    (n, K) 0/1 of the training rows, from which a loss takes how frequent each label is.
+    settings  of the loss: gamma=2.
+
+    The Trainer counts K answers a row; the divisor is the number of rows, as in `for_trainer`.
+    Raises SettingsError for unknown names and settings, or if the loss needs labels; ShapeError
+    for labels that are no table of 0 and 1.
+    """
+    spec = None
+    if loss != "binary_cross_entropy" or settings:
+        if loss not in BINARY_LOSSES:
+            known = ", ".join(["binary_cross_entropy", *BINARY_LOSSES])
+            raise SettingsError(f"unknown loss {loss!r} for several labels; losses are: {known}")
+        spec = remedy_spec(loss, settings)
+    if spec is not None and BINARY_LOSSES[spec.name].needs and labels is None:
+        raise SettingsError(f"loss {loss} needs labels= of the training rows")
+    table = np.zeros((1, 1)) if labels is None else np.asarray(labels)
+    if table.ndim != 2 or not np.isin(table, (0, 1)).all():
+        raise ShapeError("labels should be a table (rows, K) of 0 and 1, one column per label")
+    function = build_binary_loss(spec, table.astype(np.int64))
+
+    def compute_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
+        rows = function(logits, labels)
+        answers = None if num_items_in_batch is None else _divisor(num_items_in_batch, labels)
+        return rows.sum() / (max(len(rows), 1) if answers is None else answers / logits.shape[-1])
+
+    return compute_loss
+
+
 def _bound(
     loss: str | Callable[..., Tensor],
     settings: dict[str, Any],
@@ -196,7 +245,8 @@ def _loss_spec(name: str, settings: dict[str, Any]) -> RemedySpec | None:
         )
     if key in BINARY_LOSSES:
         raise SettingsError(
-            f"loss {name!r} is for rows with several labels each; here each row has one class"
+            f"loss {name!r} is for rows with several labels each, and here each row has one class; "
+            "for several use for_labels_trainer"
         )
     if key not in LOSSES:
         known = ", ".join(["cross_entropy", *LOSSES])

@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from equipoise.errors import SettingsError, ShapeError
+from equipoise.losses import for_labels_trainer
 from equipoise.remedies.log_odds import log_odds, moved_by_training, sigmoid, source_log_odds
 from equipoise.remedies.losses.binary import binary_cross_entropy, label_weights
 from equipoise.remedies.losses.binary_table import BINARY_LOSSES, build_binary_loss
@@ -242,3 +243,31 @@ class TestPrior:
         source = given + np.array([1.5, 0.0])
         np.testing.assert_allclose(moved_by_training(source, given, given), [1.5, 0])
         assert moved_by_training(source, given, np.zeros(2)).tolist() == [0, 0]
+
+
+class TestTrainersDoor:
+    @pytest.mark.parametrize("name", ["binary_cross_entropy", *BINARY_LOSSES])
+    def test_micro_batches_add_up_to_the_mean_over_rows(self, name: str) -> None:
+        z, y = drawn()
+        compute = for_labels_trainer(name, labels=LABELS)
+        loss = build_binary_loss(None if name not in BINARY_LOSSES else remedy_spec(name), LABELS)
+        whole = loss(z, y).mean()
+        torch.testing.assert_close(compute({"logits": z}, y.float()), whole)
+        # The Trainer counts 12 rows of 3 answers.
+        parts = [compute((z[k : k + 4],), y[k : k + 4].float(), 36) for k in (0, 4, 8)]
+        torch.testing.assert_close(sum(parts), whole)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({"loss": "focal"}, "unknown loss 'focal' for several labels"),
+            ({"loss": "binary_weighted"}, "needs labels="),
+            ({"loss": "binary_focal", "gama": 1}, "did you mean gamma"),
+            ({"loss": "binary_cross_entropy", "gamma": 1}, "unknown loss"),
+            ({"labels": [0, 1, 2]}, "a table"),
+            ({"labels": [[0, 2]]}, "a table"),
+        ],
+    )
+    def test_faults(self, arguments: dict[str, Any], words: str) -> None:
+        with pytest.raises((SettingsError, ShapeError), match=words):
+            for_labels_trainer(**arguments)
