@@ -22,6 +22,7 @@ from equipoise.records.decision import read_decision
 from equipoise.records.predictions import read_predictions
 from equipoise.remedies.log_odds import log_odds
 from tests.cli_runner import Outcome, run_cli
+from tests.report.html_check import read_page
 from tests.several_rows import SHARES, write_several
 from tests.test_fit import MEASURES, contents, read
 
@@ -138,6 +139,7 @@ class TestTrain:
 
     def test_the_report_says_labels(self, run: Path) -> None:
         page = (run / "report.html").read_text(encoding="utf-8")
+        assert not read_page(run / "report.html").faults
         assert "Labels that come together" in page
         assert "Every label, the most mistakes first" in page
         assert "--label-separator" in page

@@ -14,6 +14,7 @@ from equipoise.audit.co_occurrence import co_occurrence, label_ratios, scumble
 from equipoise.audit.label_advice import advise_labels
 from equipoise.remedies.table import REMEDIES
 from tests.cli_runner import run_cli
+from tests.report.html_check import read_page
 from tests.several_rows import SHARES, write_several
 from tests.tiny_rows import TOPICS
 
@@ -146,6 +147,7 @@ class TestCommand:
     def test_the_page_tells_what_comes_together(self, audited: tuple[Path, dict]) -> None:
         folder, _ = audited
         page = (folder / "report.html").read_text(encoding="utf-8")
+        assert not read_page(folder / "report.html").faults
         assert "Labels that come together" in page
         assert "SCUMBLE" in page
         assert "--label-separator" in page
