@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -240,12 +240,13 @@ def evaluate(
     from equipoise.data.read import read_rows
     from equipoise.records.predictions import write_predictions
     from equipoise.records.scores import write_scores
+    from equipoise.settings import columns_of_run
     from equipoise.summary import check_out_folder, scores_text
 
     if out is not None:
         check_out_folder(out)
     columns = _columns(text, label, group, None, id_, cost=cost, separator=label_separator)
-    columns = _columns_of_run(run, columns)
+    columns = columns_of_run(run, columns)
     with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding)
     with quiet_libraries():
@@ -272,10 +273,11 @@ def predict(
     """Decide ROWS with a finished RUN; write id, decision and probabilities to a file."""
     from equipoise.data.check import check_texts
     from equipoise.data.read import read_rows
+    from equipoise.settings import columns_of_run
     from equipoise.summary import check_out_file, decision_counts, decisions_table, write_table
 
     check_out_file(out, rows)
-    columns = _columns_of_run(run, _columns(text, "label", [], None, id_, cost=cost), to="decide")
+    columns = columns_of_run(run, _columns(text, "label", [], None, id_, cost=cost), to="decide")
     with quiet_output():
         table = read_rows(rows, columns=columns, encoding=encoding, need_labels=False)
     check_texts(table)
@@ -387,25 +389,6 @@ def _columns(
     return ColumnNames(
         text, label, tuple(group or ()), weight, id_, time, cost=cost, label_separator=separator
     )
-
-
-def _columns_of_run(run: Path, columns: Any, to: Literal["decide", "judge"] = "judge") -> Any:
-    """With the column of amounts, if the run's costs are times one, under the name that it had in
-    training, and with what divided labels there, unless they are named."""
-    from dataclasses import replace
-
-    from equipoise.recipe import Recipe
-    from equipoise.records.run import read_manifest
-
-    manifest = read_manifest(run)
-    recipe = Recipe.model_validate(manifest.recipe)
-    decides = any(spec.name == "costs" for spec in recipe.specs)
-    trained = manifest.rows.columns.get("cost") if to == "judge" or decides else None
-    if columns.cost is not None:
-        recipe.columns(columns)  # refuses a column that no cost is times of
-    divided = manifest.rows.columns.get("label_separator") if to == "judge" else None
-    separator = columns.label_separator or divided
-    return replace(columns, cost=columns.cost or trained, label_separator=separator)
 
 
 def main() -> None:

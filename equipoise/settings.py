@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from equipoise.costs import read_costs
+from equipoise.data.table import ColumnNames
 from equipoise.errors import SettingsError
-from equipoise.recipe import read_recipe
+from equipoise.recipe import Recipe, read_recipe
+from equipoise.records.run import read_manifest
 from equipoise.records.yaml_files import parse_value, read_mapping
 
 NONE = "none"
@@ -106,3 +109,19 @@ def _tried(read: Any, faults: list[str]) -> Any:
     except SettingsError as error:
         faults += error.faults
         return None
+
+
+def columns_of_run(
+    run: Path, columns: ColumnNames, to: Literal["decide", "judge"] = "judge"
+) -> ColumnNames:
+    """With the column of amounts, if the run's costs are times one, under the name that it had in
+    training, and with what divided labels there, unless they are named."""
+    manifest = read_manifest(run)
+    recipe = Recipe.model_validate(manifest.recipe)
+    decides = any(spec.name == "costs" for spec in recipe.specs)
+    trained = manifest.rows.columns.get("cost") if to == "judge" or decides else None
+    if columns.cost is not None:
+        recipe.columns(columns)  # refuses a column that no cost is times of
+    divided = manifest.rows.columns.get("label_separator") if to == "judge" else None
+    separator = columns.label_separator or divided
+    return replace(columns, cost=columns.cost or trained, label_separator=separator)

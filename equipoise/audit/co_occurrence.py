@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from equipoise.audit.given import Floats, Ints
-from equipoise.records.audit import CoOccurrence, Together
+from equipoise.records.audit_labels import CoOccurrence, Together
 
 SHOWN = 20
 """Pairs on record."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from equipoise.audit.given import Ints
 from equipoise.audit.say import percent, ratio, rows_
-from equipoise.records.audit import Advice, CoOccurrence, Stance
+from equipoise.records.audit import Advice, Stance
+from equipoise.records.audit_labels import CoOccurrence
 
 FEW_ROWS = 20
 MILD, EXTREME = 3.0, 100.0

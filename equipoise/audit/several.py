@@ -31,7 +31,8 @@ from equipoise.audit.language import language
 from equipoise.audit.lengths import lengths
 from equipoise.audit.power import power
 from equipoise.audit.repeats import find_alike, repeats
-from equipoise.records.audit import CoOccurrence, Skipped
+from equipoise.records.audit import Skipped
+from equipoise.records.audit_labels import CoOccurrence
 
 _RANK = {"serious": 0, "look": 1, "note": 2}
 _ONE_ONLY = (

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from equipoise.errors import FolderError
+from equipoise.records.audit_labels import CoOccurrence
 from equipoise.records.files import read_json, write_json
 
 SCHEMA = 1
@@ -318,43 +319,6 @@ class Advice(_Part):
 class Skipped(_Part):
     what: str
     why: str
-
-
-class Together(_Part):
-    """Two labels that come together more often than chance has it."""
-
-    one: str
-    other: str
-    rows: int
-    """That have both."""
-    expected: float
-    """Rows, if the labels had nothing to do with each other."""
-    p: float
-    """That so many come by chance, corrected for the number of pairs."""
-
-
-class CoOccurrence(_Part):
-    """How labels share the rows that would train, where a row may have several."""
-
-    rows: int
-    bare: int
-    """Rows without labels."""
-    per_row: float
-    """Labels of a row, on average."""
-    most: int
-    """Labels of the row that has most."""
-    sets: int
-    """Different sets of labels."""
-    once: int
-    """Of those, sets that occur once."""
-    mean_ratio: float
-    """Mean over labels of the most frequent label's rows to theirs (MeanIR)."""
-    scumble: float
-    """How far rare labels come on rows of frequent ones, 0 to 1 (SCUMBLE)."""
-    alone: dict[str, int]
-    """Rows on which each label is the only one."""
-    pairs: list[Together]
-    """The least likely by chance first."""
 
 
 class AuditRecord(_Part):
