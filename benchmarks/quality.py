@@ -5,10 +5,8 @@
     python -m benchmarks.quality                             # what is missing
 
 Units are those of benchmarks/arms.py; where `real_input` keeps one of the same settings with its
-rows, on a machine like ours, it is taken over. The rivals that train the encoder do so in bfloat16
-autocast, as Equipoise does on a processor with instructions for it, so that times compare methods
-and not number formats. Every unit keeps what paired differences need of each row (`judged.py`), in
-units/quality/*.npz: about 4 bytes a row, 6 MB in all.
+rows, on a machine like ours, it is taken over. Every unit keeps what paired differences need of
+each row (`judged.py`), in units/quality/*.npz: about 4 bytes a row, 6 MB in all.
 
 The headline is macro-F1 on test rows, ours minus each rival's, over rows and seeds (`paired.py`).
 The goal: on all eight sets of one label a row the lower bound to the best rival is above -1 point,
@@ -35,7 +33,6 @@ OURS = "equipoise"
 TRAINERS = ("trainer_plain", "trainer_weights", "trainer_sampler", "trainer_early")
 ARMS = ("tfidf_plain", "tfidf", "vectors", "smote", OURS, *TRAINERS, "setfit")
 NOT_FOR_SEVERAL_LABELS = ("smote",)
-PRECISION = "bfloat16"
 MARGIN = -0.01
 """How far the lower bound to the best rival may reach below 0."""
 WINS_WANTED = 5
@@ -193,7 +190,7 @@ def table(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def units_of(seeds: Sequence[int] = SEEDS) -> list[Unit]:
     """One seed of everything first, and cheap arms before dear ones: a partial result says most."""
     return [
-        unit_of(name, arm, seed, precision=PRECISION)
+        unit_of(name, arm, seed)
         for seed in seeds
         for arm in ARMS
         for name in WORDS

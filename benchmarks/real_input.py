@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.arms import (
+    LARGE,
+    PRECISION,
     SEEDS,
     TEST_CAP,
     TRAIN_CAP,
@@ -41,7 +43,13 @@ def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
     whole = {name: arms for name, arms in sets.items() if len(arms) == len(ARMS)}
     return {
         "measure": "test macro-F1, mean over seeds",
-        "caps": f"training {TRAIN_CAP} rows, validation {VALIDATION_CAP}, test {TEST_CAP}",
+        "caps": {
+            "training": TRAIN_CAP,
+            **{f"training of {name}": rows for name, rows in LARGE.items() if name in SETS},
+            "validation": f"{VALIDATION_CAP}, or a quarter of training's cap",
+            "test": TEST_CAP,
+        },
+        "trainers_compute_in": PRECISION,
         "sets": sets,
         "sets_with_every_arm": len(whole),
         "equipoise_first_on": [
@@ -92,9 +100,9 @@ def table(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return lines
 
 
-def units_of(train_cap: int = TRAIN_CAP, seeds: Iterable[int] = SEEDS) -> list[Unit]:
+def units_of(trial_rows: int | None = None, seeds: Iterable[int] = SEEDS) -> list[Unit]:
     """One seed of everything first, and cheap arms before dear ones: a partial result says most."""
-    return [unit_of(name, arm, seed, train_cap) for seed in seeds for arm in ARMS for name in SETS]
+    return [unit_of(name, arm, seed, trial_rows) for seed in seeds for arm in ARMS for name in SETS]
 
 
 BENCH = Bench(

@@ -8,7 +8,8 @@ since their processes were started. Units of `benchmarks.real_input` are taken o
 run on a machine and with threads like ours; the others are run.
 
 What is held in the rivals' favour: the plain Trainer's validations between epochs are taken off
-its time, since its user runs none; equipoise's time holds everything it does (reading, checking and
+its time, since its user runs none; the Trainers compute in float32, as they do when nothing is
+said, equipoise in what it chooses when nothing is said; equipoise's time holds everything it does (reading, checking and
 grouping the rows, the frozen states, its own validations).
 """
 
@@ -30,7 +31,7 @@ GOAL = 5.0
 
 def run_unit(unit: Unit) -> dict[str, Any]:
     """Take the arm's stored result over, or run it."""
-    wanted = unit_of(unit.settings["set"], unit.settings["arm"], SEED)
+    wanted = unit_of(unit.settings["set"], unit.settings["arm"], SEED, precision="float32")
     stored = real_input.BENCH.load(wanted)
     if stored and alike(stored) and on_processor(stored["result"]):
         return {**stored["result"], "taken_over_from": stored["date"]}
@@ -131,7 +132,7 @@ def table(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def price_of(unit: Unit) -> float:
-    wanted = unit_of(unit.settings["set"], unit.settings["arm"], SEED)
+    wanted = unit_of(unit.settings["set"], unit.settings["arm"], SEED, precision="float32")
     stored = real_input.BENCH.load(wanted)
     taken_over = stored and alike(stored) and on_processor(stored["result"])
     return 0.1 if taken_over else price_seconds(wanted)
