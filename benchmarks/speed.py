@@ -8,9 +8,9 @@ since their processes were started. Units of `benchmarks.real_input` are taken o
 run on a machine and with threads like ours; the others are run.
 
 What is held in the rivals' favour: the plain Trainer's validations between epochs are taken off
-its time, since its user runs none; the Trainers compute in float32, as they do when nothing is
-said, equipoise in what it chooses when nothing is said; equipoise's time holds everything it does (reading, checking and
-grouping the rows, the frozen states, its own validations).
+its time, since its user runs none; equipoise's time holds everything it does (reading, checking and
+grouping the rows, the frozen states, its own validations). Both compute in what they choose when
+nothing is said: the Trainers in float32, equipoise in bfloat16 where the processor has it.
 """
 
 from __future__ import annotations
