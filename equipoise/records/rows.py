@@ -27,10 +27,16 @@ class Rows:
     ids: Column
     """str, unique. The file's `id` column, or the row's number in its file, from 1."""
     texts: Column
-    """str, never empty."""
+    """str, never empty. Where the target is text: what the row is asked (`turns.asked_text`)."""
     labels: Column | None = None
     """str, the class; or, where a row may have several, a sorted tuple of names, () for a row
-    without labels. None when the rows are only to be predicted."""
+    without labels. None when the rows are only to be predicted. Where the target is text: the
+    row's category, which plays the part of the class."""
+    turns: Column | None = None
+    """tuple of Turn: what is read and what is to be written; None where rows are classified."""
+    references: Column | None = None
+    """tuple of str: texts any of which would be a right answer, the row's own first; None where
+    rows are classified."""
     groups: Column | None = None
     """str, the user's group (customer, document, region); None when no column was named."""
     weights: Column | None = None
@@ -58,6 +64,11 @@ class Rows:
         """Whether a row may have several labels, or none."""
         return self.labels is not None and holds_several(self.labels)
 
+    @property
+    def written(self) -> bool:
+        """Whether the target is text that the model writes."""
+        return self.turns is not None
+
     def take(self, index: NDArray[Any]) -> Rows:
         """The rows at `index` (int positions, may repeat, or a bool mask), in that order."""
         return Rows(
@@ -81,6 +92,8 @@ class Rows:
             "ids": self.ids,
             "texts": self.texts,
             "labels": self.labels,
+            "turns": self.turns,
+            "references": self.references,
             "groups": self.groups,
             "weights": self.weights,
             "amounts": self.amounts,
