@@ -55,6 +55,8 @@ class Base:
     """"mean", "cls", "last" or "max"."""
     causal: bool
     """True for decoders: a token sees only those before it."""
+    two_parts: bool
+    """True for encoder-decoders, such as T5: they read with one part and write with the other."""
     max_tokens: int
     """The smaller of what was asked for and what the model's positions allow."""
     fingerprint: str
@@ -62,11 +64,13 @@ class Base:
     trust_remote_code: bool
 
 
-def find_base(settings: ModelConfig) -> Base:
+def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
     """Find configuration, tokenizer and weights of a base model; load no weights yet.
 
-    Raises ModelError if the name leads nowhere, the repository holds no safetensors, or it needs
-    code of its own and `trust_remote_code` is off.
+    writes  Whether it is to write text.
+
+    Raises ModelError if the name leads nowhere, the repository holds no safetensors, it needs
+    code of its own and `trust_remote_code` is off, or it is of a kind that can't do what is asked.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -103,12 +107,18 @@ def find_base(settings: ModelConfig) -> Base:
         for name in _DROPOUTS:
             if getattr(config, name, None) is not None:
                 setattr(config, name, settings.dropout)
-    if getattr(config, "is_encoder_decoder", False):
+    two_parts = bool(getattr(config, "is_encoder_decoder", False))
+    if two_parts and not writes:
         raise ModelError(
             f"{settings.name}: has an encoder and a decoder; give an encoder such as BERT, or a "
             "decoder such as Llama"
         )
-    causal = _is_causal(config)
+    causal = not two_parts and _is_causal(config)
+    if writes and not (causal or two_parts):
+        raise ModelError(
+            f"{settings.name}: is an encoder, which can't write text; name a decoder with --model, "
+            "such as Qwen/Qwen3-0.6B, or an encoder-decoder such as google/flan-t5-small"
+        )
     # Prefix and prompt tuning put `rank` virtual tokens in front, which take up positions.
     virtual = settings.rank if settings.method in ("prefix", "prompt") else 0
     return Base(
@@ -118,6 +128,7 @@ def find_base(settings: ModelConfig) -> Base:
         tokenizer=tokenizer,
         pooling=_pooling(folder, causal) if settings.pooling == "auto" else settings.pooling,
         causal=causal,
+        two_parts=two_parts,
         max_tokens=max(1, min(settings.max_tokens, _window(config, tokenizer) - virtual)),
         fingerprint=_fingerprint(folder),
         trust_remote_code=trust,
@@ -125,12 +136,19 @@ def find_base(settings: ModelConfig) -> Base:
 
 
 def load_body(
-    base: Base, *, native_labels: int | None = None, four_bit: bool = False
+    base: Base, *, native_labels: int | None = None, four_bit: bool = False, writes: bool = False
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    """Load the weights in float32: AutoModel, or AutoModelForSequenceClassification with
-    `native_labels` outputs. Also returns the names of weights that the base does not hold and
-    that so were drawn at random. Raises ModelError if transformers has no such class for it."""
-    from transformers import AutoModel, AutoModelForSequenceClassification
+    """Load the weights in float32: AutoModel; AutoModelForSequenceClassification with
+    `native_labels` outputs; or, with `writes`, the model with the head that writes,
+    AutoModelForCausalLM or AutoModelForSeq2SeqLM. Also returns the names of weights that the base
+    does not hold and that so were drawn at random. Raises ModelError if transformers has no such
+    class for it."""
+    from transformers import (
+        AutoModel,
+        AutoModelForCausalLM,
+        AutoModelForSeq2SeqLM,
+        AutoModelForSequenceClassification,
+    )
 
     options: dict[str, Any] = {
         "dtype": torch.float32,
@@ -141,6 +159,8 @@ def load_body(
     if four_bit:
         options["quantization_config"] = _four_bit()
     loader: Any = AutoModel
+    if writes:
+        loader = AutoModelForSeq2SeqLM if base.two_parts else AutoModelForCausalLM
     if native_labels is not None:
         loader = AutoModelForSequenceClassification
         base.config.num_labels = native_labels
