@@ -18,8 +18,9 @@ from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.feed import Feed
 from equipoise.models.heads import make_head, start_from_class_means
 from equipoise.models.methods import LEARNING_RATES, head_kind
+from equipoise.models.outputs import feed_vectors
 from equipoise.models.train import Trained, train_classifier
-from equipoise.models.trainer import Measure, feed_vectors
+from equipoise.models.trainer import Measure
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.remedy import RemedySpec
 

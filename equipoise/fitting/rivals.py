@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from equipoise.fitting.arms import Measures, all_states, feed_of, train_arm, trained_parameters
 from equipoise.fitting.prepared import Prepared
 from equipoise.models.baselines import tfidf_baseline, vectors_baseline
-from equipoise.models.trainer import predict_feed
+from equipoise.models.outputs import predict_feed
 from equipoise.progress import Progress
 from equipoise.records.rows import Rows
 

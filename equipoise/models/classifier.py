@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from equipoise.models.cut import Cut
 from equipoise.models.pooling import pool
+from equipoise.models.trainable import Trainable
 
 
-class SequenceClassifier(nn.Module):
+class SequenceClassifier(Trainable):
     """Token ids, cached states or pooled vectors in; one score per class out.
 
     `head` None means that `body` is an AutoModelForSequenceClassification with a head of its own.
@@ -22,14 +21,8 @@ class SequenceClassifier(nn.Module):
     def __init__(
         self, body: nn.Module, head: nn.Module | None, *, pooling: str, causal: bool
     ) -> None:
-        super().__init__()
-        self.body = body
+        super().__init__(body, pooling=pooling, causal=causal)
         self.head = head
-        self.pooling = pooling
-        self.causal = causal
-        self.cut: Cut | None = None
-        self.added: nn.ModuleList | None = None
-        """Bottleneck adapters, which sit in hooks and so are registered here."""
         self._extra = _decoder_inputs(body) if causal else frozenset()
 
     def forward(
@@ -65,20 +58,6 @@ class SequenceClassifier(nn.Module):
         out = self._run_body(input_ids, attention_mask, states, without_head=True)
         return self._pool(out.last_hidden_state, attention_mask)
 
-    def train(self, mode: bool = True) -> SequenceClassifier:
-        """Frozen parts stay in evaluation mode: dropout there would be noise that nothing learns
-        from, and cached states have none."""
-        super().train(mode)
-        if mode and self.cut is not None:
-            self.body.eval()
-            for layer in self.cut.layers[self.cut.number :]:
-                layer.train()
-        elif mode and not any(p.requires_grad for p in self.body.parameters()):
-            self.body.eval()
-            if self.added is not None:
-                self.added.train()
-        return self
-
     def _run_body(
         self,
         input_ids: Tensor,
@@ -94,14 +73,10 @@ class SequenceClassifier(nn.Module):
             inputs["position_ids"] = (attention_mask.cumsum(1) - 1).clamp(min=0)
         if "use_cache" in self._extra:
             inputs["use_cache"] = False  # keys and values of earlier tokens, for generation only
-        entering: Any = contextlib.nullcontext()
-        if states is not None:
-            assert self.cut is not None
-            entering = self.cut.entering(states)
         body: Any = self.body
         if without_head and self.head is None:
             body = getattr(body, body.base_model_prefix)
-        with entering:
+        with self.entering(states):
             return body(**inputs)
 
     def _pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:

@@ -30,6 +30,13 @@ def find_layers(body: nn.Module) -> nn.ModuleList | None:
     return lists[0] if lists and len(lists[0]) > 1 else None
 
 
+def final_norms(body: nn.Module, layers: nn.ModuleList) -> list[nn.Module]:
+    """The norms behind the last layer."""
+    # Beside the layers, not anywhere: ModernBERT's embeddings have a norm below the cut.
+    beside = next(m for m in body.modules() if layers in m.children())
+    return [module for name, module in beside.named_children() if name in _FINAL_NORMS]
+
+
 class Cut:
     """States can be taken out of, or put into, a model before layer `number`."""
 
@@ -82,11 +89,8 @@ class Cut:
         tables of relative positions that lower layers use too, must stay as it is."""
         for layer in self.layers[self.number :]:
             yield from layer.parameters()
-        # Beside the layers, not anywhere: ModernBERT's embeddings have a norm below the cut.
-        beside = next(m for m in body.modules() if self.layers in m.children())
-        for name, module in beside.named_children():
-            if name in _FINAL_NORMS:
-                yield from module.parameters()
+        for norm in final_norms(body, self.layers):
+            yield from norm.parameters()
 
     def _enter(
         self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]

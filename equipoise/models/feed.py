@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,23 @@ from equipoise.models.cache import CachedStates
 from equipoise.models.tokenize import Tokens
 
 Batch = dict[str, Tensor]
+
+
+class Fed(Protocol):
+    """Rows that can become batches; `labels` and `weights` are in each of them, an entry for
+    whatever has a loss of its own."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n,) tokens per row."""
+        ...
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """The model's inputs for `rows`. No rows give one row of weight 0, since a process with
+        nothing to do in a small last step must still take part in it."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +71,7 @@ class Feed:
         )
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """The model's inputs for `rows`. No rows give one row of weight 0, since a process with
-        nothing to do in a small last step must still take part in it."""
+        """See `Fed.batch`."""
         weights = self.weights[rows] if len(rows) else np.zeros(1)
         rows = rows if len(rows) else np.zeros(1, dtype=np.int64)
         inputs: Batch = {}

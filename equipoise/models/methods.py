@@ -12,6 +12,7 @@ from equipoise.models.cut import Cut, find_layers
 from equipoise.models.heads import make_head
 from equipoise.models.load import Base, load_body
 from equipoise.models.peft import PEFT_METHODS, with_peft
+from equipoise.models.trainable import Trainable
 
 LEARNING_RATES: dict[Method, tuple[float, float]] = {
     "light": (2e-4, 1e-3),
@@ -52,7 +53,7 @@ def build_classifier(
         body = with_peft(body, base, settings, own_head)
     classifier = SequenceClassifier(body, head, pooling=base.pooling, causal=base.causal)
     if settings.method == "light":
-        notes += _light(classifier, settings)
+        notes += train_upper(classifier, settings)
     if settings.method == "adapter":
         classifier.added = add_bottlenecks(body, settings.rank * 8, generator)
     if native and settings.method not in PEFT_METHODS:
@@ -84,7 +85,8 @@ def default_cut(layers: int, trained: int | None) -> int:
     return max(1, layers - upper)
 
 
-def _light(classifier: SequenceClassifier, settings: ModelConfig) -> list[str]:
+def train_upper(classifier: Trainable, settings: ModelConfig) -> list[str]:
+    """Cut the body and let what stands above train; notes where that can't be."""
     layers = find_layers(classifier.body)
     if layers is None:
         classifier.body.requires_grad_(True)

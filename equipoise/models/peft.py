@@ -17,10 +17,17 @@ _VIRTUAL = ("prefix", "prompt")
 
 
 def with_peft(
-    body: nn.Module, base: Base, settings: ModelConfig, own_head: tuple[str, ...]
+    body: nn.Module,
+    base: Base,
+    settings: ModelConfig,
+    own_head: tuple[str, ...],
+    *,
+    writes: bool = False,
 ) -> nn.Module:
     """Wrap a frozen body; the new weights, and the modules named in `own_head` (a native head,
     which PEFT then saves beside them), are trained.
+
+    writes  Whether the body has a head that writes, which stays as it is.
 
     Raises ModelError where method and architecture do not fit.
     """
@@ -34,6 +41,8 @@ def with_peft(
             "use head linear, or method prefix or lora"
         )
     task = peft.TaskType.SEQ_CLS if own_head else peft.TaskType.FEATURE_EXTRACTION
+    if writes:
+        task = peft.TaskType.SEQ_2_SEQ_LM if base.two_parts else peft.TaskType.CAUSAL_LM
     common: dict[str, Any] = {"task_type": task, "modules_to_save": list(own_head) or None}
     try:
         tuned: nn.Module = peft.get_peft_model(body, _config(body, settings, own_head, common))
@@ -58,7 +67,7 @@ def _config(
             r=settings.rank,
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout or 0.0,
-            target_modules=_linear_layers(body, own_head),
+            target_modules=_linear_layers(body, own_head or _writing_head(body)),
             use_rslora=settings.method == "rslora",
             use_dora=settings.method == "dora",
             fan_in_fan_out=transposed,
@@ -89,6 +98,12 @@ def _linear_layers(body: nn.Module, own_head: tuple[str, ...]) -> list[str]:
         for name, module in body.named_modules()
         if _is_linear(module) and not any(f"{name}.".startswith(f"{part}.") for part in left_out)
     ]
+
+
+def _writing_head(body: nn.Module) -> tuple[str, ...]:
+    """The name of the layer from states to the vocabulary; () where there is none."""
+    head = getattr(body, "get_output_embeddings", lambda: None)()
+    return tuple(name for name, module in body.named_modules() if module is head)
 
 
 def _ia3_targets(body: nn.Module) -> dict[str, list[str]]:

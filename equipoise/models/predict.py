@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.models.feed import Feed
+from equipoise.models.outputs import predict_feed
 from equipoise.models.save import LoadedClassifier
 from equipoise.models.tokenize import tokenize
-from equipoise.models.trainer import predict_feed
 
 
 def predict_logits(loaded: LoadedClassifier, texts: NDArray[Any]) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from equipoise.models.heads import CosineHead, make_head
 from equipoise.models.load import Base, find_base, load_body
 from equipoise.models.methods import head_kind
 from equipoise.models.peft import PEFT_METHODS
+from equipoise.models.trainable import Trainable
 from equipoise.records.files import read_json, write_json, write_with
 
 SCHEMA = 1
@@ -45,27 +46,13 @@ def save_classifier(
     classes: tuple[str, ...],
 ) -> None:
     """Write the three parts; the JSON last."""
-    from safetensors.torch import save_file
-
     body: Any = classifier.body
     kind = head_kind(settings)
     names = {str(i): name for i, name in enumerate(classes)}
     if kind == "native":
         body.config.id2label = names
         body.config.label2id = {name: i for i, name in enumerate(classes)}
-    if settings.method in PEFT_METHODS:
-        for config in body.peft_config.values():
-            config.base_model_name_or_path = base.name
-    body.save_pretrained(folder / "model")
-    base.tokenizer.save_pretrained(folder / "model")
-    ours = {
-        f"{part}.{name}": weight.detach().cpu().contiguous()
-        for part, module in (("head", classifier.head), ("adapters", classifier.added))
-        if module is not None
-        for name, weight in module.state_dict().items()
-    }
-    if ours:
-        write_with(folder / "head.safetensors", lambda path: save_file(ours, path))
+    save_weights(folder, classifier, base, settings, classifier.head)
     write_json(
         folder / "classifier.json",
         {
@@ -82,6 +69,28 @@ def save_classifier(
     )
 
 
+def save_weights(
+    folder: Path, module: Trainable, base: Base, settings: ModelConfig, head: nn.Module | None
+) -> None:
+    """RUN/model, and RUN/head.safetensors if there is a head of ours, or adapters."""
+    from safetensors.torch import save_file
+
+    body: Any = module.body
+    if settings.method in PEFT_METHODS:
+        for config in body.peft_config.values():
+            config.base_model_name_or_path = base.name
+    body.save_pretrained(folder / "model")
+    base.tokenizer.save_pretrained(folder / "model")
+    ours = {
+        f"{part}.{name}": weight.detach().cpu().contiguous()
+        for part, owner in (("head", head), ("adapters", module.added))
+        if owner is not None
+        for name, weight in owner.state_dict().items()
+    }
+    if ours:
+        write_with(folder / "head.safetensors", lambda path: save_file(ours, path))
+
+
 def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassifier:
     """Read back what `save_classifier` wrote. Raises FolderError if a part is missing."""
     from safetensors.torch import load_file
@@ -92,7 +101,9 @@ def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassif
         raise FolderError(f"{folder / 'model'}: missing; make the run again")
     classes = tuple(record["classes"])
     native = record["head"] == "native"
-    body, tokenizer = _load_body(folder, settings, len(classes), record["base_fingerprint"], native)
+    body, tokenizer = load_saved_body(
+        folder, settings, record["base_fingerprint"], native_labels=len(classes) if native else None
+    )
     parts: dict[str, nn.Module] = {}
     if not native:
         config: Any = body.config
@@ -125,23 +136,30 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _load_body(
-    folder: Path, settings: ModelConfig, classes: int, fingerprint: str, native: bool
+def load_saved_body(
+    folder: Path,
+    settings: ModelConfig,
+    fingerprint: str,
+    *,
+    native_labels: int | None = None,
+    writes: bool = False,
 ) -> tuple[nn.Module, Any]:
-    """The body with its trained weights, and the tokenizer."""
-    labels = classes if native else None
+    """The body with its trained weights, and the tokenizer. Raises FolderError if a PEFT method's
+    base is another than it was."""
     own = settings.model_copy(update={"name": str(folder / "model")})
     if settings.method not in PEFT_METHODS:
-        base = find_base(own)
-        return load_body(base, native_labels=labels)[0], base.tokenizer
+        base = find_base(own, writes=writes)
+        return load_body(base, native_labels=native_labels, writes=writes)[0], base.tokenizer
     import peft
 
-    base = find_base(settings)
+    base = find_base(settings, writes=writes)
     if base.fingerprint != fingerprint:
         raise FolderError(
             f"{folder}: was trained on other weights than {base.name} holds now; the run keeps "
             f"only what {settings.method} added, so put the old base back or train again"
         )
-    body, _ = load_body(base, native_labels=labels, four_bit=settings.four_bit)
+    body, _ = load_body(
+        base, native_labels=native_labels, four_bit=settings.four_bit, writes=writes
+    )
     # What PEFT saves is read into the base; nothing of its own may need a gradient any more.
     return peft.PeftModel.from_pretrained(body, str(folder / "model")), base.tokenizer

@@ -18,9 +18,9 @@ from equipoise.models.cache import (
     row_keys,
     vectors_alone,
 )
-from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.load import Base
 from equipoise.models.tokenize import Tokens
+from equipoise.models.trainable import Trainable
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, rows done, rows in all)."""
@@ -36,7 +36,7 @@ can't be cut, is off by far more."""
 
 
 def ensure_states(
-    classifier: SequenceClassifier,
+    classifier: Trainable,
     base: Base,
     tokens: Tokens,
     settings: CacheSettings,
@@ -76,7 +76,7 @@ def ensure_states(
 
 
 def pooled_vectors(
-    classifier: SequenceClassifier,
+    classifier: Trainable,
     base: Base,
     tokens: Tokens,
     *,
@@ -98,7 +98,7 @@ def pooled_vectors(
 
 @torch.no_grad()
 def _compute(
-    classifier: SequenceClassifier,
+    classifier: Trainable,
     base: Base,
     tokens: Tokens,
     missing: NDArray[np.int64],
@@ -130,7 +130,7 @@ def _compute(
 
 @torch.no_grad()
 def _forward(
-    classifier: SequenceClassifier,
+    classifier: Trainable,
     base: Base,
     parts: list[NDArray[np.int32]],
     *,
@@ -150,7 +150,7 @@ def _forward(
 
 
 @torch.no_grad()
-def _cut_holds(classifier: SequenceClassifier, base: Base, sample: Tokens) -> bool:
+def _cut_holds(classifier: Trainable, base: Base, sample: Tokens) -> bool:
     """Whether the upper layers, fed the cached states, give what the whole model gives."""
     assert classifier.cut is not None
     classifier.eval()

@@ -15,13 +15,14 @@ import torch
 
 from equipoise.errors import DivergedError, ModelError
 from equipoise.models.batches import StepPlan
-from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import TrainConfig
-from equipoise.models.feed import Feed, PlannedBatches
+from equipoise.models.feed import Fed, PlannedBatches
+from equipoise.models.trainable import Trainable
 from equipoise.models.trainer import (
     TRAINED,
     EpochKeeper,
     Measure,
+    Predict,
     RowLoss,
     WeightedTrainer,
     Wrapper,
@@ -54,10 +55,10 @@ class Trained:
 class _Job:
     """All that one training is given."""
 
-    classifier: SequenceClassifier
-    feed: Feed
+    classifier: Trainable
+    feed: Fed
     plan: StepPlan
-    validation: Feed | None
+    validation: Fed | None
     row_loss: RowLoss
     measure: Measure | None
     config: TrainConfig
@@ -67,6 +68,7 @@ class _Job:
     log_line: Callable[[dict[str, Any]], None]
     stepped: Callable[[int, int], None]
     wrapper: Wrapper | None
+    predict: Predict | None
 
     @property
     def watching(self) -> bool:
@@ -80,10 +82,10 @@ class _Job:
 
 
 def train_classifier(
-    classifier: SequenceClassifier,
-    feed: Feed,
+    classifier: Trainable,
+    feed: Fed,
     plan: StepPlan,
-    validation: Feed | None,
+    validation: Fed | None,
     *,
     row_loss: RowLoss,
     measure: Measure | None,
@@ -94,6 +96,7 @@ def train_classifier(
     log_line: Callable[[dict[str, Any]], None],
     stepped: Callable[[int, int], None],
     wrapper: Wrapper | None = None,
+    predict: Predict | None = None,
 ) -> Trained:
     """Train in place; `folder` holds what a killed training needs to go on, and is the caller's
     to remove. Called again with the same arguments it goes on where the last whole epoch ended,
@@ -116,11 +119,12 @@ def train_classifier(
         log_line,
         stepped,
         wrapper,
+        predict,
     )
     done = _finished(classifier, folder)
     if done:
         return done
-    if classifier.cut is not None and feed.states is not None:
+    if classifier.cut is not None and _has_states(feed):
         classifier.cut.skip_lower()
     try:
         trained = _run_in_memory(job)
@@ -132,6 +136,10 @@ def train_classifier(
     if _process() == 0:
         _finish(classifier, folder, trained)
     return trained
+
+
+def _has_states(feed: Fed) -> bool:
+    return getattr(feed, "states", None) is not None
 
 
 def _run_in_memory(job: _Job) -> Trained:
@@ -185,6 +193,7 @@ def _run(job: _Job, device_rows: int) -> Trained:
         row_loss=job.row_loss,
         wrapper=job.wrapper,
         validation=job.validation,
+        predict=job.predict,
         measure=job.measure,
         log_line=job.log_line,
         head_learning_rate=job.rates[1],
@@ -266,7 +275,7 @@ def resolved_precision(asked: str) -> str:
     return "bf16" if native() else "float32"
 
 
-def _checkpoint_activations(classifier: SequenceClassifier) -> None:
+def _checkpoint_activations(classifier: Trainable) -> None:
     body: Any = classifier.body
     if not hasattr(body, "gradient_checkpointing_enable"):
         raise ModelError(f"{type(body).__name__}: has no gradient checkpointing; leave it off")
@@ -295,7 +304,7 @@ def _out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _start_over(classifier: SequenceClassifier, folder: Path) -> None:
+def _start_over(classifier: Trainable, folder: Path) -> None:
     """Training that ran out of memory before its first checkpoint has moved the weights already:
     it starts again from those it started from."""
     start = folder / _STARTED
@@ -318,7 +327,7 @@ def _process() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def _finish(classifier: SequenceClassifier, folder: Path, trained: Trained) -> None:
+def _finish(classifier: Trainable, folder: Path, trained: Trained) -> None:
     save_trained(classifier, folder / TRAINED)
     write_text(folder / _FINISHED, json.dumps(vars(trained)))
     for leftover in (folder / _STARTED, *folder.glob(".*.part")):
@@ -327,7 +336,7 @@ def _finish(classifier: SequenceClassifier, folder: Path, trained: Trained) -> N
         shutil.rmtree(checkpoint)
 
 
-def _finished(classifier: SequenceClassifier, folder: Path) -> Trained | None:
+def _finished(classifier: Trainable, folder: Path) -> Trained | None:
     """A training that ended before the rest of its run did is not run again."""
     if not (folder / _FINISHED).exists():
         return None

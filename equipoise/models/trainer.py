@@ -23,9 +23,8 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerState
 
 from equipoise.errors import DivergedError
-from equipoise.models.batches import length_batches
-from equipoise.models.classifier import SequenceClassifier
-from equipoise.models.feed import Batch, Feed, PlannedBatches
+from equipoise.models.feed import Batch, Fed, PlannedBatches
+from equipoise.models.outputs import predict_feed
 from equipoise.models.passes import Pass
 
 RowLoss = Callable[[Tensor, Tensor, float], Tensor]
@@ -37,11 +36,13 @@ Wrapper = Callable[
 """(pass of a micro-batch through the model, labels (rows,), weights (rows,), loss of (logits,
 labels), generator) to (rows,) weight × loss."""
 Measure = Callable[[NDArray[np.float64]], dict[str, float]]
-"""Validation logits (rows, classes), in the rows' order, to named measures."""
+"""Validation logits (rows, classes), in the rows' order, to named measures; or what else the
+model's `Predict` gives."""
+Predict = Callable[[nn.Module, Any], NDArray[np.float64]]
+"""(model, feed) to what is measured: an entry for each of the feed's rows."""
 
 TRAINED = "trained.safetensors"
 _COMPLETE = "complete.json"
-_PREDICT_ROWS = 128
 
 
 class WeightedTrainer(Trainer):
@@ -50,11 +51,12 @@ class WeightedTrainer(Trainer):
     def __init__(
         self,
         *args: Any,
-        feed: Feed,
+        feed: Fed,
         batches: PlannedBatches,
         row_loss: RowLoss,
         wrapper: Wrapper | None = None,
-        validation: Feed | None,
+        validation: Fed | None,
+        predict: Predict | None = None,
         measure: Measure | None,
         log_line: Callable[[dict[str, Any]], None],
         head_learning_rate: float,
@@ -67,6 +69,7 @@ class WeightedTrainer(Trainer):
         self.wrapper = wrapper
         self._part = 0
         self.validation = validation
+        self.predict_rows = predict or predict_feed
         self.measure = measure
         self.log_line = log_line
         self.head_learning_rate = head_learning_rate
@@ -169,7 +172,7 @@ class WeightedTrainer(Trainer):
         """Measures of the validation rows, from the very function the caller handed in."""
         assert self.validation is not None
         assert self.measure is not None
-        logits = predict_feed(self.model, self.validation)
+        logits = self.predict_rows(self.model, self.validation)
         if not np.isfinite(logits).all():
             raise DivergedError(diverged("a score is not a number", self.state.global_step))
         metrics = {f"eval_{name}": value for name, value in self.measure(logits).items()}
@@ -323,65 +326,6 @@ def restore_forward(model: nn.Module) -> None:
     """Undo accelerate's wrapping for mixed precision, which outlives its Trainer."""
     for name in ("forward", "_original_forward"):
         model.__dict__.pop(name, None)
-
-
-def predict_feed(model: nn.Module, feed: Feed) -> NDArray[np.float64]:
-    """Logits (rows, classes) in evaluation mode and full precision, in the feed's order."""
-    # Training in bf16 replaces forward; the one below it computes in the weights' own precision.
-    return _in_batches(model, feed, getattr(model, "_original_forward", model))
-
-
-def feed_vectors(classifier: SequenceClassifier, feed: Feed) -> NDArray[np.float32]:
-    """Pooled vectors (rows, width) by the body as it is now, in the feed's order; in evaluation
-    mode and full precision."""
-    if feed.vectors is not None:
-        return feed.vectors
-    if classifier.cut is not None and feed.states is not None:
-        classifier.cut.skip_lower()
-    try:
-        return _in_batches(classifier, feed, classifier.vectors).astype(np.float32)
-    finally:
-        if classifier.cut is not None:
-            classifier.cut.restore_lower()
-
-
-@torch.no_grad()
-def _in_batches(
-    model: nn.Module, feed: Feed, forward: Callable[..., Tensor]
-) -> NDArray[np.float64]:
-    """(rows, ...) what `forward` makes of the feed's rows, in their order."""
-    was_training = model.training
-    model.eval()
-    parts, places = [], []
-    for rows in length_batches(feed.lengths, rows=_PREDICT_ROWS):
-        parts.append(_predict_rows(model, feed, rows, forward))
-        places.append(rows)
-    model.train(was_training)
-    joined = np.concatenate(parts)
-    out = np.empty_like(joined)
-    out[np.concatenate(places)] = joined
-    return out
-
-
-def _predict_rows(
-    model: nn.Module, feed: Feed, rows: NDArray[np.int64], forward: Callable[..., Tensor]
-) -> NDArray[np.float64]:
-    """`forward` of one batch, in halves where it does not fit into memory."""
-    device = next(model.parameters()).device
-    batch = {
-        name: value.to(device)
-        for name, value in feed.batch(rows).items()
-        if name not in ("labels", "weights")
-    }
-    try:
-        logits: NDArray[np.float64] = forward(**batch).double().cpu().numpy()
-    except torch.OutOfMemoryError:
-        if len(rows) == 1:
-            raise
-    else:
-        return logits
-    halves = np.array_split(rows, 2)
-    return np.concatenate([_predict_rows(model, feed, half, forward) for half in halves])
 
 
 class _Positions(torch.utils.data.Dataset[int]):

@@ -19,7 +19,11 @@ from numpy.typing import NDArray
 from equipoise.models.batches import StepPlan
 from equipoise.models.feed import Feed, PlannedBatches
 from equipoise.models.passes import Pass
-from equipoise.models.trainer import RowLoss, WeightedTrainer, Wrapper
+from equipoise.models.trainer import (
+    RowLoss,
+    WeightedTrainer,
+    Wrapper,
+)
 from equipoise.remedies.batches import (
     BATCHES,
     build_order,

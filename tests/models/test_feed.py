@@ -10,8 +10,8 @@ import torch
 
 from equipoise.models.cache import CacheSettings
 from equipoise.models.feed import Feed
+from equipoise.models.outputs import feed_vectors, predict_feed
 from equipoise.models.states import ensure_states, pooled_vectors
-from equipoise.models.trainer import feed_vectors, predict_feed
 from tests.models.tiny import easy_rows, make, make_feed, token_rows
 
 ROWS = easy_rows(30)

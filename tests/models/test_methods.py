@@ -18,10 +18,10 @@ from equipoise.models.feed import Feed
 from equipoise.models.heads import start_from_class_means
 from equipoise.models.load import Base, find_base
 from equipoise.models.methods import LEARNING_RATES, head_kind, learning_rates
+from equipoise.models.outputs import predict_feed
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import load_classifier, save_classifier
 from equipoise.models.states import ensure_states
-from equipoise.models.trainer import predict_feed
 from tests.models.conftest import Bases
 from tests.models.tiny import ENCODERS, cross_entropy, easy_rows, make, make_feed, weights_of
 from tests.models.training import train

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from equipoise.errors import DivergedError, ModelError
 from equipoise.models.config import TrainConfig
+from equipoise.models.outputs import predict_feed
 from equipoise.models.train import resolved_precision
-from equipoise.models.trainer import parameter_groups, predict_feed
+from equipoise.models.trainer import parameter_groups
 from tests.models.conftest import Bases
 from tests.models.tiny import cross_entropy, easy_rows, make, make_feed, weights_of
 from tests.models.training import measure_of, train, weights_after

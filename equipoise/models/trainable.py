@@ -1,0 +1,51 @@
+"""What the training loop asks of a module, whatever it learns to say."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from torch import Tensor, nn
+
+from equipoise.models.cut import Cut
+
+
+class Trainable(nn.Module):
+    """A body, perhaps cut, perhaps with bottleneck adapters in its hooks."""
+
+    def __init__(self, body: nn.Module, *, pooling: str, causal: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.pooling = pooling
+        """How states become one vector."""
+        self.causal = causal
+        self.cut: Cut | None = None
+        self.added: nn.ModuleList | None = None
+        """Bottleneck adapters, which sit in hooks and so are registered here."""
+
+    def vectors(
+        self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None
+    ) -> Tensor:
+        """Pooled vectors (rows, width) of the body as it is now."""
+        raise NotImplementedError
+
+    def train(self, mode: bool = True) -> Any:
+        """Frozen parts stay in evaluation mode: dropout there would be noise that nothing learns
+        from, and cached states have none."""
+        super().train(mode)
+        if mode and self.cut is not None:
+            self.body.eval()
+            for layer in self.cut.layers[self.cut.number :]:
+                layer.train()
+        elif mode and not any(p.requires_grad for p in self.body.parameters()):
+            self.body.eval()
+            if self.added is not None:
+                self.added.train()
+        return self
+
+    def entering(self, states: Tensor | None) -> Any:
+        """Put `states` in at the cut during one forward pass; None: nothing is put in."""
+        if states is None:
+            return contextlib.nullcontext()
+        assert self.cut is not None
+        return self.cut.entering(states)
