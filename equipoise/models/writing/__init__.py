@@ -1,0 +1,1 @@
+"""Models whose target is text: templates, feeding, the writer, decoding."""

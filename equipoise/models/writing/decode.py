@@ -1,0 +1,143 @@
+"""A writer's texts: in batches, seeded, and resumable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from equipoise.models.writing.save import LoadedWriter
+from equipoise.records.files import text_sha256
+
+Progress = Callable[[str, int, int], None]
+
+
+class DecodeConfig(BaseModel):
+    """How texts are written."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    new_tokens: PositiveInt = 128
+    """Most tokens written per row; the end token ends a text before that."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0: always the likeliest token; above it tokens are drawn."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the likeliest tokens that hold this share of the probability."""
+    beams: PositiveInt = 1
+    """Texts kept in view by beam search; 1: none beside the one that is written."""
+    repetition_penalty: PositiveFloat = 1.0
+    """Above 1 tokens that were written lose."""
+    batch_rows: PositiveInt = 32
+    """Rows written at once."""
+
+
+def write_texts(
+    loaded: LoadedWriter,
+    asked: Sequence[NDArray[np.int32]],
+    config: DecodeConfig,
+    *,
+    seed: int = 0,
+    kept: Path | None = None,
+    progress: Progress | None = None,
+) -> list[str]:
+    """What the writer writes behind each row of token ids, special tokens left out, in order.
+
+    seed   Decides what is drawn, with the rows of the same batch: the same call gives the same
+           texts on one machine.
+    kept   A file of what is written so far, a line per batch: a call that was killed goes on
+           there. The caller removes it.
+    """
+    order = np.argsort([-len(ids) for ids in asked], kind="stable")
+    batches = [order[k : k + config.batch_rows] for k in range(0, len(order), config.batch_rows)]
+    identity = text_sha256(
+        config.model_dump_json(), str(seed), *(str(ids.tolist()) for ids in asked)
+    )
+    done = _kept(kept, identity)
+    texts: dict[int, str] = {}
+    for number, rows in enumerate(batches):
+        if number >= len(done):
+            torch.manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
+            written = _write(loaded, [asked[int(row)] for row in rows], config)
+            done.append(written)
+            _keep(kept, identity, written)
+        texts |= dict(zip(rows.tolist(), done[number], strict=True))
+        if progress:
+            progress("writing", len(texts), len(asked))
+    return [texts[row] for row in range(len(asked))]
+
+
+@torch.no_grad()
+def _write(loaded: LoadedWriter, asked: list[NDArray[np.int32]], config: DecodeConfig) -> list[str]:
+    writer, tokenizer = loaded.module, loaded.tokenizer
+    body: Any = writer.body
+    device = next(writer.parameters()).device
+    width = max(len(ids) for ids in asked)
+    pad = tokenizer.pad_token_id or 0
+    ids = np.full((len(asked), width), pad, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for row, own in enumerate(asked):
+        # On the left for decoders: what is written must follow what was asked at once.
+        at = slice(0, len(own)) if writer.two_parts else slice(width - len(own), width)
+        ids[row, at], mask[row, at] = own, 1
+    drawn = config.temperature > 0
+    options: dict[str, Any] = {"temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
+    out = body.generate(
+        input_ids=torch.from_numpy(ids).to(device),
+        attention_mask=torch.from_numpy(mask).to(device),
+        max_new_tokens=config.new_tokens,
+        num_beams=config.beams,
+        do_sample=drawn,
+        repetition_penalty=config.repetition_penalty,
+        pad_token_id=pad,
+        eos_token_id=_ends(body, tokenizer),
+        **(options if drawn else {}),
+    )
+    new = out if writer.two_parts else out[:, width:]
+    texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
+    return [text.strip() for text in texts]
+
+
+def _ends(body: Any, tokenizer: Any) -> list[int] | None:
+    """Every token that ends a text: chat models have an end of turn beside the end of text."""
+    given = getattr(body.generation_config, "eos_token_id", None)
+    ends = given if isinstance(given, list) else [given]
+    found = {int(end) for end in (*ends, tokenizer.eos_token_id) if end is not None}
+    return sorted(found) or None
+
+
+def _kept(path: Path | None, identity: str) -> list[list[str]]:
+    """Batches written by an earlier call with the same arguments; a last line that a kill cut
+    short is left out."""
+    if path is None or not path.exists():
+        return []
+    found: list[list[str]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if record.get("call") != identity:
+            return []
+        found.append(record["texts"])
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(_line(identity, texts) for texts in found)
+    return found
+
+
+def _keep(path: Path | None, identity: str, texts: list[str]) -> None:
+    if path is None:
+        return
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(identity, texts))
+
+
+def _line(identity: str, texts: list[str]) -> str:
+    return json.dumps({"call": identity, "texts": texts}) + "\n"
