@@ -55,7 +55,7 @@ class Writer(Trainable):
             inputs["decoder_attention_mask" if self.two_parts else "attention_mask"] = (
                 attention_mask
             )
-        with self.entering(states), only_at(self.body, places):
+        with self.entering(states), only_at(self.body, places, input_ids.shape[1]):
             scores: Tensor = self.body(**inputs).logits
         return scores.reshape(-1, scores.shape[-1])
 
@@ -96,12 +96,13 @@ def writing_head(body: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def only_at(body: nn.Module, places: Tensor) -> Iterator[None]:
+def only_at(body: nn.Module, places: Tensor, tokens: int) -> Iterator[None]:
     """Within, the head sees the states at `places` alone, as (1, m, width): most of what it costs,
     in time and in memory, it costs for tokens that nobody learns."""
 
     def take(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        states = given[0]
+        # Prompt tuning puts virtual tokens in front, which belong to no row.
+        states = given[0][:, given[0].shape[1] - tokens :]
         return (states.reshape(-1, states.shape[-1])[places][None], *given[1:])
 
     hook = writing_head(body).register_forward_pre_hook(take)
@@ -115,7 +116,9 @@ def only_at(body: nn.Module, places: Tensor) -> Iterator[None]:
 def packing_holds(writer: Writer) -> bool:
     """Whether two rows in one line, each with positions from 0, get the scores that they get
     apart. Models that keep a memory from token to token, or count positions themselves, fail."""
-    if writer.two_parts or (writer.cut is not None and writer.cut.skipping):
+    tuned = getattr(writer.body, "active_peft_config", None)
+    virtual = tuned is not None and tuned.is_prompt_learning  # stand before a line, not a row
+    if writer.two_parts or virtual or (writer.cut is not None and writer.cut.skipping):
         return False
     was_training = writer.training
     writer.eval()

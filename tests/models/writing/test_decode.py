@@ -1,0 +1,90 @@
+"""Texts that a writer writes: the likeliest token at every place, the same again, and resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from equipoise.models.writing.decode import DecodeConfig, write_texts
+from equipoise.models.writing.save import LoadedWriter
+from tests.models.writing.tiny import make_writer, random_sequences, save_writing_base
+
+
+@pytest.fixture(params=["llama", "gpt2", "t5"])
+def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> LoadedWriter:
+    writer, base = make_writer(save_writing_base(tmp_path / "base", request.param))
+    writer.eval()
+    return LoadedWriter(writer, base.tokenizer, 48, packs=request.param != "t5")
+
+
+def asked(rows: int = 7) -> list[Any]:
+    tokens = random_sequences(rows)
+    return [tokens.row(k) for k in range(rows)]
+
+
+def greedy(loaded: LoadedWriter, ids: Any, new: int) -> str:
+    """One row alone, token by token."""
+    body: Any = loaded.module.body
+    given = torch.from_numpy(ids.astype(np.int64))[None]
+    written: list[int] = []
+    for _ in range(new):
+        with torch.no_grad():
+            if loaded.module.two_parts:
+                own = torch.tensor([[0, *written]])
+                scores = body(input_ids=given, decoder_input_ids=own).logits[0, -1]
+            else:
+                tail = torch.tensor([written], dtype=torch.long)
+                scores = body(input_ids=torch.cat([given, tail], 1)).logits[0, -1]
+        token = int(scores.argmax())
+        if token == loaded.tokenizer.eos_token_id:
+            break
+        written.append(token)
+    text: str = loaded.tokenizer.decode(written, skip_special_tokens=True)
+    return text.strip()
+
+
+def test_the_likeliest_token_whatever_rows_stand_beside(loaded: LoadedWriter) -> None:
+    rows = asked()
+    found = write_texts(loaded, rows, DecodeConfig(new_tokens=6, batch_rows=3))
+    assert found == [greedy(loaded, ids, 6) for ids in rows]
+
+
+def test_drawn_texts_are_the_same_for_the_same_seed(loaded: LoadedWriter) -> None:
+    config = DecodeConfig(new_tokens=6, temperature=1.0, top_p=0.95)
+    first, again, other = (write_texts(loaded, asked(), config, seed=s) for s in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_call_that_was_killed_goes_on(
+    loaded: LoadedWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = DecodeConfig(new_tokens=5, temperature=0.8, batch_rows=2)
+    kept = tmp_path / "written.jsonl"
+    whole = write_texts(loaded, asked(), config, seed=3)
+
+    def stop(_: str, done: int, __: int) -> None:
+        if done >= 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_texts(loaded, asked(), config, seed=3, kept=kept, progress=stop)
+    kept.write_text(kept.read_text() + '{"call": "cut sho')
+    import equipoise.models.writing.decode as decode
+
+    calls = []
+    plain = decode._write
+
+    def counted(*arguments: Any) -> list[str]:
+        calls.append(1)
+        return plain(*arguments)
+
+    monkeypatch.setattr(decode, "_write", counted)
+    assert write_texts(loaded, asked(), config, seed=3, kept=kept) == whole
+    assert len(calls) == 2
+    # Another call finds nothing of use there.
+    assert write_texts(loaded, asked(), config, seed=4, kept=kept) != whole

@@ -1,0 +1,175 @@
+"""The writer's scores are the plain model's, packed or not, cached or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from equipoise.errors import ModelError
+from equipoise.models.cache import CacheSettings
+from equipoise.models.config import Method, ModelConfig
+from equipoise.models.load import find_base
+from equipoise.models.states import ensure_states
+from equipoise.models.writing.feed import WrittenFeed, pack
+from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.save import load_writer, save_writer
+from equipoise.models.writing.writer import packing_holds
+from tests.models.tiny import DECODERS
+from tests.models.writing.tiny import (
+    make_feed,
+    make_writer,
+    random_sequences,
+    save_writing_base,
+)
+
+
+def by_hand(body: Any, feed: WrittenFeed) -> NDArray[np.float64]:
+    """Each row alone through the plain model, all its scores."""
+    out = []
+    for row in range(len(feed)):
+        ids = torch.from_numpy(feed.tokens.row(row).astype(np.int64))[None]
+        with torch.no_grad():
+            scores = body(input_ids=ids).logits[0]
+        log_p = F.log_softmax(scores.double(), dim=-1)
+        at = np.flatnonzero(feed.tokens.learned_in(row)[1:])
+        out.append(sum(float(log_p[t, ids[0, t + 1]]) for t in at))
+    return np.array(out)
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_scores_are_those_of_the_plain_model_packed_and_alone(
+    architecture: str, tmp_path: Path
+) -> None:
+    writer, _ = make_writer(save_writing_base(tmp_path / "base", architecture))
+    writer.eval()
+    assert packing_holds(writer)
+    tokens = random_sequences(9)
+    expected = by_hand(writer.body, make_feed(tokens))
+    for packed in (True, False):
+        found = row_log_probs(writer, make_feed(tokens, packed=packed))
+        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(found[:, 1], tokens.learned_lengths)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3", "gpt2"])
+def test_light_from_cached_states_gives_the_same(architecture: str, tmp_path: Path) -> None:
+    writer, base = make_writer(save_writing_base(tmp_path / "base", architecture), "light")
+    assert writer.cut is not None
+    tokens = random_sequences(9)
+    plain = row_log_probs(writer, make_feed(tokens))
+    states = ensure_states(writer, base, tokens, CacheSettings(tmp_path / "cache", 1 << 30))
+    assert states is not None
+    writer.cut.skip_lower()
+    for packed in (True, False):
+        found = row_log_probs(writer, make_feed(tokens, states=states, packed=packed))
+        np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-5)
+    writer.cut.restore_lower()
+
+
+def test_an_encoder_decoder_reads_the_source_and_writes_the_rest(tmp_path: Path) -> None:
+    writer, _ = make_writer(save_writing_base(tmp_path / "base", "t5"))
+    writer.eval()
+    assert not packing_holds(writer)
+    tokens = random_sequences(5, sources=True)
+    found = row_log_probs(writer, make_feed(tokens, packed=False))
+    body: Any = writer.body
+    assert tokens.sources is not None
+    for row in range(5):
+        source, own = (
+            torch.from_numpy(part.row(row).astype(np.int64))[None]
+            for part in (tokens.sources, tokens)
+        )
+        with torch.no_grad():
+            loss = float(body(input_ids=source, labels=own).loss)
+        assert found[row, 0] == pytest.approx(-loss * own.shape[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "ia3", "adapter", "prefix", "prompt", "light", "full"])
+def test_every_method_trains_something_and_comes_back_as_it_was_saved(
+    method: Method, tmp_path: Path
+) -> None:
+    writer, base = make_writer(save_writing_base(tmp_path / "base", "llama"), method)
+    trained = {name: p for name, p in writer.named_parameters() if p.requires_grad}
+    assert trained
+    assert len(trained) < len(list(writer.parameters())) or method == "full"
+    assert not any("lm_head" in name for name in trained) or method == "full"
+    with torch.no_grad():
+        for parameter in trained.values():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    packs = packing_holds(writer)
+    assert packs == (method not in ("prefix", "prompt"))
+    feed = make_feed(random_sequences(6), packed=packs)
+    ours = row_log_probs(writer, feed)
+    settings = ModelConfig(name=str(tmp_path / "base"), method=method, max_tokens=48, dropout=0.0)
+    save_writer(tmp_path / "run", writer, base, settings)
+    theirs = load_writer(tmp_path / "run", device="cpu")
+    assert theirs.packs == packs
+    np.testing.assert_array_equal(row_log_probs(theirs.module, feed), ours)
+
+
+def test_the_head_is_asked_for_learned_tokens_alone(tmp_path: Path) -> None:
+    writer, _ = make_writer(save_writing_base(tmp_path / "base", "llama"))
+    seen = []
+    body: Any = writer.body
+    body.lm_head.register_forward_hook(lambda _, given, __: seen.append(given[0].shape))
+    feed = make_feed(random_sequences(6))
+    batch = feed.batch(np.arange(6))
+    batch.pop("weights")
+    labels = batch.pop("labels")
+    writer(**batch)
+    assert seen == [(1, len(labels), 32)]
+    assert len(labels) == feed.tokens.learned_lengths.sum()
+
+
+def test_what_cannot_write_is_refused(tmp_path: Path) -> None:
+    from tests.models.tiny import save_base
+
+    encoder = save_base(tmp_path / "bert", "bert")
+    with pytest.raises(ModelError, match="is an encoder, which can't write"):
+        find_base(ModelConfig(name=str(encoder)), writes=True)
+    with pytest.raises(ModelError, match="method head"):
+        make_writer(save_writing_base(tmp_path / "llama", "llama"), "head")
+
+
+def test_weights_by_token_row_and_category() -> None:
+    tokens = random_sequences(6)
+    labels = np.array([0, 0, 0, 0, 1, 1])
+    weights = np.array([1.0, 1, 1, 1, 2, 2])
+    learned = tokens.learned_lengths
+    by = {
+        weigh: make_feed(tokens, labels=labels, weights=weights, weigh=weigh)
+        for weigh in ("token", "row", "category")
+    }
+    rows = np.arange(6)
+    np.testing.assert_allclose(by["token"].token_weights(rows), weights)
+    np.testing.assert_allclose(by["row"].token_weights(rows) * learned, weights)
+    shared = by["category"].token_weights(rows) * learned
+    assert shared[:4].sum() == pytest.approx(shared[4:].sum())
+    assert shared.sum() == pytest.approx(weights.sum())
+
+
+def test_a_batch_without_rows_weighs_nothing() -> None:
+    batch = make_feed(random_sequences(3)).batch(np.empty(0, np.int64))
+    assert float(batch["weights"].sum()) == 0
+    assert len(batch["labels"]) == len(batch["weights"]) == len(batch["places"])
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60))
+def test_packing_keeps_every_row_once_and_no_line_longer_than_the_longest(
+    lengths: list[int],
+) -> None:
+    sizes = np.array(lengths)
+    lines = pack(sizes)
+    assert sorted(np.concatenate(lines).tolist()) == list(range(len(sizes)))
+    assert all(sizes[line].sum() <= sizes.max() for line in lines)
+    # Best fit leaves no two lines that would fit into one.
+    sums = sorted(int(sizes[line].sum()) for line in lines)
+    assert len(sums) < 2 or sums[0] + sums[1] > sizes.max()

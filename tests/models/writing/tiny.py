@@ -1,0 +1,81 @@
+"""Tiny models that write, and rows for them."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from equipoise.models.config import Method, ModelConfig
+from equipoise.models.load import Base, find_base
+from equipoise.models.tokenize import Tokens
+from equipoise.models.writing.build import build_writer
+from equipoise.models.writing.feed import WrittenFeed
+from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.writer import Writer
+from tests.models.tiny import SPECIAL, WORDS, make_config, make_tokenizer
+
+HIGHEST = len(SPECIAL) + len(WORDS)
+
+
+def save_writing_base(folder: Path, architecture: str, layers: int = 3, *, seed: int = 0) -> Path:
+    """A decoder's folder with the head that writes; "t5" is an encoder-decoder."""
+    from transformers import AutoModelForCausalLM, T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(seed)
+    model: Any
+    if architecture == "t5":
+        config = T5Config(
+            vocab_size=HIGHEST,
+            d_model=32,
+            d_kv=8,
+            d_ff=64,
+            num_layers=layers,
+            num_heads=4,
+            pad_token_id=0,
+            eos_token_id=3,
+            decoder_start_token_id=0,
+        )
+        model = T5ForConditionalGeneration(config)
+    else:
+        model = AutoModelForCausalLM.from_config(make_config(architecture, layers))
+    model.save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def make_writer(base: Path, method: Method = "full", **settings: Any) -> tuple[Writer, Base]:
+    config = ModelConfig(name=str(base), method=method, max_tokens=48, dropout=0.0, **settings)
+    found = find_base(config, writes=True)
+    return build_writer(found, config, 0)[0], found
+
+
+def random_sequences(rows: int, *, seed: int = 0, sources: bool = False) -> Sequences:
+    """Rows of 4 to 20 tokens, of which the last third or so is learned."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(4, 20, size=rows)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ids = rng.integers(len(SPECIAL), HIGHEST, size=starts[-1]).astype(np.int32)
+    learned = np.zeros(len(ids), dtype=np.bool_)
+    for start, end in itertools.pairwise(starts):
+        learned[max(start, end - max(1, (end - start) // 3)) : end] = True
+    read = None
+    if sources:
+        own = random_sequences(rows, seed=seed + 1)
+        read = Tokens(own.ids, own.starts, 0, 0.0)
+        learned[:] = True
+    return Sequences(ids, starts, 0, 0.0, learned=learned, sources=read)
+
+
+def make_feed(tokens: Sequences, **fields: Any) -> WrittenFeed:
+    n = len(tokens)
+    given: dict[str, Any] = {
+        "labels": np.arange(n) % 3,
+        "weights": np.ones(n),
+        "states": None,
+        "pad_id": 0,
+    }
+    return WrittenFeed(tokens=tokens, **(given | fields))
