@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,3 +73,36 @@ def matrices(rng: np.random.Generator, ratio: float, rows: Ints) -> Iterator[tup
     dear = np.tile(one[:, None] > 1, k) * (1.0 - np.eye(k))
     # A miss of the dear class costs its amount, of mean `ratio`; all other mistakes cost 1.
     yield "times an amount", CostTable((1 - np.eye(k)) - dear, dear, "amount")
+
+
+def true_summary(units: list[dict[str, Any]]) -> dict[str, Any]:
+    """By kind of scores: true cost of both decisions over that of the true posterior, medians; how
+    often deciding by cost truly costs more than 1 % more than the most probable class; and how
+    often the true difference lies below and above its interval."""
+    found = {}
+    for scores in SCORES:
+        cases = [
+            c
+            for u in units
+            if u["settings"].get("scores") == scores
+            for c in u["result"]["cases"]
+            if c["true_best"] > 0
+        ]
+        if cases:
+            found[scores] = {
+                "probable": round(
+                    float(np.median([c["true_probable"] / c["true_best"] for c in cases])), 3
+                ),
+                "costs": round(
+                    float(np.median([c["true_costs"] / c["true_best"] for c in cases])), 3
+                ),
+                "truly_dearer": sum(c["true_costs"] > 1.01 * c["true_probable"] for c in cases),
+                "true_below_interval": sum(_true_gap(c) < c["low"] - 1e-3 for c in cases),
+                "true_above_interval": sum(_true_gap(c) > c["high"] + 1e-3 for c in cases),
+                "cases": len(cases),
+            }
+    return found
+
+
+def _true_gap(case: dict[str, Any]) -> float:
+    return float(case["true_costs"] - case["true_probable"])

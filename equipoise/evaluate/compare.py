@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from equipoise.costs import CostTable
 from equipoise.errors import DataError, SettingsError
 from equipoise.evaluate import measures, ranking
+from equipoise.evaluate.cost_intervals import cost_difference, mistakes_differ_in_price
 from equipoise.evaluate.deciding import KINDS, DecidingMeasure, is_deciding, parse_measure
 from equipoise.evaluate.deciding_intervals import deciding_difference
 from equipoise.evaluate.honesty import why_no_g_mean_interval
@@ -77,8 +78,10 @@ def compare(
 
     Both are resampled by the same draws of clusters (`equipoise.statistics.bootstrap`), so what
     makes rows hard for both cancels out. `log_loss` and `brier` are means over rows: their
-    difference has Student's interval over clusters. Measures by which users decide
-    (`equipoise.evaluate.deciding`) have intervals of their own. Rows may come in different orders.
+    difference has Student's interval over clusters. Where some mistakes are dearer than others,
+    that of `expected_cost` allows for mistakes that no row has shown (`cost_intervals.py`).
+    Measures by which users decide (`equipoise.evaluate.deciding`) have intervals of their own.
+    Rows may come in different orders.
     Where a row may have several labels, `several/compare.py` compares; no costs are known there.
 
     Raises  DataError if the two do not hold the same rows with the same labels; SettingsError
@@ -102,6 +105,8 @@ def compare(
         estimate = Estimate(None, why=f"{measure} is 0/0 for one of the two")
     elif measure in BY_ROW:
         estimate = _by_row(seen, measure)
+    elif measure == "expected_cost" and mistakes_differ_in_price(seen[0]):
+        estimate = cost_difference(seen, seed=seed, resamples=resamples)
     elif measure in WITHOUT_INTERVAL:
         estimate = Estimate(
             values[1] - values[0],

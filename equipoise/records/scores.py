@@ -27,7 +27,8 @@ class Estimate:
     why: str | None = None
     method: str | None = None
     """How the interval was made: "mid-p", "clopper-pearson", "bootstrap" (smoothed, over
-    clusters), "mover" (per-class intervals squared and added), "cluster-t"."""
+    clusters), "mover" (per-class intervals squared and added), "cluster-t",
+    "bounded-mean bootstrap" (over clusters, with a further row as bad as a row can be)."""
 
     def __post_init__(self) -> None:
         for name in ("value", "low", "high"):

@@ -1,0 +1,118 @@
+"""A dear mistake that no row has shown is not a mistake that can't happen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from equipoise.costs import CostTable
+from equipoise.evaluate.compare import compare
+from equipoise.evaluate.cost_intervals import cost_difference, mistakes_differ_in_price
+from equipoise.evaluate.outcomes import Outcomes
+
+K = 2
+
+
+def seen(decided: np.ndarray, labels: np.ndarray, table: CostTable, **more: object) -> Outcomes:
+    n = len(labels)
+    given = {"clusters": np.arange(n), "amounts": None} | more
+    known, p = np.ones(K, dtype=bool), np.full((n, K), 1 / K)
+    return Outcomes(
+        ("common", "rare"), known, labels, decided, probabilities=p, costs=table, **given
+    )
+
+
+def table(dear: float) -> CostTable:
+    return CostTable(np.array([[0.0, 1.0, np.nan], [dear, 0.0, np.nan]]))
+
+
+def test_caution_is_not_dearer_beyond_doubt_while_one_unseen_miss_would_outweigh_it():
+    labels = np.repeat([0, 1], [980, 20])
+    careful = labels.copy()
+    careful[:30] = 1  # 30 false alarms at 1 each; the first model misses none of 20 rare rows
+    pair = [seen(d, labels, table(1000.0)) for d in (labels, careful)]
+    found = cost_difference((pair[0], pair[1]))
+    assert found.value == pytest.approx(30.0)
+    assert found.low < 0 < found.high
+    mild = [seen(d, labels, table(2.0)) for d in (labels, careful)]
+    assert cost_difference((mild[0], mild[1])).low > 0
+
+
+def test_one_kind_of_mistake_has_the_exact_interval_of_a_share():
+    n, x = 200, 7
+    labels = np.ones(n, dtype=np.int64)
+    missed = np.where(np.arange(n) < x, 0, 1)
+    found = cost_difference(
+        (seen(labels, labels, table(5.0)), seen(missed, labels, table(5.0))), resamples=40_000
+    )
+    assert found.high == pytest.approx(5000 * beta.ppf(0.975, x + 1, n - x), rel=0.02)
+
+
+def test_the_order_of_the_two_turns_the_interval_round():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 300)
+    a, b = (seen(rng.integers(0, 2, 300), labels, table(50.0)) for _ in range(2))
+    one = cost_difference((a, b), resamples=20_000)
+    two = cost_difference((b, a), resamples=20_000)
+    assert one.value == pytest.approx(-two.value)
+    assert one.low == pytest.approx(-two.high, rel=0.05, abs=50)
+
+
+def test_look_alikes_count_as_one_and_no_price_means_no_value():
+    labels = np.array([0, 1, 1, 1])
+    a, b = labels, 1 - labels
+    together = np.zeros(4, dtype=np.int64)
+    one = [seen(d, labels, table(9.0), clusters=together) for d in (a, b)]
+    assert cost_difference((one[0], one[1])).low is None
+    left = [seen(d, labels, table(9.0)) for d in (a, np.full(4, 2))]
+    assert cost_difference((left[0], left[1])).value is None
+
+
+def test_an_amount_of_each_row_is_taken_at_the_mean_of_its_class():
+    labels = np.repeat([0, 1], [90, 10])
+    times = CostTable(
+        np.array([[0.0, 1.0, np.nan], [0.0, 0.0, np.nan]]),
+        np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]),
+        "amount",
+    )
+    amounts = np.where(labels == 1, 400.0, 1e6)  # of common rows no cost depends on it
+    pair = [seen(labels, labels, times, amounts=amounts) for _ in range(2)]
+    found = cost_difference((pair[0], pair[1]), resamples=20_000)
+    # No row differs: all that is left is the further row, at 400 among 100 others.
+    assert found.high == pytest.approx(400_000 * beta.ppf(0.975, 1, 100), rel=0.05)
+
+
+def test_equal_prices_keep_the_interval_that_coverage_was_simulated_for():
+    labels = np.array([0, 0, 1])
+    assert not mistakes_differ_in_price(seen(labels, labels, table(1.0)))
+    assert mistakes_differ_in_price(seen(labels, labels, table(1.5)))
+    assert not mistakes_differ_in_price(seen(labels[:2], labels[:2], table(1.5)))
+
+
+def test_the_true_difference_is_inside_as_often_as_it_is_said():
+    """Rare dear misses, a careful model and a careless one; 400 splits of 400 rows."""
+    rng = np.random.default_rng(5)
+    rare, dear, inside = 0.03, 300.0, 0
+    truth = 1000 * ((1 - rare) * 0.10 - rare * 0.2 * dear)
+    for k in range(400):
+        labels = (rng.random(400) < rare).astype(np.int64)
+        luck = rng.random(400)
+        careless = np.where((labels == 1) & (luck < 0.2), 0, labels)
+        careful = np.where((labels == 0) & (luck < 0.1), 1, labels)
+        pair = [seen(d, labels, table(dear)) for d in (careless, careful)]
+        found = cost_difference((pair[0], pair[1]), seed=k, resamples=500)
+        inside += found.low <= truth <= found.high
+    assert inside / 400 >= 0.94
+
+
+def test_compare_uses_it_where_prices_differ():
+    from tests.evaluate.test_compare import drawn
+
+    two = drawn(skill=1), drawn(skill=3)
+    k = len(two[0].classes)
+    steep = np.where(np.arange(k)[:, None] == 0, 100.0, 1.0) * (1 - np.eye(k))
+    assert compare(*two, measure="expected_cost", costs=steep).difference.method == (
+        "bounded-mean bootstrap"
+    )
+    assert compare(*two, measure="expected_cost").difference.method == "bootstrap"
