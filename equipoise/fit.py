@@ -7,45 +7,29 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from equipoise.data.check import check_rows
 from equipoise.data.read import read_rows
 from equipoise.data.split import split_table
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
-from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction, check_class
-from equipoise.evaluate.quick import quick_measures
-from equipoise.fitting.arms import Measures, TrainedArm, train_arm
-from equipoise.fitting.baselines import judge_split, run_baselines
+from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction
+from equipoise.fitting.arms import Measures
 from equipoise.fitting.clock import timed
-from equipoise.fitting.decide import (
-    decide_validation_and_test,
-    decision_folds,
-    group_column,
-    names_of_groups,
-)
 from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
+from equipoise.fitting.kinds import Arm, Kind, kind_of
 from equipoise.fitting.measure import measure_of, with_own_measure
 from equipoise.fitting.places import check_places
-from equipoise.fitting.prepared import Prepared, prepare
-from equipoise.fitting.prices import check_costs
-from equipoise.fitting.record import run_manifest, save_order, save_rows
-from equipoise.fitting.several import measure_faults, remedy_faults, setting_faults
+from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.record import run_manifest, save_order
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base
 from equipoise.models.methods import head_kind
-from equipoise.models.predict import predict_logits
-from equipoise.models.save import load_classifier, save_classifier
 from equipoise.progress import Progress, silent
 from equipoise.recipe import Recipe, write_recipe
-from equipoise.records.decision import DecisionRule, write_decision
 from equipoise.records.files import text_sha256
-from equipoise.records.predictions import Predictions, write_predictions
 from equipoise.records.run import Manifest, read_manifest, write_manifest
-from equipoise.records.scores import Scores, write_scores
 from equipoise.remedies.table import REMEDIES
 
 _LARGEST_SEED = 2**32 - 1
@@ -119,7 +103,9 @@ def fit_table(
     recipe, own = with_own_measure(recipe, measure)
     check_asked(recipe, own, seed)
     warnings = check_rows(table)
-    base = find_base(recipe.model)
+    kind = kind_of(table)
+    recipe = kind.resolve(recipe)
+    base = find_base(recipe.model, writes=kind.writes)
     run_id = text_sha256(
         recipe.id, base.fingerprint, table.fingerprint, repr(table.columns), str(seed)
     )[:16]
@@ -137,17 +123,16 @@ def fit_table(
             keep_crossing=recipe.split.keep_crossing,
         )
     with timed(seconds, "tokenizing"):
-        prepared = prepare(splits, recipe, base, seed, own)
-        warnings += _window_warnings(prepared)
-    warnings += _check_settings(prepared)
-    measures = quick_measures(splits.validation, prepared.classes, recipe.train.choose_by)
+        prepared = kind.prepare(splits, recipe, base, seed, own)
+    warnings += kind.check(prepared)
+    measures = kind.measures(prepared)
 
     if opened.state != "resumed":
         begin(opened)
-    arm = _trained(prepared, opened, measures, seconds, started, progress)
-    predictions, rule, scores = _judged(prepared, arm, out, seconds)
-    baselines, comparisons = run_baselines(
-        prepared, arm, predictions, out, opened.checkpoints, measures, seconds, progress
+    arm = _trained(kind, prepared, opened, measures, seconds, started, progress)
+    judged = kind.judge(prepared, arm, out, seconds, progress)
+    baselines, comparisons = kind.compare(
+        prepared, arm, judged, out, opened.checkpoints, seconds, progress
     )
     shutil.rmtree(opened.checkpoints, ignore_errors=True)
     manifest = run_manifest(
@@ -159,8 +144,8 @@ def fit_table(
         seconds,
         baselines,
         comparisons,
-        scores.notes,
-        rule,
+        judged.notes,
+        judged.rule,
         out,
     )
     write_manifest(out, manifest)
@@ -168,21 +153,21 @@ def fit_table(
 
 
 def _trained(
+    kind: Kind[Any],
     prepared: Prepared,
     opened: Opened,
     measures: Measures,
     seconds: dict[str, float],
     started: float,
     progress: Progress,
-) -> TrainedArm:
+) -> Arm:
     """Train, and write the model; what can't be trained leaves no folder behind."""
     out = opened.folder
     history = History(out / HISTORY)
     try:
         with timed(seconds, "training"):
-            arm = train_arm(
+            arm: Arm = kind.train(
                 prepared,
-                prepared.recipe.specs,
                 checkpoints=opened.checkpoints / "run",
                 measures=measures,
                 log_line=lambda line: history.append(
@@ -198,32 +183,10 @@ def _trained(
         raise SystemExit(0)  # the first process of a distributed run writes the folder
     with timed(seconds, "saving"):
         history.settle()
-        save_classifier(out, arm.classifier, prepared.base, prepared.recipe.model, prepared.classes)
+        kind.save(out, prepared, arm)
         write_recipe(out / "recipe.yaml", prepared.recipe)
         save_order(out, arm, prepared.splits.train.ids)
     return arm
-
-
-def _judged(
-    prepared: Prepared, arm: TrainedArm, out: Path, seconds: dict[str, float]
-) -> tuple[Predictions, DecisionRule, Scores]:
-    """Predict with what was saved, decide, and judge; the scores are those of the judged split."""
-    with timed(seconds, "predicting"):
-        logits = _reloaded_logits(out, prepared)
-    with timed(seconds, "deciding"):
-        fold_ids = decision_folds(prepared.splits.validation, prepared.seed)
-        predictions, rule = decide_validation_and_test(prepared, arm, logits, fold_ids)
-        write_decision(out / "decision.json", rule)
-        write_predictions(out / "predictions.parquet", predictions)
-        save_rows(out, prepared.splits, prepared.recipe.keep_texts)
-    with timed(seconds, "judging"):
-        scores = {
-            split: judge_split(prepared, predictions, split)
-            for split in sorted({"validation", prepared.judged})
-        }
-        write_scores(out / "scores.json", scores[prepared.judged])
-        write_scores(out / "scores_validation.json", scores["validation"])
-    return predictions, rule, scores[prepared.judged]
 
 
 def check_asked(recipe: Recipe, own: DecidingMeasure | None, seed: int) -> None:
@@ -240,67 +203,3 @@ def check_asked(recipe: Recipe, own: DecidingMeasure | None, seed: int) -> None:
                 f"remedy {spec.name}: needs a linear head, whose norms it takes out; this one is "
                 f"{head}; add --head linear, or leave the remedy out"
             )
-
-
-def _check_settings(prepared: Prepared) -> list[str]:
-    """What only the rows can tell: class names in costs, prior and the choosing measure. Returns
-    doubts, a line each; raises SettingsError with every fault."""
-    recipe = prepared.recipe
-    faults = remedy_faults(prepared) + measure_faults(prepared)
-    warnings: list[str] = []
-    if prepared.several:
-        faults += setting_faults(prepared)
-    else:
-        cost_faults, warnings = check_costs(prepared)
-        faults += cost_faults
-    if isinstance(prepared.measure, DecidingMeasure):
-        faults += check_class(prepared.measure, prepared.classes)
-    if isinstance(recipe.prior, dict):
-        faults += [
-            f"prior: class {name!r} is not in the training rows"
-            for name in sorted(set(recipe.prior) - set(prepared.classes))
-        ]
-        faults += [
-            f"prior: states no share for class {name!r}"
-            for name in sorted(set(prepared.classes) - set(recipe.prior))
-        ]
-    if any(spec.name == "per_group_thresholds" for spec in recipe.specs):
-        column = group_column(recipe.specs)
-        if names_of_groups(prepared.splits.validation, column) is None:
-            where = f"no column {column!r}" if column else "no group column"
-            faults.append(
-                f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
-                "another column with per_group_thresholds:column=NAME"
-            )
-    if faults:
-        raise SettingsError(*faults)
-    return warnings
-
-
-def _reloaded_logits(out: Path, prepared: Prepared) -> dict[str, NDArray[np.float64]]:
-    """Predictions come from what was saved, read back: what is judged is what is deployed."""
-    loaded = load_classifier(out)
-    return {
-        split: predict_logits(loaded, prepared.rows(split).texts)
-        for split in ("validation", "test")
-        if split in prepared.tokens
-    }
-
-
-def _window_warnings(prepared: Prepared) -> list[str]:
-    """Text that the base model's window or language does not fit."""
-    warnings = []
-    total = sum(len(tokens) for tokens in prepared.tokens.values())
-    cut = sum(tokens.truncated for tokens in prepared.tokens.values())
-    if cut:
-        warnings.append(
-            f"{cut} of {total} rows are longer than {prepared.base.max_tokens} tokens and were cut "
-            "there; raise max_tokens if what tells the classes apart stands at the end"
-        )
-    unknown = prepared.tokens["train"].unknown_share
-    if unknown > 0.02:
-        warnings.append(
-            f"{unknown:.0%} of the tokens are unknown to {prepared.base.name}'s tokenizer; "
-            "it was hardly trained on this language or script, so try another base model"
-        )
-    return warnings

@@ -14,6 +14,7 @@ from equipoise.costs import Costs, costs_from
 from equipoise.data.table import ColumnNames
 from equipoise.errors import SettingsError
 from equipoise.models.config import ModelConfig, TrainConfig
+from equipoise.models.writing.config import WriteConfig
 from equipoise.records.files import text_sha256, write_text
 from equipoise.records.yaml_files import read_mapping
 from equipoise.remedies.remedy import RemedySpec
@@ -63,6 +64,8 @@ class Recipe(BaseModel):
     """Which base model, and which part of it is trained."""
     train: TrainConfig = TrainConfig()
     """How it is trained."""
+    write: WriteConfig = WriteConfig()
+    """How rows whose target is text are fed and judged."""
     remedies: tuple[str, ...] = DEFAULT_REMEDIES
     """Treatments of imbalance, as NAME[:key=value,...]."""
     measure: str = "macro_f1"

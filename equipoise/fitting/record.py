@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from equipoise.data.table import Table
-from equipoise.fitting.arms import TrainedArm, trained_parameters
+from equipoise.fitting.arms import trained_parameters
 from equipoise.fitting.folder import fingerprints
+from equipoise.fitting.kinds import Arm
 from equipoise.fitting.prepared import Prepared
 from equipoise.models.cut import find_layers
 from equipoise.models.methods import head_kind
@@ -42,7 +43,7 @@ from equipoise.remedies.decisions.table import DECISIONS
 _PACKAGES = ("torch", "transformers", "peft", "scikit-learn", "numpy")
 
 
-def save_order(out: Path, arm: TrainedArm, ids: NDArray[Any]) -> None:
+def save_order(out: Path, arm: Arm, ids: NDArray[Any]) -> None:
     """order.npy and fed_rows.parquet: which row stood at which place of the training; of a second
     training of the head, head_order.npy and head_rows.parquet. ids (n,): of the training rows."""
 
@@ -105,14 +106,14 @@ def _clusters(rows: Rows) -> NDArray[np.int64]:
 def run_manifest(
     table: Table,
     prepared: Prepared,
-    arm: TrainedArm,
+    arm: Arm,
     warnings: list[str],
     run_id: str,
     seconds: dict[str, float],
     baselines: list[BaselineRecord],
     comparisons: list[Comparison],
     notes: tuple[str, ...],
-    rule: DecisionRule,
+    rule: DecisionRule | None,
     out: Path,
 ) -> Manifest:
     recipe, splits = prepared.recipe, prepared.splits
@@ -166,9 +167,11 @@ def run_manifest(
     )
 
 
-def _with_notes(remedies: list[RemedyRecord], rule: DecisionRule) -> list[RemedyRecord]:
+def _with_notes(remedies: list[RemedyRecord], rule: DecisionRule | None) -> list[RemedyRecord]:
     """What the decision's remedies found out: the rule holds a note for each, in their table's
     order."""
+    if rule is None:
+        return remedies
     places = [i for i, record in enumerate(remedies) if record.moment == "decision"]
     places.sort(key=lambda i: list(DECISIONS).index(remedies[i].name))
     noted = dict(zip(places, rule.notes, strict=True))
@@ -178,7 +181,7 @@ def _with_notes(remedies: list[RemedyRecord], rule: DecisionRule) -> list[Remedy
     ]
 
 
-def _model_record(prepared: Prepared, arm: TrainedArm) -> ModelRecord:
+def _model_record(prepared: Prepared, arm: Arm) -> ModelRecord:
     layers = find_layers(arm.classifier.body)
     base = prepared.base
     return ModelRecord(

@@ -10,33 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.save import LoadedWriter
 from equipoise.records.files import text_sha256
 
 Progress = Callable[[str, int, int], None]
-
-
-class DecodeConfig(BaseModel):
-    """How texts are written."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-    new_tokens: PositiveInt = 128
-    """Most tokens written per row; the end token ends a text before that."""
-    temperature: float = Field(default=0.0, ge=0)
-    """0: always the likeliest token; above it tokens are drawn."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Draw from the likeliest tokens that hold this share of the probability."""
-    beams: PositiveInt = 1
-    """Texts kept in view by beam search; 1: none beside the one that is written."""
-    repetition_penalty: PositiveFloat = 1.0
-    """Above 1 tokens that were written lose."""
-    batch_rows: PositiveInt = 32
-    """Rows written at once."""
 
 
 def write_texts(

@@ -4,7 +4,6 @@ learned at which weight."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 
 from equipoise.models.cache import CachedStates
 from equipoise.models.feed import Batch
+from equipoise.models.writing.config import Weigh
 from equipoise.models.writing.sequences import Sequences
 
-Weigh = Literal["token", "row", "category"]
 Ints = NDArray[np.int64]
 
 

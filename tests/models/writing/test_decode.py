@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from equipoise.models.writing.decode import DecodeConfig, write_texts
+from equipoise.models.writing.config import DecodeConfig
+from equipoise.models.writing.decode import write_texts
 from equipoise.models.writing.save import LoadedWriter
 from tests.models.writing.tiny import make_writer, random_sequences, save_writing_base
 

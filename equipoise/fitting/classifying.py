@@ -1,0 +1,181 @@
+"""A run whose target is a class, or several labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.errors import SettingsError
+from equipoise.evaluate.deciding import DecidingMeasure, check_class
+from equipoise.evaluate.quick import quick_measures
+from equipoise.fitting.arms import Measures, TrainedArm, train_arm
+from equipoise.fitting.baselines import judge_split, run_baselines
+from equipoise.fitting.clock import timed
+from equipoise.fitting.decide import (
+    decide_validation_and_test,
+    decision_folds,
+    group_column,
+    names_of_groups,
+)
+from equipoise.fitting.kinds import Judged
+from equipoise.fitting.prepared import Prepared, prepare
+from equipoise.fitting.prices import check_costs
+from equipoise.fitting.record import save_rows
+from equipoise.fitting.several import measure_faults, remedy_faults, setting_faults
+from equipoise.models.load import Base
+from equipoise.models.predict import predict_logits
+from equipoise.models.save import load_classifier, save_classifier
+from equipoise.progress import Progress
+from equipoise.recipe import Recipe
+from equipoise.records.decision import write_decision
+from equipoise.records.predictions import write_predictions
+from equipoise.records.rows import Splits
+from equipoise.records.run import BaselineRecord, Comparison
+from equipoise.records.scores import write_scores
+
+
+class Classifying:
+    """See `kinds.Kind`."""
+
+    writes = False
+
+    def resolve(self, recipe: Recipe) -> Recipe:
+        return recipe
+
+    def prepare(
+        self,
+        splits: Splits,
+        recipe: Recipe,
+        base: Base,
+        seed: int,
+        own: DecidingMeasure | None,
+    ) -> Prepared:
+        return prepare(splits, recipe, base, seed, own)
+
+    def check(self, prepared: Prepared) -> list[str]:
+        return window_warnings(prepared) + _check_settings(prepared)
+
+    def measures(self, prepared: Prepared) -> Measures:
+        recipe = prepared.recipe
+        return quick_measures(prepared.splits.validation, prepared.classes, recipe.train.choose_by)
+
+    def train(self, prepared: Prepared, **how: Any) -> TrainedArm:
+        return train_arm(prepared, prepared.recipe.specs, **how)
+
+    def save(self, out: Path, prepared: Prepared, arm: TrainedArm) -> None:
+        model = prepared.recipe.model
+        save_classifier(out, arm.classifier, prepared.base, model, prepared.classes)
+
+    def judge(
+        self,
+        prepared: Prepared,
+        arm: TrainedArm,
+        out: Path,
+        seconds: dict[str, float],
+        progress: Progress,
+    ) -> Judged:
+        """Predict with what was saved, decide, and judge."""
+        with timed(seconds, "predicting"):
+            logits = _reloaded_logits(out, prepared)
+        with timed(seconds, "deciding"):
+            fold_ids = decision_folds(prepared.splits.validation, prepared.seed)
+            predictions, rule = decide_validation_and_test(prepared, arm, logits, fold_ids)
+            write_decision(out / "decision.json", rule)
+            write_predictions(out / "predictions.parquet", predictions)
+            save_rows(out, prepared.splits, prepared.recipe.keep_texts)
+        with timed(seconds, "judging"):
+            scores = {
+                split: judge_split(prepared, predictions, split)
+                for split in sorted({"validation", prepared.judged})
+            }
+            write_scores(out / "scores.json", scores[prepared.judged])
+            write_scores(out / "scores_validation.json", scores["validation"])
+        return Judged(predictions, rule, scores[prepared.judged].notes)
+
+    def compare(
+        self,
+        prepared: Prepared,
+        arm: TrainedArm,
+        judged: Judged,
+        out: Path,
+        checkpoints: Path,
+        seconds: dict[str, float],
+        progress: Progress,
+    ) -> tuple[list[BaselineRecord], list[Comparison]]:
+        measures = self.measures(prepared)
+        return run_baselines(
+            prepared, arm, judged.record, out, checkpoints, measures, seconds, progress
+        )
+
+
+CLASSIFYING = Classifying()
+
+
+def _check_settings(prepared: Prepared) -> list[str]:
+    """What only the rows can tell: class names in costs, prior and the choosing measure. Returns
+    doubts, a line each; raises SettingsError with every fault."""
+    recipe = prepared.recipe
+    faults = remedy_faults(prepared) + measure_faults(prepared)
+    warnings: list[str] = []
+    if prepared.several:
+        faults += setting_faults(prepared)
+    else:
+        cost_faults, warnings = check_costs(prepared)
+        faults += cost_faults
+    if isinstance(prepared.measure, DecidingMeasure):
+        faults += check_class(prepared.measure, prepared.classes)
+    if isinstance(recipe.prior, dict):
+        faults += [
+            f"prior: class {name!r} is not in the training rows"
+            for name in sorted(set(recipe.prior) - set(prepared.classes))
+        ]
+        faults += [
+            f"prior: states no share for class {name!r}"
+            for name in sorted(set(prepared.classes) - set(recipe.prior))
+        ]
+    if any(spec.name == "per_group_thresholds" for spec in recipe.specs):
+        column = group_column(recipe.specs)
+        if names_of_groups(prepared.splits.validation, column) is None:
+            where = f"no column {column!r}" if column else "no group column"
+            faults.append(
+                f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
+                "another column with per_group_thresholds:column=NAME"
+            )
+    if faults:
+        raise SettingsError(*faults)
+    return warnings
+
+
+def _reloaded_logits(out: Path, prepared: Prepared) -> dict[str, NDArray[np.float64]]:
+    """Predictions come from what was saved, read back: what is judged is what is deployed."""
+    loaded = load_classifier(out)
+    return {
+        split: predict_logits(loaded, prepared.rows(split).texts)
+        for split in ("validation", "test")
+        if split in prepared.tokens
+    }
+
+
+def window_warnings(prepared: Prepared) -> list[str]:
+    """Text that the base model's window or language does not fit."""
+    warnings = []
+    total = sum(len(tokens) for tokens in prepared.tokens.values())
+    cut = sum(tokens.truncated for tokens in prepared.tokens.values())
+    if cut:
+        where = ("there", "at the end")
+        if prepared.recipe.model.head == "text":
+            where = ("at the start of their text, prompt and label included", "there")
+        warnings.append(
+            f"{cut} of {total} rows are longer than {prepared.base.max_tokens} tokens and were cut "
+            f"{where[0]}; raise max_tokens if what tells the classes apart stands {where[1]}"
+        )
+    unknown = prepared.tokens["train"].unknown_share
+    if unknown > 0.02:
+        warnings.append(
+            f"{unknown:.0%} of the tokens are unknown to {prepared.base.name}'s tokenizer; "
+            "it was hardly trained on this language or script, so try another base model"
+        )
+    return warnings

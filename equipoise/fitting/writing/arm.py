@@ -1,0 +1,159 @@
+"""One arm that learns to write: rows and remedies in, a trained writer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.treatment import treat
+from equipoise.models.batches import StepPlan, plan_steps
+from equipoise.models.cache import CachedStates, cache_settings
+from equipoise.models.methods import learning_rates
+from equipoise.models.save import default_device
+from equipoise.models.states import ensure_states, pooled_vectors
+from equipoise.models.train import Trained, train_classifier
+from equipoise.models.writing.build import build_writer
+from equipoise.models.writing.feed import WrittenFeed
+from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.writer import Writer, packing_holds
+from equipoise.progress import Progress
+from equipoise.records.run import RemedyRecord
+from equipoise.remedies.remedy import RemedySpec
+
+Measures = Callable[[NDArray[np.float64]], dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedWriter:
+    """See `fitting.arms.TrainedArm`, whose fields it has where they mean something here."""
+
+    classifier: Writer
+    trained: Trained
+    plan: StepPlan
+    remedies: list[RemedyRecord]
+    fed: NDArray[np.int64]
+    states: dict[str, CachedStates | None]
+    packs: bool
+    """Whether rows may share a line."""
+    notes: list[str]
+    made: int = 0
+    head: None = field(default=None, init=False)
+
+
+def train_writer(
+    prepared: Prepared,
+    specs: Sequence[RemedySpec],
+    *,
+    checkpoints: Path,
+    measures: Measures,
+    log_line: Callable[[dict[str, Any]], None],
+    progress: Progress,
+    title: str,
+) -> TrainedWriter:
+    """Feed, weigh, order and train: the remedies at their moments, by the rows' categories."""
+    recipe = prepared.recipe
+    writer, notes = build_writer(prepared.base, recipe.model, prepared.seed)
+    writer.to(default_device())
+    states = _states(prepared, writer, progress)
+    if writer.cut is not None and states["train"] is None:
+        notes.append(
+            "states were not cached (the limit, the disk or the architecture does not allow it); "
+            "every step computed the frozen layers again"
+        )
+
+    @cache
+    def vectors() -> NDArray[np.float32]:
+        held = states["train"]
+        if held is not None:
+            return held.vectors
+        tokens = prepared.tokens["train"]
+        return pooled_vectors(writer, prepared.base, tokens, progress=progress)
+
+    treated = treat(prepared, specs, vectors)
+    packs = recipe.write.packing and packing_holds(writer)
+    if recipe.write.packing and not packs and not writer.two_parts:
+        notes.append(
+            "rows were not packed: this model does not keep rows of one line apart by their "
+            "positions"
+        )
+    feeds = {split: feed_of(prepared, split, held, packs) for split, held in states.items()}
+    feed = feeds["train"].take(treated.fed, treated.weights)
+    plan = plan_steps(
+        treated.draws,
+        feed.lengths,
+        treated.strata,
+        np.random.default_rng([prepared.seed, 2]),
+        batch_rows=recipe.train.batch_rows,
+        bucket_steps=recipe.train.bucket_steps,
+    )
+    trained = train_classifier(
+        writer,
+        feed,
+        plan,
+        feeds["validation"],
+        row_loss=treated.row_loss,
+        predict=row_log_probs,
+        measure=measures,
+        config=recipe.train,
+        rates=learning_rates(
+            recipe.model, recipe.train.learning_rate, recipe.train.head_learning_rate
+        ),
+        seed=prepared.seed,
+        folder=checkpoints,
+        log_line=log_line,
+        stepped=lambda step, steps: progress(title, step, steps),
+    )
+    return TrainedWriter(
+        classifier=writer,
+        trained=trained,
+        plan=plan,
+        remedies=treated.records,
+        fed=treated.fed,
+        states=states,
+        packs=packs,
+        notes=notes,
+    )
+
+
+def feed_of(
+    prepared: Prepared, split: str, states: CachedStates | None, packs: bool
+) -> WrittenFeed:
+    """The rows of a split as the loop takes them, each at its own weight."""
+    rows, tokens = prepared.rows(split), prepared.tokens[split]
+    assert isinstance(tokens, Sequences)
+    config, tokenizer = prepared.base.config, prepared.base.tokenizer
+    start = getattr(config, "decoder_start_token_id", None)
+    return WrittenFeed(
+        tokens=tokens,
+        labels=prepared.labels[split],
+        weights=np.ones(len(rows)) if rows.weights is None else rows.weights,
+        states=states,
+        pad_id=tokenizer.pad_token_id or 0,
+        weigh=prepared.recipe.write.weigh,
+        packed=packs,
+        start_id=tokenizer.pad_token_id or 0 if start is None else start,
+    )
+
+
+def _states(
+    prepared: Prepared, writer: Writer, progress: Progress
+) -> dict[str, CachedStates | None]:
+    """States of training and validation rows at the cut; None where there is none."""
+    splits = ("train", "validation")
+    if writer.cut is None:
+        return dict.fromkeys(splits, None)
+    settings = cache_settings()
+    return {
+        split: ensure_states(
+            writer, prepared.base, prepared.tokens[split], settings, progress=progress
+        )
+        for split in splits
+    }

@@ -1,0 +1,123 @@
+"""How likely the right texts of the judged rows are to a writer, and what it writes for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.evaluate.texts import judge_texts
+from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.writing.arm import feed_of
+from equipoise.models.writing.decode import write_texts
+from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.save import LoadedWriter
+from equipoise.models.writing.template import asked_ids
+from equipoise.progress import Progress
+from equipoise.records.rows import Column, Rows, text_column
+from equipoise.records.scores import Scores
+from equipoise.records.turns import answer, asked_text, is_learned
+from equipoise.records.written import Written, joined
+
+Floats = NDArray[np.float64]
+
+
+def quick_written(prepared: Prepared) -> Callable[[Floats], dict[str, float]]:
+    """A function from what `row_log_probs` gives of the validation rows to the loss in nats a
+    token, over all of them and as the mean over categories: what training looks at after every
+    epoch."""
+    labels = prepared.labels["validation"]
+
+    def measure(found: Floats) -> dict[str, float]:
+        nats, tokens = -found[:, 0], found[:, 1]
+        by = [
+            nats[labels == k].sum() / max(tokens[labels == k].sum(), 1) for k in np.unique(labels)
+        ]
+        return {"loss": nats.sum() / max(tokens.sum(), 1), "macro_loss": float(np.mean(by))}
+
+    return measure
+
+
+def written_by(
+    prepared: Prepared, loaded: LoadedWriter, *, kept: Path | None, progress: Progress
+) -> Written:
+    """The record of validation and test rows: the right texts' log-probabilities of all, and what
+    is written for `decode_rows` of the judged ones."""
+    parts = []
+    for split in ("validation", "test"):
+        if split not in prepared.tokens:
+            continue
+        rows = prepared.rows(split)
+        found = row_log_probs(loaded.module, feed_of(prepared, split, None, loaded.packs))
+        written = text_column([None] * len(rows))
+        if split == prepared.judged:
+            chosen = spread(prepared.labels[split], prepared.recipe.write.decode_rows)
+            texts = _texts(prepared, loaded, rows, chosen, kept, progress)
+            for row, text in zip(chosen, texts, strict=True):
+                written[row] = text
+        parts.append(_record(rows, split, written, found))
+    return joined(parts)
+
+
+def spread(labels: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
+    """(m,) at most `wanted` row numbers, sorted: the first rows of every category in turn, so that
+    a rare category is there with as many rows as it has.
+
+    >>> spread(np.array([0, 0, 0, 0, 1, 0]), 3).tolist()
+    [0, 1, 4]
+    """
+    order = np.argsort(labels, kind="stable")
+    sizes = np.unique(labels[order], return_counts=True)[1]
+    turn = np.concatenate([np.arange(n) for n in sizes]) if len(sizes) else order
+    first = order[np.lexsort((order, turn))][:wanted]
+    return np.sort(first)
+
+
+def scores_of(prepared: Prepared, written: Written, split: str) -> Scores:
+    return judge_texts(
+        written,
+        split=split,
+        trained_counts=prepared.splits.train.counts(),
+        pattern=prepared.recipe.write.pattern,
+        seed=prepared.seed,
+    )
+
+
+def _texts(
+    prepared: Prepared,
+    loaded: LoadedWriter,
+    rows: Rows,
+    chosen: NDArray[np.int64],
+    kept: Path | None,
+    progress: Progress,
+) -> list[str]:
+    assert rows.turns is not None
+    config = prepared.recipe.write.decode
+    asked = asked_ids(rows.turns[chosen], prepared.base, new_tokens=config.new_tokens)
+    return write_texts(loaded, asked, config, seed=prepared.seed, kept=kept, progress=progress)
+
+
+def _record(rows: Rows, split: str, written: Column, found: Floats) -> Written:
+    assert rows.turns is not None
+    assert rows.labels is not None
+    n = len(rows)
+    references: Any = rows.references
+    if references is None:
+        references = text_column([(answer(turns) or "",) for turns in rows.turns])
+    return Written(
+        ids=rows.ids,
+        splits=text_column([split] * n),
+        categories=rows.labels,
+        asked=text_column([asked_text(turns) for turns in rows.turns]),
+        written=written,
+        references=references,
+        log_probs=found[:, 0],
+        tokens=found[:, 1].astype(np.int64),
+        bytes=np.array(
+            [sum(len(t.text.encode()) for t in turns if is_learned(t)) for turns in rows.turns]
+        ),
+        clusters=np.arange(n, dtype=np.int64) if rows.clusters is None else rows.clusters,
+    )

@@ -1,0 +1,111 @@
+"""The steps of a run whose target is text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from equipoise.errors import SettingsError
+from equipoise.evaluate.deciding import DecidingMeasure
+from equipoise.fitting.clock import timed
+from equipoise.fitting.kinds import Judged
+from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.record import save_rows
+from equipoise.fitting.writing.arm import Measures, TrainedWriter, train_writer
+from equipoise.fitting.writing.compare import run_rivals
+from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
+from equipoise.fitting.writing.prepare import prepare_written, resolve_written
+from equipoise.models.load import Base
+from equipoise.models.writing.save import load_writer, save_writer
+from equipoise.progress import Progress
+from equipoise.recipe import Recipe
+from equipoise.records.rows import Splits
+from equipoise.records.run import BaselineRecord, Comparison
+from equipoise.records.scores import write_scores
+from equipoise.records.written import WRITTEN, write_written
+
+_WATCHED = ("last", "loss", "macro_loss")
+
+
+class Writing:
+    """See `kinds.Kind`."""
+
+    writes = True
+
+    def resolve(self, recipe: Recipe) -> Recipe:
+        return resolve_written(recipe)
+
+    def prepare(
+        self,
+        splits: Splits,
+        recipe: Recipe,
+        base: Base,
+        seed: int,
+        own: DecidingMeasure | None,
+    ) -> Prepared:
+        if own is not None:
+            raise SettingsError("measure: a function of labels can't judge text; leave it out")
+        return prepare_written(splits, recipe, base, seed)
+
+    def check(self, prepared: Prepared) -> list[str]:
+        chosen = prepared.recipe.train.choose_by
+        if chosen not in _WATCHED:
+            raise SettingsError(
+                f"choose_by {chosen!r}: unknown measure of text; known are {', '.join(_WATCHED)}"
+            )
+        cut = sum(tokens.truncated for tokens in prepared.tokens.values())
+        total = sum(len(tokens) for tokens in prepared.tokens.values())
+        if not cut:
+            return []
+        return [
+            f"{cut} of {total} rows are longer than {prepared.base.max_tokens} tokens and were cut "
+            "(what is asked from its beginning, answers at their end); raise max_tokens if what "
+            "was cut matters"
+        ]
+
+    def measures(self, prepared: Prepared) -> Measures:
+        return quick_written(prepared)
+
+    def train(self, prepared: Prepared, **how: Any) -> TrainedWriter:
+        return train_writer(prepared, prepared.recipe.specs, **how)
+
+    def save(self, out: Path, prepared: Prepared, arm: TrainedWriter) -> None:
+        save_writer(out, arm.classifier, prepared.base, prepared.recipe.model)
+
+    def judge(
+        self,
+        prepared: Prepared,
+        arm: TrainedWriter,
+        out: Path,
+        seconds: dict[str, float],
+        progress: Progress,
+    ) -> Judged:
+        """Write with what was saved, and judge."""
+        with timed(seconds, "writing"):
+            kept = out / "checkpoints" / "written.jsonl"
+            written = written_by(prepared, load_writer(out), kept=kept, progress=progress)
+            write_written(out / WRITTEN, written)
+            save_rows(out, prepared.splits, prepared.recipe.keep_texts)
+        with timed(seconds, "judging"):
+            scores = {
+                split: scores_of(prepared, written, split)
+                for split in sorted({"validation", prepared.judged})
+            }
+            write_scores(out / "scores.json", scores[prepared.judged])
+            write_scores(out / "scores_validation.json", scores["validation"])
+        return Judged(written, None, scores[prepared.judged].notes)
+
+    def compare(
+        self,
+        prepared: Prepared,
+        arm: TrainedWriter,
+        judged: Judged,
+        out: Path,
+        checkpoints: Path,
+        seconds: dict[str, float],
+        progress: Progress,
+    ) -> tuple[list[BaselineRecord], list[Comparison]]:
+        return run_rivals(prepared, judged.record, out, checkpoints, seconds, progress)
+
+
+WRITING = Writing()

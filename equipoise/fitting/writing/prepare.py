@@ -1,0 +1,117 @@
+"""Turns to token ids, categories to numbers; and what such rows can't have, said at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.data.check_written import special_token_faults
+from equipoise.errors import DataError, SettingsError
+from equipoise.fitting.prepared import Prepared
+from equipoise.models.load import Base
+from equipoise.models.writing.template import sequences
+from equipoise.recipe import COST_REMEDIES, DEFAULT_REMEDIES, Recipe
+from equipoise.records.rows import Rows, Splits
+from equipoise.remedies.spec import remedy_text
+from equipoise.remedies.table import REMEDIES
+
+LOSSES = ("focal",)
+"""Losses that mean something token by token: which token is right is not a question of class."""
+_ACT = ("choose", "weights", "row_weights", "sampler")
+"""Kinds of remedies that act on rows by their category."""
+
+
+def resolve_written(recipe: Recipe) -> Recipe:
+    """The recipe without the defaults that are for decisions. Raises SettingsError naming every
+    setting that is for classes."""
+    faults = [*_remedy_faults(recipe), *_setting_faults(recipe)]
+    if faults:
+        raise SettingsError(*faults)
+    if recipe.remedies in (DEFAULT_REMEDIES, COST_REMEDIES):
+        recipe = recipe.model_copy(update={"remedies": ()})
+    if recipe.baselines is None:
+        recipe = recipe.model_copy(update={"baselines": ("plain",)})
+    return recipe
+
+
+def _remedy_faults(recipe: Recipe) -> list[str]:
+    if recipe.remedies in (DEFAULT_REMEDIES, COST_REMEDIES):
+        return []
+    faults = []
+    for spec in recipe.specs:
+        remedy = REMEDIES[spec.name]
+        if remedy.kind in _ACT or spec.name in LOSSES:
+            continue
+        why = {
+            "decision": "acts on the decision between classes, and these rows are written",
+            "loss": "is a loss over classes, and these rows are written token by token",
+        }.get(remedy.moment, "trains a classifier's head, and these rows are written")
+        faults.append(
+            f"remedy {remedy_text(spec)}: {why}; take one that acts on rows, batches or weights by "
+            "category, such as square_root_sampler or class_weights, or focal"
+        )
+    return faults
+
+
+def _setting_faults(recipe: Recipe) -> list[str]:
+    faults = []
+    if recipe.costs is not None:
+        faults.append(
+            "costs: are per true and decided class, and these rows are written; drop them"
+        )
+    if recipe.prior != "train":
+        faults.append(
+            "prior: is for decisions between classes, and these rows are written; drop it"
+        )
+    if recipe.model.head != "auto":
+        faults.append(
+            f"model.head: {recipe.model.head} is a classifier's, and these rows are written by the "
+            "base's own; leave it out"
+        )
+    classifiers = [name for name in recipe.baselines or () if name != "plain"]
+    if classifiers:
+        faults.append(
+            f"baselines: {', '.join(classifiers)} can't write; only plain can be had for these rows"
+        )
+    return faults
+
+
+def prepare_written(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Prepared:
+    """Number the categories and tokenize every split. Raises DataError for rows that the
+    tokenizer shows to be faulty or too long."""
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    present = {name: rows for name, rows in named.items() if rows is not None}
+    if recipe.write.special_tokens == "error":
+        special = base.tokenizer.all_special_tokens
+        faults = [
+            f"{name}: {fault}"
+            for name, rows in present.items()
+            for fault in special_token_faults(rows, special)
+        ]
+        if faults:
+            raise DataError(*faults)
+    categories = tuple(splits.train.counts())
+    return Prepared(
+        recipe=recipe,
+        splits=splits,
+        classes=categories,
+        base=base,
+        tokens={
+            name: sequences(_turns(rows), base, too_long=recipe.write.too_long)
+            for name, rows in present.items()
+        },
+        labels={name: _numbers(rows, categories) for name, rows in present.items()},
+        seed=seed,
+    )
+
+
+def _turns(rows: Rows) -> NDArray[np.object_]:
+    assert rows.turns is not None
+    return rows.turns
+
+
+def _numbers(rows: Rows, categories: tuple[str, ...]) -> NDArray[np.int64]:
+    """-1 for a category that training lacks."""
+    assert rows.labels is not None
+    place = {name: k for k, name in enumerate(categories)}
+    return np.array([place.get(label, -1) for label in rows.labels], dtype=np.int64)

@@ -1,0 +1,67 @@
+"""Settings of runs whose target is text."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+Weigh = Literal["token", "row", "category"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class DecodeConfig(_Settings):
+    """How texts are written."""
+
+    new_tokens: PositiveInt = 128
+    """Most tokens written per row; the end token ends a text before that."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0: always the likeliest token; above it tokens are drawn."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the likeliest tokens that hold this share of the probability."""
+    beams: PositiveInt = 1
+    """Texts kept in view by beam search; 1: none beside the one that is written."""
+    repetition_penalty: PositiveFloat = 1.0
+    """Above 1 tokens that were written lose."""
+    batch_rows: PositiveInt = 32
+    """Rows written at once."""
+
+
+class WriteConfig(_Settings):
+    """How rows whose target is text are fed and judged. Of no effect where rows are classified."""
+
+    weigh: Weigh = "token"
+    """What counts the same in the loss: every learned token, every row whatever its length, or
+    every category whatever its tokens."""
+    packing: bool = True
+    """Let rows share a line where that leaves less padding; they never attend to each other."""
+    too_long: Literal["left", "error"] = "left"
+    """What happens to a row longer than max_tokens: `left` cuts what is asked from its beginning,
+    and the answer's end only where the answer alone is too long; `error` refuses it."""
+    special_tokens: Literal["error", "allow"] = "error"
+    """Whether a text that contains the tokenizer's special tokens, which could forge a turn, is
+    refused."""
+    decode: DecodeConfig = DecodeConfig()
+    """How the judged rows are written."""
+    decode_rows: int = Field(default=500, ge=0)
+    """Judged rows that are written, spread evenly over the categories; the others are judged by
+    their loss alone. 0: none."""
+    pattern: str | None = None
+    """Regular expression that finds the answer in a text, for answer_match: its first group, or
+    the whole match; numbers are compared as numbers."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
+        return pattern
