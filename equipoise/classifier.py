@@ -72,7 +72,7 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
 
     model             Hub id or folder of the base model.
     method            light, full, head, lora, rslora, dora, ia3, prefix, prompt or adapter.
-    head              auto, cosine, linear or native.
+    head              auto, cosine, linear, native or text.
     remedies          Treatments of imbalance, as ["logit_adjusted:tau=1", "temperature"]; () for
                       none; None for what `equipoise train` does by default.
     costs             What each mistake costs: a dict as in a cost file, with labels as in y; a

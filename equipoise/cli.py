@@ -158,7 +158,7 @@ def train(
         str | None, typer.Option("--measure", help="What decides; macro_f1 by default.")
     ] = None,
     head: Annotated[
-        str | None, typer.Option("--head", help="auto, cosine, linear or native.")
+        str | None, typer.Option("--head", help="auto, cosine, linear, native or text.")
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the rows.")] = None,
     baseline: Annotated[

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.errors import ModelError
 from equipoise.fitting.head_stage import HeadStage, head_again, retrain_head, with_made
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.several import treat_labels
@@ -27,6 +28,7 @@ from equipoise.models.methods import build_classifier, learning_rates
 from equipoise.models.save import default_device
 from equipoise.models.states import ensure_states, pooled_vectors
 from equipoise.models.train import Trained, train_classifier
+from equipoise.models.trainable import Trainable
 from equipoise.progress import Progress
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.remedy import RemedySpec
@@ -65,9 +67,7 @@ def train_arm(
 ) -> TrainedArm:
     """Feed, weigh, order and train: the remedies at their moments, in order."""
     recipe = prepared.recipe
-    classifier, notes = build_classifier(
-        prepared.base, recipe.model, len(prepared.classes), prepared.seed
-    )
+    classifier, notes = _built(prepared)
     if prepared.several and isinstance(classifier.head, CosineHead):
         classifier.head.with_bias()
     classifier.to(default_device())
@@ -83,6 +83,12 @@ def train_arm(
         return _vectors(prepared, classifier, states["train"], progress)
 
     treated = treat_labels(prepared, specs) if prepared.several else treat(prepared, specs, vectors)
+    if treated.wrapper is not None and not classifier.one_pass:
+        raise ModelError(
+            "this model does not take the labels as a tree, so a row is not one sequence and "
+            "nothing can be changed on its way: leave out what acts around the loss, or take "
+            "--head linear"
+        )
     feeds = {split: feed_of(prepared, split, held) for split, held in states.items()}
     feed = with_made(feeds["train"].take(treated.fed, treated.weights), treated.made)
     plan = plan_steps(
@@ -150,6 +156,13 @@ def train_arm(
     )
 
 
+def _built(prepared: Prepared) -> tuple[SequenceClassifier, list[str]]:
+    classes = prepared.classes
+    return build_classifier(
+        prepared.base, prepared.recipe.model, len(classes), prepared.seed, names=classes
+    )
+
+
 def _vectors(
     prepared: Prepared,
     classifier: SequenceClassifier,
@@ -165,15 +178,12 @@ def _vectors(
 def all_states(prepared: Prepared, progress: Progress) -> dict[str, CachedStates | None]:
     """States of every split, from the untouched base. Training needs none of the test rows', so
     they are computed when a baseline asks for them, and not before."""
-    recipe = prepared.recipe
-    classifier, _ = build_classifier(
-        prepared.base, recipe.model, len(prepared.classes), prepared.seed
-    )
+    classifier, _ = _built(prepared)
     classifier.to(default_device())
     return _states(prepared, classifier, tuple(prepared.tokens), progress)
 
 
-def trained_parameters(classifier: SequenceClassifier) -> int:
+def trained_parameters(classifier: Trainable) -> int:
     return sum(p.numel() for p in classifier.parameters() if p.requires_grad)
 
 

@@ -23,10 +23,15 @@ def check_places(model: ModelConfig, specs: Sequence[RemedySpec]) -> None:
                 f"remedy {spec.name}: acts on words, of which method head sees only one vector per "
                 "row; use another method, such as light, or feature_mixup"
             )
-        if PLACES.get(spec.name) == "vectors" and model.head == "native":
+        if PLACES.get(spec.name) == "vectors" and model.head in ("native", "text"):
             faults.append(
                 f"remedy {spec.name}: acts on the vectors that enter our own head, which head "
-                "native does not show; use head linear or cosine"
+                f"{model.head} does not show; use head linear or cosine"
+            )
+        if spec.name == "word_mixup" and model.head == "text":
+            faults.append(
+                "remedy word_mixup: mixes rows word by word, and with head text the labels stand "
+                "behind each row's last word, at another place in each; use head linear"
             )
     if faults:
         raise SettingsError(*faults)
@@ -44,9 +49,9 @@ def _second_stage_faults(model: ModelConfig, spec: RemedySpec) -> list[str]:
             f"{model.method} trains below it; use method light or head, or a remedy that chooses "
             "rows, such as random_oversample"
         ]
-    if kind in ("synthesise", "stage") and model.head == "native":
+    if kind in ("synthesise", "stage") and model.head in ("native", "text"):
         return [
-            f"remedy {spec.name}: trains our own head on vectors, which head native can't be "
+            f"remedy {spec.name}: trains our own head on vectors, which head {model.head} can't be "
             "trained on alone; use head cosine or linear"
         ]
     return []

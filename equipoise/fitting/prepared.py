@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from equipoise.costs import CostTable
 from equipoise.evaluate.deciding import DecidingMeasure
 from equipoise.fitting.measure import measure_of
+from equipoise.models.label_prompt import reader
 from equipoise.models.load import Base
-from equipoise.models.tokenize import Tokens, tokenize
+from equipoise.models.tokenize import Tokens
 from equipoise.recipe import Recipe
 from equipoise.records.rows import Rows, Splits, indicators
 
@@ -74,12 +75,13 @@ def prepare(
     classes = tuple(splits.train.counts())
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     present = {name: rows for name, rows in named.items() if rows is not None}
+    read = reader(base.tokenizer, recipe.model, classes, base.max_tokens)
     return Prepared(
         recipe=recipe,
         splits=splits,
         classes=classes,
         base=base,
-        tokens={n: tokenize(r.texts, base.tokenizer, base.max_tokens) for n, r in present.items()},
+        tokens={name: read(rows.texts) for name, rows in present.items()},
         labels={name: _numbers(rows, classes) for name, rows in present.items()},
         seed=seed,
         own=own,

@@ -65,6 +65,11 @@ def setting_faults(prepared: Prepared) -> list[str]:
     """What a recipe asks of rows with several labels that can't be had."""
     recipe = prepared.recipe
     faults = []
+    if recipe.model.head == "text":
+        faults.append(
+            "model.head: text writes one label a row, and these rows may have several; use linear "
+            "or cosine"
+        )
     if recipe.costs is not None:
         faults.append(
             "costs: are per true and decided class, and these rows may have several labels; leave "

@@ -46,10 +46,18 @@ class ModelConfig(_Settings):
     """Hub id or folder of the base model."""
     method: Method = "light"
     """How it is tuned. `light`: upper layers and a head, on cached states of the layers below."""
-    head: Literal["auto", "cosine", "linear", "native"] = "auto"
+    head: Literal["auto", "cosine", "linear", "native", "text"] = "auto"
     """`cosine` and `linear` are ours, on pooled states, started from class means; `native` is the
-    head of AutoModelForSequenceClassification; `auto` is cosine for `light` and `head`, else
+    head of AutoModelForSequenceClassification; `text`: a decoder writes the label, and a class's
+    score is the log-probability of its words; `auto` is cosine for `light` and `head`, else
     linear."""
+    label_prompt: str = "{text}\nLabel:"
+    """What `head: text` reads before the label; {text} is the row's text."""
+    label_words: dict[str, str] | None = None
+    """What `head: text` writes for a class, by the class's name; where nothing is said, the name
+    itself, `_` as a space."""
+    label_chat: bool = False
+    """Put label_prompt into the tokenizer's chat template, as a user's turn."""
     pooling: Literal["auto", "mean", "cls", "last", "max"] = "auto"
     """How states become one vector; `auto`: as the model publishes, else mean (encoders) or last
     (decoders)."""
@@ -79,9 +87,29 @@ class ModelConfig(_Settings):
             faults.append("method head trains our own head on pooled vectors, not head native")
         if self.trained_layers is not None and self.method != "light":
             faults.append(f"trained_layers is only for method light, not {self.method}")
+        faults += self._text_faults()
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _text_faults(self) -> list[str]:
+        if self.head != "text":
+            named = {"label_words": self.label_words, "label_chat": self.label_chat}
+            return [f"{name} is only for head text" for name, said in named.items() if said]
+        faults = []
+        if self.label_prompt.count("{text}") != 1:
+            faults.append("label_prompt must hold {text} once, in place of the row's text")
+        if self.method == "head":
+            faults.append(
+                "method head trains our own head on pooled vectors, and head text has none; use "
+                "method light, lora or full"
+            )
+        if self.method in ("prefix", "prompt"):
+            faults.append(
+                f"method {self.method} puts virtual tokens in front of the row, where head text's "
+                "tree of labels does not see them; use method light, lora or full"
+            )
+        return faults
 
 
 class TrainConfig(_Settings):

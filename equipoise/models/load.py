@@ -114,6 +114,11 @@ def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
             "decoder such as Llama"
         )
     causal = not two_parts and _is_causal(config)
+    if settings.head == "text" and not causal:
+        raise ModelError(
+            f"{settings.name}: is an encoder, and --head text needs a decoder, which writes the "
+            "label; name one with --model, such as Qwen/Qwen3-0.6B, or take --head linear"
+        )
     if writes and not (causal or two_parts):
         raise ModelError(
             f"{settings.name}: is an encoder, which can't write text; name a decoder with --model, "

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
+from equipoise.errors import ModelError
 from equipoise.models.adapter import add_bottlenecks
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import Method, ModelConfig
 from equipoise.models.cut import Cut, find_layers
 from equipoise.models.heads import make_head
+from equipoise.models.label_prompt import label_prompt
+from equipoise.models.label_text import LabelText, takes_tree
 from equipoise.models.load import Base, load_body
 from equipoise.models.peft import PEFT_METHODS, with_peft
 from equipoise.models.trainable import Trainable
+from equipoise.models.vocabulary import writing_model
 
 LEARNING_RATES: dict[Method, tuple[float, float]] = {
     "light": (2e-4, 1e-3),
@@ -30,11 +36,22 @@ LEARNING_RATES: dict[Method, tuple[float, float]] = {
 
 
 def build_classifier(
-    base: Base, settings: ModelConfig, classes: int, seed: int
+    base: Base,
+    settings: ModelConfig,
+    classes: int,
+    seed: int,
+    *,
+    names: Sequence[str] | None = None,
 ) -> tuple[SequenceClassifier, list[str]]:
     """The module to train, with exactly the method's weights requiring gradients, and notes for
-    the user where the base did not allow what was asked."""
+    the user where the base did not allow what was asked.
+
+    names   Of the classes, in their order; only head text needs them.
+    """
     notes: list[str] = []
+    if settings.head == "text":
+        assert names is not None
+        return _label_text(base, settings, names, seed)
     kind = head_kind(settings)
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # a native head, and PEFT's new weights, draw from the global generator
@@ -61,6 +78,37 @@ def build_classifier(
             body.get_submodule(name).requires_grad_(True)
     if not native:
         _freeze_unused_pooler(body)
+    return classifier, notes
+
+
+def _label_text(
+    base: Base, settings: ModelConfig, names: Sequence[str], seed: int
+) -> tuple[SequenceClassifier, list[str]]:
+    torch.manual_seed(seed)  # PEFT draws its new weights from the global generator
+    body, drawn = load_body(base, four_bit=settings.four_bit, writes=True)
+    if drawn:
+        raise ModelError(
+            f"{base.name}: holds no weights for {', '.join(drawn[:3])}, so it can't write; take a "
+            "base published as a language model, or --head linear"
+        )
+    if settings.method != "full":
+        body.requires_grad_(False)
+    if settings.method in PEFT_METHODS:
+        body = with_peft(body, base, settings, (), writes=True)
+    prompt = label_prompt(base.tokenizer, settings, names, base.max_tokens)
+    classifier = LabelText(body, prompt.tree)
+    classifier.one_pass = takes_tree(classifier, four_bit=settings.four_bit)
+    notes = []
+    if not classifier.one_pass:
+        notes.append(
+            f"{type(writing_model(body)).__name__}: does not take the labels as a tree; every "
+            f"label was a pass of its own, {len(names)} for each row"
+        )
+    if settings.method == "light":
+        notes += train_upper(classifier, settings)
+    if settings.method == "adapter":
+        generator = torch.Generator().manual_seed(seed)
+        classifier.added = add_bottlenecks(body, settings.rank * 8, generator)
     return classifier, notes
 
 

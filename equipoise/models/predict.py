@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from equipoise.models.feed import Feed
 from equipoise.models.outputs import predict_feed
 from equipoise.models.save import LoadedClassifier
-from equipoise.models.tokenize import tokenize
 
 
 def predict_logits(loaded: LoadedClassifier, texts: NDArray[Any]) -> NDArray[np.float64]:
@@ -21,7 +20,7 @@ def predict_logits(loaded: LoadedClassifier, texts: NDArray[Any]) -> NDArray[np.
     """
     if not len(texts):
         return np.empty((0, len(loaded.classes)))
-    tokens = tokenize(texts, loaded.tokenizer, loaded.max_tokens)
+    tokens = loaded.read(texts)
     feed = Feed(
         tokens=tokens,
         labels=np.full(len(tokens), -1),

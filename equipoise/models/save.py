@@ -7,11 +7,13 @@ RUN/head.safetensors      our head, and bottleneck adapters
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from equipoise.errors import FolderError
@@ -19,9 +21,12 @@ from equipoise.models.adapter import add_bottlenecks
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.config import ModelConfig
 from equipoise.models.heads import CosineHead, make_head
+from equipoise.models.label_prompt import label_prompt, reader
+from equipoise.models.label_text import LabelText
 from equipoise.models.load import Base, find_base, load_body
 from equipoise.models.methods import head_kind
 from equipoise.models.peft import PEFT_METHODS
+from equipoise.models.tokenize import Tokens
 from equipoise.models.trainable import Trainable
 from equipoise.records.files import read_json, write_json, write_with
 
@@ -36,6 +41,8 @@ class LoadedClassifier:
     tokenizer: Any
     classes: tuple[str, ...]
     max_tokens: int
+    read: Callable[[NDArray[Any]], Tokens]
+    """Texts to the tokens that the module is given."""
 
 
 def save_classifier(
@@ -65,6 +72,7 @@ def save_classifier(
             "pooling": classifier.pooling,
             "causal": classifier.causal,
             "max_tokens": base.max_tokens,
+            "one_pass": classifier.one_pass,
         },
     )
 
@@ -100,23 +108,32 @@ def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassif
     if not (folder / "model").is_dir():
         raise FolderError(f"{folder / 'model'}: missing; make the run again")
     classes = tuple(record["classes"])
-    native = record["head"] == "native"
+    kind, limit = record["head"], record["max_tokens"]
     body, tokenizer = load_saved_body(
-        folder, settings, record["base_fingerprint"], native_labels=len(classes) if native else None
+        folder,
+        settings,
+        record["base_fingerprint"],
+        native_labels=len(classes) if kind == "native" else None,
+        writes=kind == "text",
     )
     parts: dict[str, nn.Module] = {}
-    if not native:
+    if kind not in ("native", "text"):
         config: Any = body.config
         parts["head"] = make_head(
-            record["head"],
+            kind,
             config.get_text_config().hidden_size,
             len(classes),
             dropout=settings.dropout or 0.0,
             generator=torch.Generator().manual_seed(0),
         )
-    classifier = SequenceClassifier(
-        body, parts.get("head"), pooling=record["pooling"], causal=record["causal"]
-    )
+    if kind == "text":
+        tree = label_prompt(tokenizer, settings, classes, limit).tree
+        classifier: SequenceClassifier = LabelText(body, tree)
+        classifier.one_pass = record["one_pass"]
+    else:
+        classifier = SequenceClassifier(
+            body, parts.get("head"), pooling=record["pooling"], causal=record["causal"]
+        )
     if settings.method == "adapter":
         generator = torch.Generator().manual_seed(0)
         parts["adapters"] = classifier.added = add_bottlenecks(body, settings.rank * 8, generator)
@@ -129,7 +146,8 @@ def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassif
             own = {n.removeprefix(f"{part}."): w for n, w in weights.items() if n.startswith(part)}
             module.load_state_dict(own)
     classifier.to(device or default_device()).eval()
-    return LoadedClassifier(classifier, tokenizer, classes, record["max_tokens"])
+    read = reader(tokenizer, settings, classes, limit)
+    return LoadedClassifier(classifier, tokenizer, classes, limit, read)
 
 
 def default_device() -> str:

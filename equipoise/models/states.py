@@ -51,8 +51,10 @@ def ensure_states(
     vectors are all there is, and those are small enough to be held in memory instead.
     """
     cut = classifier.cut
+    if cut is not None and not classifier.one_pass:
+        return None
     layer = cut.number if cut is not None else "vectors"
-    key = cache_key(base.fingerprint, layer, classifier.pooling, base.causal, "float32")
+    key = cache_key(base.fingerprint, layer, classifier.states_name, base.causal, "float32")
     width = base.config.get_text_config().hidden_size
     total = int(tokens.lengths.sum()) if cut is not None else len(tokens)
     needed = total * width * 4

@@ -19,9 +19,16 @@ class Trainable(nn.Module):
         self.pooling = pooling
         """How states become one vector."""
         self.causal = causal
+        self.one_pass = True
+        """Whether a row is one sequence on its way through the body, so that it has states."""
         self.cut: Cut | None = None
         self.added: nn.ModuleList | None = None
         """Bottleneck adapters, which sit in hooks and so are registered here."""
+
+    @property
+    def states_name(self) -> str:
+        """What cached states and vectors depend on beside base, cut and token ids."""
+        return self.pooling
 
     def vectors(
         self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None
