@@ -30,7 +30,12 @@ from equipoise.remedies.batches import BATCHES, build_order
 from equipoise.remedies.batches.groups import group_balanced_order
 from equipoise.remedies.batches.order import balanced_order, natural_order
 from equipoise.remedies.batches.presence import presence_order
-from equipoise.remedies.batches.shares import power_order, progressive_order
+from equipoise.remedies.batches.shares import (
+    plentiful_first_order,
+    power_order,
+    progressive_order,
+    temperature_order,
+)
 from equipoise.remedies.spec import parse_remedy, remedy_spec, remedy_text
 
 __all__ = [
@@ -42,6 +47,8 @@ __all__ = [
     "group_balanced_sampler",
     "natural_order",
     "natural_sampler",
+    "plentiful_first_order",
+    "plentiful_first_sampler",
     "power_order",
     "presence_order",
     "presence_sampler",
@@ -49,6 +56,8 @@ __all__ = [
     "progressive_sampler",
     "sampler_for",
     "sqrt_sampler",
+    "temperature_order",
+    "temperature_sampler",
 ]
 
 
@@ -157,6 +166,39 @@ def sqrt_sampler(
     """Each class as often as its rows to a power; see `power_order`."""
     settings: dict[str, Any] = {"power": power, "epoch_rows": epoch_rows}
     return sampler_for("sqrt_sampler", labels, epochs=epochs, seed=seed, **settings)
+
+
+def temperature_sampler(
+    labels: Any,
+    *,
+    epochs: int,
+    seed: int,
+    temperature: float = 3.0,
+    epoch_rows: int | None = None,
+) -> OrderSampler:
+    """Each class as often as its rows to the power 1 / T; see `temperature_order`."""
+    settings: dict[str, Any] = {"temperature": temperature, "epoch_rows": epoch_rows}
+    return sampler_for("temperature_sampler", labels, epochs=epochs, seed=seed, **settings)
+
+
+def plentiful_first_sampler(
+    labels: Any,
+    *,
+    epochs: int,
+    seed: int,
+    over: float | None = None,
+    plentiful: float = 0.5,
+    temperature: float = 3.0,
+    epoch_rows: int | None = None,
+) -> OrderSampler:
+    """The plentiful classes alone, then all by temperature; see `plentiful_first_order`."""
+    settings: dict[str, Any] = {
+        "over": over,
+        "plentiful": plentiful,
+        "temperature": temperature,
+        "epoch_rows": epoch_rows,
+    }
+    return sampler_for("plentiful_first", labels, epochs=epochs, seed=seed, **settings)
 
 
 def progressive_sampler(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -44,22 +45,27 @@ def options_table(command: Any) -> str:
 
 def settings_tables() -> str:
     """One table per group of settings, those of the recipe itself last."""
-    groups: list[tuple[str, type[BaseModel]]] = [
-        (f"{name}.", field.annotation)
-        for name, field in Recipe.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    ]
+    groups = list(_groups("", Recipe))
+    inner = {prefix.rstrip(".") for prefix, _ in groups}
     made = []
     for prefix, model in [*groups, ("", Recipe)]:
         lines = ["| setting | default | values | what it does |", "| --- | --- | --- | --- |"]
         for name, field in model.model_fields.items():
-            if f"{name}." in [group for group, _ in groups] and not prefix:
+            if f"{prefix}{name}" in inner:
                 continue
             values = _values(field.annotation, field.metadata)
             said = _cell(field.description or "")
             lines.append(f"| `{prefix}{name}` | {_default(field.default)} | {values} | {said} |")
         made.append("\n".join(lines))
     return "\n\n".join(made)
+
+
+def _groups(prefix: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Groups of settings within a model, and those within them, each behind its own."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield f"{prefix}{name}.", field.annotation
+            yield from _groups(f"{prefix}{name}.", field.annotation)
 
 
 def _default(value: Any) -> str:

@@ -176,7 +176,9 @@ def order_is_fresh_in_every_epoch_and_with_every_seed(name: str | None, labels: 
 
 def longer_plan_begins_with_shorter(name: str | None, labels: np.ndarray) -> None:
     # A curriculum over all epochs can't; one over a stated number does.
-    stated = {"over": 3} if name == "progressive_sampler" else {}
+    stated = {"progressive_sampler": {"over": 3}, "plentiful_first": {"over": 1}}.get(
+        name or "", {}
+    )
     shorter = order(name, labels, 2, **stated)
     np.testing.assert_array_equal(order(name, labels, 5, **stated)[:2], shorter)
 

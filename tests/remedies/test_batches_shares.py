@@ -14,7 +14,12 @@ from equipoise.remedies.batches import build_order, build_row_weights, in_effect
 from equipoise.remedies.batches.account import row_weights_effect
 from equipoise.remedies.batches.groups import cells, group_balanced_order
 from equipoise.remedies.batches.row_weights import cluster_weights, cost_weights, group_weights
-from equipoise.remedies.batches.shares import power_order, progressive_order
+from equipoise.remedies.batches.shares import (
+    plentiful_first_order,
+    power_order,
+    progressive_order,
+    temperature_order,
+)
 from equipoise.remedies.prior import drawn_counts, log_source
 from equipoise.remedies.spec import parse_remedy
 
@@ -56,6 +61,31 @@ def test_a_curriculum_by_hand():
     assert (
         counts_of(progressive_order(LABELS, 3, 1, np.random.default_rng(0), over=1)) == 168
     ).all()
+
+
+def test_temperature_is_a_power():
+    """Two classes of 800 and 100 rows at T = 3: draws as 2 to 1 by the cube root of 8."""
+    labels = np.repeat([0, 1], [800, 100])
+    order = temperature_order(labels, 2, 2, np.random.default_rng(0), temperature=3.0)
+    assert counts_of(order, labels, 2).tolist() == [[600, 300], [600, 300]]
+    natural = temperature_order(labels, 2, 1, np.random.default_rng(0), temperature=1.0)
+    assert counts_of(natural, labels, 2).tolist() == [[800, 100]]
+
+
+def test_the_plentiful_come_alone_first_and_the_rare_join_them():
+    """Classes of 600, 300 and 100 rows: the first two hold the stated nine tenths."""
+    labels = np.repeat([0, 1, 2], [600, 300, 100])
+    order = plentiful_first_order(
+        labels, 3, 4, np.random.default_rng(0), plentiful=0.9, temperature=1.0
+    )
+    assert np.abs(counts_of(order[:2], labels, 3) - [2000 / 3, 1000 / 3, 0]).max() < 1
+    assert counts_of(order[2:], labels, 3).tolist() == [[600, 300, 100]] * 2
+    # A stage may end within an epoch.
+    part = plentiful_first_order(
+        labels, 3, 1, np.random.default_rng(0), over=0.5, plentiful=0.5, temperature=1.0
+    )
+    assert counts_of(part[:, :500], labels, 3).tolist() == [[500, 0, 0]]
+    assert counts_of(part[:, 500:], labels, 3).tolist() == [[300, 150, 50]]
 
 
 @settings(max_examples=60, deadline=None)

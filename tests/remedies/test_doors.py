@@ -30,10 +30,12 @@ from equipoise.samplers import (
     balanced_sampler,
     group_balanced_sampler,
     natural_sampler,
+    plentiful_first_sampler,
     presence_sampler,
     progressive_sampler,
     sampler_for,
     sqrt_sampler,
+    temperature_sampler,
 )
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "trainer_losses.py"
@@ -284,6 +286,10 @@ GROUPS = np.arange(23) % 2
 MADE = {
     "sqrt": lambda epochs=2: sqrt_sampler(LABELS, epochs=epochs, seed=0),
     "progressive": lambda epochs=2: progressive_sampler(LABELS, epochs=epochs, seed=0, over=2),
+    "temperature": lambda epochs=2: temperature_sampler(LABELS, epochs=epochs, seed=0),
+    "plentiful first": lambda epochs=2: plentiful_first_sampler(
+        LABELS, epochs=epochs, seed=0, over=1
+    ),
     "presence": lambda epochs=2: presence_sampler(
         LABELS, epochs=epochs, seed=0, batch_rows=4, classes=[2]
     ),

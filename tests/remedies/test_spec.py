@@ -110,7 +110,14 @@ def verdict(a, b):
 
 def test_each_pair_by_thought():
     """Of remedies for rows of one label. `never` and `twice` are listed; all else is fine."""
-    samplers = ["balanced_sampler", "sqrt_sampler", "progressive_sampler", "guaranteed_presence"]
+    samplers = [
+        "balanced_sampler",
+        "sqrt_sampler",
+        "temperature_sampler",
+        "progressive_sampler",
+        "plentiful_first",
+        "guaranteed_presence",
+    ]
     samplers += ["group_balanced_sampler"]
     weighing = ["weighted_cross_entropy", "logit_adjusted"]
     losses = [*weighing, "focal", "cost_sensitive"]

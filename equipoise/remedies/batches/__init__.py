@@ -14,7 +14,12 @@ from equipoise.remedies.batches.order import balanced_order, natural_order
 from equipoise.remedies.batches.presence import presence_order
 from equipoise.remedies.batches.row_weights import cluster_weights, cost_weights, group_weights
 from equipoise.remedies.batches.second_stage import HeadDraws, retrained_head
-from equipoise.remedies.batches.shares import power_order, progressive_order
+from equipoise.remedies.batches.shares import (
+    plentiful_first_order,
+    power_order,
+    progressive_order,
+    temperature_order,
+)
 from equipoise.remedies.batches.weights import class_weights
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 
@@ -54,7 +59,13 @@ _LINES = (
     ),
     Remedy("balanced_sampler", "batches", "sampler", balanced_order, _KANG, True),
     Remedy("sqrt_sampler", "batches", "sampler", power_order, _KANG, True),
+    Remedy(
+        "temperature_sampler", "batches", "sampler", temperature_order, "arXiv:1907.05019", True
+    ),
     Remedy("progressive_sampler", "batches", "sampler", progressive_order, _KANG, True),
+    Remedy(
+        "plentiful_first", "batches", "sampler", plentiful_first_order, "arXiv:2312.06134", True
+    ),
     Remedy(
         "guaranteed_presence",
         "batches",
@@ -180,7 +191,7 @@ def strata(
 def in_effect(specs: Sequence[RemedySpec], draws: NDArray[np.int64]) -> NDArray[np.int64]:
     """(epochs, places) the draws whose class shares a trained model still shows: all, or under a
     curriculum the later half of the epochs, since the shares of the early ones are unlearned."""
-    changes = any(spec.name == "progressive_sampler" for spec in specs)
+    changes = any(spec.name in ("progressive_sampler", "plentiful_first") for spec in specs)
     return draws[len(draws) // 2 :] if changes else draws
 
 

@@ -13,6 +13,8 @@ from equipoise.remedies.labels import rows_by_class
 from equipoise.remedies.remedy import AtLeastOne
 
 Power = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(ge=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
 
 
 def power_order(
@@ -47,6 +49,90 @@ def power_order(
     raised = np.array([len(rows) for rows in groups], dtype=np.float64) ** power
     shares = np.broadcast_to(raised / raised.sum(), (epochs, len(groups)))
     return _order_by_shares(groups, shares, epoch_rows or len(labels), rng)
+
+
+def temperature_order(
+    labels: NDArray[np.int64],
+    classes: int,
+    epochs: int,
+    rng: np.random.Generator,
+    *,
+    temperature: Temperature = 3.0,
+    epoch_rows: AtLeastOne | None = None,
+) -> NDArray[np.int64]:
+    """Each class as often as its number of rows to the power 1 / T.
+
+        share of class k = n_k^(1/T) / sum over all classes j of n_j^(1/T)
+
+    Shapes    labels (n,) in 0..classes-1. Returns (epochs, epoch_rows) int64: the row at each
+              place. Classes without rows are left out.
+    Settings  temperature: T, 1 or more; 1 is natural, 2 the square root, 5 nearly balanced.
+              epoch_rows: places per epoch; none: as many as there are rows.
+    Raises    ShapeError for labels out of range, DataError without rows.
+    Helps     where categories differ by orders of magnitude, as languages do: one number trades
+              the rare ones against the plentiful ones.
+    Harms     at large T, where rows of tiny categories come so often that they are learned by
+              heart.
+    Source    Arivazhagan et al. 2019, Massively multilingual neural machine translation in the
+              wild, arXiv:1907.05019.
+    """
+    return power_order(labels, classes, epochs, rng, power=1 / temperature, epoch_rows=epoch_rows)
+
+
+def plentiful_first_order(
+    labels: NDArray[np.int64],
+    classes: int,
+    epochs: int,
+    rng: np.random.Generator,
+    *,
+    over: Annotated[float, Field(gt=0)] | None = None,
+    plentiful: Part = 0.5,
+    temperature: Temperature = 3.0,
+    epoch_rows: AtLeastOne | None = None,
+) -> NDArray[np.int64]:
+    """Two stages: the plentiful classes alone by their own shares, then all of them, the rare
+    ones more often than their share.
+
+    Plentiful are the largest classes that together hold at least that share of the rows; the others
+    wait for the second stage, which draws by `temperature`. Rare rows so meet a model that has
+    learned what they share with the plentiful ones, and are seen less often in all, which keeps
+    them from being learned by heart.
+
+    Shapes    labels (n,) in 0..classes-1. Returns (epochs, epoch_rows) int64: the row at each
+              place. Classes without rows are left out.
+    Settings  over: epochs of the first stage, parts of one included; none: half of all epochs (with
+              a number a plan for more epochs begins with the shorter plan). plentiful: see above.
+              temperature: of the second stage, as in `temperature_sampler`. epoch_rows: places per
+              epoch; none: as many as there are rows.
+    Raises    ShapeError for labels out of range, DataError without rows.
+    Helps     where rare and plentiful rows have much in common, and rare ones would be repeated
+              often: it beat every fixed share in translation.
+    Harms     in short trainings, whose second stage has no time; where rare rows have nothing in
+              common with the others, the first stage is lost time for them.
+    Source    Choi et al. 2023, Order matters in the presence of dataset imbalance for multilingual
+              learning, arXiv:2312.06134.
+    """
+    groups = rows_by_class(labels, classes)
+    counts = np.array([len(rows) for rows in groups], dtype=np.float64)
+    largest = np.argsort(-counts, kind="stable")
+    reached = np.cumsum(counts[largest]) >= plentiful * counts.sum() - 1e-9
+    early = np.zeros(len(groups))
+    early[largest[: int(np.argmax(reached)) + 1]] = counts[largest[: int(np.argmax(reached)) + 1]]
+    early /= early.sum()
+    late = counts ** (1 / temperature) / (counts ** (1 / temperature)).sum()
+    places = epoch_rows or len(labels)
+    turn = round((epochs / 2 if over is None else over) * places)
+    sequence = np.empty((epochs, places), dtype=np.int64)
+    place_rng, *row_rngs = rng.spawn(1 + len(groups))
+    for epoch in range(epochs):
+        # The first stage may end within an epoch, which is then laid in two parts.
+        size = min(max(turn - epoch * places, 0), places)
+        for shares, at in ((early, slice(0, size)), (late, slice(size, places))):
+            length = at.stop - at.start
+            if length:
+                whole = _whole_counts(shares * length, length, place_rng.random())
+                sequence[epoch, at] = _spread(whole, place_rng)
+    return fill(groups, sequence, row_rngs)
 
 
 def progressive_order(
