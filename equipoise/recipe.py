@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -17,8 +17,9 @@ from equipoise.models.config import ModelConfig, TrainConfig
 from equipoise.models.writing.config import WriteConfig
 from equipoise.records.files import text_sha256, write_text
 from equipoise.records.yaml_files import read_mapping
-from equipoise.remedies.remedy import RemedySpec
-from equipoise.remedies.spec import parse_remedies
+
+if TYPE_CHECKING:
+    from equipoise.remedies.remedy import RemedySpec
 
 DEFAULT_REMEDIES = ("temperature", "measure_offsets")
 """What a run does against imbalance when nothing is asked for: it calibrates, and moves the
@@ -85,6 +86,9 @@ class Recipe(BaseModel):
     @field_validator("remedies")
     @classmethod
     def _remedies_read(cls, remedies: tuple[str, ...]) -> tuple[str, ...]:
+        # The table of remedies brings torch, for seconds: a fault elsewhere is answered sooner.
+        from equipoise.remedies.spec import parse_remedies
+
         try:
             parse_remedies(remedies)
         except SettingsError as error:
@@ -174,6 +178,8 @@ class Recipe(BaseModel):
 
     @property
     def specs(self) -> tuple[RemedySpec, ...]:
+        from equipoise.remedies.spec import parse_remedies  # as above
+
         return parse_remedies(self.remedies)
 
     @property

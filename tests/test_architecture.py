@@ -71,6 +71,16 @@ def test_help_needs_no_torch() -> None:
     assert out.stdout.strip() == "[]"
 
 
+def test_a_fault_of_a_setting_is_answered_without_torch() -> None:
+    code = (
+        "import sys; from equipoise import cli; from equipoise.errors import SettingsError\n"
+        "try: cli.app(['train', 'rows.csv', '--set', 'nonsense.x=1'], standalone_mode=False)\n"
+        "except SettingsError as error: print(error.faults[0][:25], 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "nonsense: unknown setting False"
+
+
 def test_the_door_is_as_listed() -> None:
     import equipoise
 

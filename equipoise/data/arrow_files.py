@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from equipoise.data.hub import from_cache_unless, reachable
 from equipoise.data.raw import RawPart
 from equipoise.errors import DataError
 
@@ -31,7 +32,7 @@ def read_parquet(path: Path) -> RawPart:
 def read_hub(name: str) -> dict[str, RawPart]:
     """Every split of `hf:owner/name[:config]`, by the hub's split names.
 
-    The `datasets` library finds the files, through its cache when there is no network.
+    The `datasets` library finds the files, through its cache when there is no network (`hub.py`).
     Raises DataError if the name is malformed or the data set can't be had.
     """
     owner_name, _, config = name.removeprefix("hf:").partition(":")
@@ -41,14 +42,19 @@ def read_hub(name: str) -> dict[str, RawPart]:
         )
     import datasets
 
+    online = reachable()
     try:
-        loaded = datasets.load_dataset(owner_name, config or None)
+        with from_cache_unless(online):
+            loaded = datasets.load_dataset(owner_name, config or None)
     except Exception as error:
         # The hub client raises dozens of kinds, many of them plain; all mean: not to be had.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        what = "could not be loaded from the hub"
+        if not online:
+            what = "the hub is out of reach, and its cache does not hold the rows"
         raise DataError(
-            f"{name}: could not be loaded from the hub ({type(error).__name__}: {reason}); check "
-            "the name, the configuration and the network, or give a file or folder"
+            f"{name}: {what} ({type(error).__name__}: {reason}); check the name, the "
+            "configuration and the network (or HF_HUB_OFFLINE), or give a file or folder"
         ) from None
     parts = {}
     for split, rows in loaded.items():
