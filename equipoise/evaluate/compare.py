@@ -20,12 +20,22 @@ from equipoise.evaluate.judge import percentile
 from equipoise.evaluate.outcomes import Outcomes, outcomes
 from equipoise.evaluate.per_class import independent_rows
 from equipoise.records.predictions import Predictions
+from equipoise.records.rows import Column
 from equipoise.records.scores import Estimate
 from equipoise.statistics.bootstrap import resampler
 from equipoise.statistics.intervals import mean_interval
 from equipoise.statistics.sums import Floats
 
-LOWER_IS_BETTER = frozenset({"expected_cost", "log_loss", "brier", "ece", "hamming_loss"})
+LOWER_IS_BETTER = frozenset(
+    {"expected_cost", "log_loss", "brier", "ece", "hamming_loss"}
+    | {"loss", "macro_loss", "bits_per_byte", "macro_bits_per_byte"}
+)
+NEITHER_IS_BETTER = frozenset(
+    f"{mean}{name}"
+    for mean in ("", "macro_")
+    for name in ("length_ratio", "distinct_1", "distinct_2")
+)
+"""What is closer to the references' is better, or nobody can say."""
 BY_ROW = {"log_loss": measures.row_log_loss, "brier": measures.row_brier}
 DECISIONS = (
     "accuracy",
@@ -122,7 +132,7 @@ def _said(
     measure: str, values: Sequence[float], estimate: Estimate, names: tuple[str, str], rows: int
 ) -> Difference:
     a, b = (None if np.isnan(v) else v for v in values)
-    return Difference(measure, a, b, estimate, rows, _sentence(measure, estimate, names, rows))
+    return Difference(measure, a, b, estimate, rows, sentence(measure, estimate, names, rows))
 
 
 def _several(
@@ -150,22 +160,7 @@ def _several(
 
 def _same_rows(a: Predictions, b: Predictions) -> NDArray[np.int64]:
     """Where each row of `a` is in `b`."""
-    faults = []
-    for name, one in (("first", a), ("second", b)):
-        if len(set(one.ids.tolist())) < len(one):
-            faults.append(f"the {name} predictions hold an id twice; predict with unique ids")
-    if faults:
-        raise DataError(*faults)
-    place = {row: k for k, row in enumerate(b.ids.tolist())}
-    missing = [row for row in a.ids.tolist() if row not in place]
-    extra = len(b) - (len(a) - len(missing))
-    if missing or extra:
-        first = f" (the first is {missing[0]!r})" if missing else ""
-        raise DataError(
-            f"the two do not hold the same rows: {len(missing)} rows of the first are missing in "
-            f"the second{first}, {extra} are only in the second; compare predictions of one split"
-        )
-    index = np.array([place[row] for row in a.ids.tolist()], dtype=np.int64)
+    index = same_ids(a.ids, b.ids)
     differ = np.flatnonzero(a.labels != b.labels[index])
     if len(differ):
         k = int(differ[0])
@@ -174,6 +169,29 @@ def _same_rows(a: Predictions, b: Predictions) -> NDArray[np.int64]:
             f"{a.labels[k]!r} and {b.labels[index][k]!r}; predict again on one set of labels"
         )
     return index
+
+
+def same_ids(a: Column, b: Column) -> NDArray[np.int64]:
+    """Where each id of `a` is in `b`.
+
+    Raises  DataError if an id is there twice, or the two do not hold the same.
+    """
+    faults = []
+    for name, ids in (("first", a), ("second", b)):
+        if len(set(ids.tolist())) < len(ids):
+            faults.append(f"the {name} predictions hold an id twice; predict with unique ids")
+    if faults:
+        raise DataError(*faults)
+    place = {row: k for k, row in enumerate(b.tolist())}
+    missing = [row for row in a.tolist() if row not in place]
+    extra = len(b) - (len(a) - len(missing))
+    if missing or extra:
+        first = f" (the first is {missing[0]!r})" if missing else ""
+        raise DataError(
+            f"the two do not hold the same rows: {len(missing)} rows of the first are missing in "
+            f"the second{first}, {extra} are only in the second; compare predictions of one split"
+        )
+    return np.array([place[row] for row in a.tolist()], dtype=np.int64)
 
 
 def _widened(one: Predictions, other: Predictions) -> Predictions:
@@ -256,7 +274,8 @@ def difference_by_resampling(
     }
 
 
-def _sentence(measure: str, found: Estimate, names: tuple[str, str], rows: int) -> str:
+def sentence(measure: str, found: Estimate, names: tuple[str, str], rows: int) -> str:
+    """What a difference says."""
     if found.value is None or found.low is None or found.high is None:
         return f"Whether {names[1]} differs from {names[0]} in {measure} is open: {found.why}."
     interval = f"{found.value:+.3g} (95 % interval {found.low:+.3g} to {found.high:+.3g})"
@@ -264,6 +283,12 @@ def _sentence(measure: str, found: Estimate, names: tuple[str, str], rows: int) 
         return (
             f"{_capital(names[1])} and {names[0]} can't be told apart by {measure} on {rows} "
             f"rows: the difference is {interval}."
+        )
+    if measure in NEITHER_IS_BETTER:
+        word = "higher" if found.value > 0 else "lower"
+        return (
+            f"{_capital(names[1])} is {word} than {names[0]} in {measure} on {rows} rows: the "
+            f"difference is {interval}."
         )
     better = (found.value < 0) == (measure in LOWER_IS_BETTER)
     return (

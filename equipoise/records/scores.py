@@ -54,13 +54,14 @@ class ClassScores:
     rows: int
     """Rows of the judged split whose label is this class."""
     decided: int
-    """Rows of the judged split decided as this class."""
+    """Rows of the judged split decided as this class; where texts are judged, rows of this category
+    for which a text was written."""
     trained: int | None
     """Rows of this class in training; 0 for a class never seen there, None if not known."""
     band: str | None
     """"head" (more than 100 training rows), "middle" or "tail" (fewer than 20)."""
     measures: dict[str, Estimate]
-    """precision, recall, f1, average_precision."""
+    """precision, recall, f1, average_precision; or those of texts, `evaluate.texts.MEASURES`."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Scores:
     """Every class that has rows in the split or is known to the model, sorted by name."""
     bands: dict[str, dict[str, Any]] = field(default_factory=dict)
     """"head", "middle", "tail": {"classes": [names], "rows": n in the split, "macro_f1": Estimate,
-    "macro_recall": Estimate}."""
+    "macro_recall": Estimate}; of texts "macro_<name>" for every measure."""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
