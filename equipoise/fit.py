@@ -107,7 +107,12 @@ def fit_table(
     recipe = kind.resolve(recipe)
     base = find_base(recipe.model, writes=kind.writes)
     run_id = text_sha256(
-        recipe.id, base.fingerprint, table.fingerprint, repr(table.columns), str(seed)
+        recipe.id,
+        kind.beside(recipe),
+        base.fingerprint,
+        table.fingerprint,
+        repr(table.columns),
+        str(seed),
     )[:16]
     opened = open_run(out, run_id, force=force)
     seconds = {"reading": time.perf_counter() - started}

@@ -6,7 +6,7 @@ The run itself is an arm, and so are its baselines; all of them start from the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class TrainedArm:
     states: dict[str, CachedStates | None]
     """Of training and validation rows, where the method caches them."""
     notes: list[str]
+    general: None = field(default=None, init=False)
+    """Only a run that writes is measured on general texts."""
 
 
 def train_arm(

@@ -45,6 +45,9 @@ class Classifying:
     def resolve(self, recipe: Recipe) -> Recipe:
         return recipe
 
+    def beside(self, recipe: Recipe) -> str:
+        return ""
+
     def prepare(
         self,
         splits: Splits,

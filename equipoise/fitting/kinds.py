@@ -28,7 +28,7 @@ from equipoise.progress import Progress
 from equipoise.recipe import Recipe
 from equipoise.records.decision import DecisionRule
 from equipoise.records.rows import Splits
-from equipoise.records.run import BaselineRecord, Comparison, RemedyRecord
+from equipoise.records.run import BaselineRecord, Comparison, GeneralRecord, RemedyRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,8 @@ class Arm(Protocol):
     def head(self) -> HeadStage | None: ...
     @property
     def notes(self) -> list[str]: ...
+    @property
+    def general(self) -> GeneralRecord | None: ...
 
 
 A = TypeVar("A", bound=Arm)
@@ -73,6 +75,10 @@ class Kind(Protocol[A]):
     def resolve(self, recipe: Recipe) -> Recipe:
         """The recipe with the defaults of this kind. Raises SettingsError if something is asked
         for that this kind has not."""
+        ...
+
+    def beside(self, recipe: Recipe) -> str:
+        """A fingerprint of what else the run reads: files that the recipe names."""
         ...
 
     def prepare(

@@ -160,6 +160,7 @@ def run_manifest(
         seconds={stage: round(value, 3) for stage, value in seconds.items()},
         peak_memory_bytes=_peak_memory(),
         device_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
+        general=arm.general,
         baselines=baselines,
         comparisons=comparisons,
         notes=[*arm.notes, *notes],

@@ -130,6 +130,9 @@ class TrainConfig(_Settings):
     """Decoupled decay of weights, not of biases and norms."""
     l1: NonNegativeFloat = 0.0
     """Added to the loss: l1 × the sum of absolute trained weights."""
+    l2_sp: NonNegativeFloat = 0.0
+    """Added to the loss: l2_sp × half the sum of squares by which trained weights of the body have
+    moved from where they started (L2-SP, arXiv:1802.01483): holds on to what the base knows."""
     clip_norm: NonNegativeFloat = 1.0
     """Largest gradient norm; 0 leaves gradients as they are."""
     batch_rows: PositiveInt = 32

@@ -28,6 +28,11 @@ class Pass:
         self.logits: Tensor | None = None
         """Of the first pass."""
 
+    @property
+    def inputs(self) -> Batch:
+        """What the model was given, without labels and weights."""
+        return self._inputs
+
     def words(self) -> Tensor:
         """What enters the lowest trained layer, 0 at padding."""
         classifier = self._classifier

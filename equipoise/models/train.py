@@ -198,6 +198,7 @@ def _run(job: _Job, device_rows: int) -> Trained:
         log_line=job.log_line,
         head_learning_rate=job.rates[1],
         l1=config.l1,
+        l2_sp=config.l2_sp,
         callbacks=[keeper],
     )
     trainer.remove_callback(PrinterCallback)

@@ -61,6 +61,7 @@ class WeightedTrainer(Trainer):
         log_line: Callable[[dict[str, Any]], None],
         head_learning_rate: float,
         l1: float,
+        l2_sp: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.feed = feed
@@ -74,6 +75,8 @@ class WeightedTrainer(Trainer):
         self.log_line = log_line
         self.head_learning_rate = head_learning_rate
         self.l1 = l1
+        self.l2_sp = l2_sp
+        self._start: dict[str, Tensor] = {}
         self.optimizer: torch.optim.Optimizer | None
         self.control: Any
         # A loss function marks the loss as already divided over the whole step, in every version
@@ -85,6 +88,9 @@ class WeightedTrainer(Trainer):
             eval_dataset=_Positions(0 if validation is None else len(validation)),
             **kwargs,
         )
+        if l2_sp:
+            # Before a checkpoint is read: resumed or not, the base is what holds.
+            self._start = {n: p.detach().clone() for n, p in self._body_weights()}
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         # Not prepared by accelerate: it would deal whole batches to processes, repeating some to
@@ -123,12 +129,27 @@ class WeightedTrainer(Trainer):
         total = weights.sum() if num_items_in_batch is None else num_items_in_batch
         total = torch.where(total > 0, total, 1.0)  # a step of rows that all weigh nothing
         loss = losses.sum() / total.to(losses.dtype)
-        if self.l1:
-            share = (weights.sum() / total).to(losses.dtype)
-            trained = [p for p in model.parameters() if p.requires_grad]
-            loss = loss + self.l1 * share * torch.stack([p.abs().sum() for p in trained]).sum()
+        if self.l1 or self.l2_sp:
+            loss = loss + (weights.sum() / total).to(losses.dtype) * self._penalty(model)
         loss = loss * self.args.world_size
         return (loss, run.logits) if return_outputs else loss
+
+    def _penalty(self, model: nn.Module) -> Tensor:
+        """What large weights, and weights far from where they started, add to the loss."""
+        trained = [p for p in model.parameters() if p.requires_grad]
+        found = [self.l1 * p.abs().sum() for p in trained] if self.l1 else []
+        if self.l2_sp:
+            found += [
+                self.l2_sp / 2 * (p - self._start[n].to(p)).square().sum()
+                for n, p in self._body_weights()
+            ]
+        return torch.stack(found).sum()
+
+    def _body_weights(self) -> list[tuple[str, nn.Parameter]]:
+        """Trained weights that the base came with, or that stand in its layers; a head starts
+        from nothing that is worth keeping."""
+        named = self.model.named_parameters()
+        return [(n, p) for n, p in named if p.requires_grad and not n.startswith("head.")]
 
     def _weighted_losses(self, run: Pass, labels: Tensor, weights: Tensor) -> Tensor:
         """(rows,) weight × loss of a micro-batch.

@@ -110,6 +110,21 @@ class TrainingRecord(_Part):
     """Arithmetic of the body in training: "float32", "bf16" or "fp16"."""
 
 
+class GeneralRecord(_Part):
+    """What training did to texts unlike its rows."""
+
+    source: str
+    """Name of the file."""
+    rows: int
+    tokens: int
+    loss_before: float
+    """Nats per token of the base as it came."""
+    loss_after: float
+    """Nats per token of the model that was kept."""
+    bits_per_byte_before: float
+    bits_per_byte_after: float
+
+
 class BaselineRecord(_Part):
     name: str
     """Folder below baselines/: "tfidf", "vectors" or "plain"."""
@@ -160,6 +175,8 @@ class Manifest(_Part):
     peak_memory_bytes: int
     """Largest resident size of the process; on a GPU that of the device is in `device_bytes`."""
     device_bytes: int | None = None
+    general: GeneralRecord | None = None
+    """Loss on general texts before and after, of a run that writes and was given such texts."""
     baselines: list[BaselineRecord]
     comparisons: list[Comparison]
     notes: list[str]

@@ -86,6 +86,26 @@ def test_settings_change_what_they_say(bases: Bases, tmp_path: Path) -> None:
         assert changed != plain, change
 
 
+def test_l2_sp_keeps_the_body_near_its_start(bases: Bases, tmp_path: Path) -> None:
+    moved = []
+    for l2_sp in (0.0, 10.0):
+        classifier, base, _, _ = make(bases("bert", 2), method="full", dropout=0.0)
+        before = weights_after(classifier)
+        feed = make_feed(base, ROWS)
+        train(classifier, feed, tmp_path / str(l2_sp), epochs=4, l2_sp=l2_sp, weight_decay=0.0)
+        after = weights_after(classifier)
+        far = {name: float(np.square(after[name] - before[name]).sum()) for name in before}
+        moved.append(
+            (
+                sum(size for name, size in far.items() if name.startswith("body.")),
+                sum(size for name, size in far.items() if name.startswith("head.")),
+            )
+        )
+    (free_body, free_head), (held_body, held_head) = moved
+    assert held_body < 0.2 * free_body
+    assert held_head > 0.2 * free_head  # a head starts from nothing that is worth keeping
+
+
 def test_l1_makes_weights_small(bases: Bases, tmp_path: Path) -> None:
     sizes = []
     for l1 in (0.0, 0.05):

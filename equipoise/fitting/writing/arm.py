@@ -13,8 +13,20 @@ from numpy.typing import NDArray
 
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.treatment import treat
+from equipoise.fitting.writing.keep import (
+    Replayed,
+    general_losses,
+    general_record,
+    interpolate,
+    kl_wrapper,
+    plain_feed,
+    read_texts,
+    starting_weights,
+    with_replay,
+)
 from equipoise.models.batches import StepPlan, plan_steps
 from equipoise.models.cache import CachedStates, cache_settings
+from equipoise.models.feed import Fed
 from equipoise.models.methods import learning_rates
 from equipoise.models.save import default_device
 from equipoise.models.states import ensure_states, pooled_vectors
@@ -25,7 +37,7 @@ from equipoise.models.writing.outputs import row_log_probs
 from equipoise.models.writing.sequences import Sequences
 from equipoise.models.writing.writer import Writer, packing_holds
 from equipoise.progress import Progress
-from equipoise.records.run import RemedyRecord
+from equipoise.records.run import GeneralRecord, RemedyRecord
 from equipoise.remedies.remedy import RemedySpec
 
 Measures = Callable[[NDArray[np.float64]], dict[str, float]]
@@ -44,6 +56,8 @@ class TrainedWriter:
     packs: bool
     """Whether rows may share a line."""
     notes: list[str]
+    general: GeneralRecord | None
+    """Loss on general texts before and after."""
     made: int = 0
     head: None = field(default=None, init=False)
 
@@ -84,6 +98,11 @@ def train_writer(
             "rows were not packed: this model does not keep rows of one line apart by their "
             "positions"
         )
+    keep = recipe.write.keep
+    texts = None if keep.general is None else read_texts(keep.general)
+    before = None if texts is None else general_losses(writer, texts, prepared.base, packs)
+    if keep.replay is not None:
+        states = dict.fromkeys(states, None)  # what is replayed has none
     feeds = {split: feed_of(prepared, split, held, packs) for split, held in states.items()}
     feed = feeds["train"].take(treated.fed, treated.weights)
     plan = plan_steps(
@@ -94,9 +113,17 @@ def train_writer(
         batch_rows=recipe.train.batch_rows,
         bucket_steps=recipe.train.bucket_steps,
     )
+    start = starting_weights(writer) if keep.interpolate < 1 else {}
+    wrapper = kl_wrapper(writer, keep.kl) if keep.kl else None
+    fed: Fed = feed
+    if keep.replay is not None:
+        general = plain_feed(read_texts(keep.replay), prepared.base, feed, packs)
+        rng = np.random.default_rng([prepared.seed, 5])
+        fed = Replayed(feed, general)
+        plan = with_replay(plan, len(feed), len(general), keep.replay_share, rng)
     trained = train_classifier(
         writer,
-        feed,
+        fed,
         plan,
         feeds["validation"],
         row_loss=treated.row_loss,
@@ -110,7 +137,10 @@ def train_writer(
         folder=checkpoints,
         log_line=log_line,
         stepped=lambda step, steps: progress(title, step, steps),
+        wrapper=wrapper,
     )
+    if start:
+        interpolate(writer, start, keep.interpolate, recipe.model)
     return TrainedWriter(
         classifier=writer,
         trained=trained,
@@ -120,6 +150,11 @@ def train_writer(
         states=states,
         packs=packs,
         notes=notes,
+        general=None
+        if texts is None or before is None or keep.general is None
+        else general_record(
+            keep.general, before, general_losses(writer, texts, prepared.base, packs), texts
+        ),
     )
 
 

@@ -96,7 +96,7 @@ def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) 
             measure=measure,
             seed=prepared.seed,
             names=(TITLES[name], "This run"),
-        )
+        ).overall
         estimate = difference.difference
         if estimate.value is not None:
             found.append(

@@ -14,6 +14,7 @@ from equipoise.fitting.record import save_rows
 from equipoise.fitting.writing.arm import Measures, TrainedWriter, train_writer
 from equipoise.fitting.writing.compare import run_rivals
 from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
+from equipoise.fitting.writing.keep import files_read
 from equipoise.fitting.writing.prepare import prepare_written, resolve_written
 from equipoise.models.load import Base
 from equipoise.models.writing.save import load_writer, save_writer
@@ -34,6 +35,9 @@ class Writing:
 
     def resolve(self, recipe: Recipe) -> Recipe:
         return resolve_written(recipe)
+
+    def beside(self, recipe: Recipe) -> str:
+        return files_read(recipe.write.keep)
 
     def prepare(
         self,

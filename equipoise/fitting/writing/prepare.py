@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.data.check_written import special_token_faults
-from equipoise.errors import DataError, SettingsError
+from equipoise.errors import DataError, ModelError, SettingsError
 from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.writing.keep import check_interpolates
 from equipoise.models.load import Base
 from equipoise.models.writing.template import sequences
 from equipoise.recipe import COST_REMEDIES, DEFAULT_REMEDIES, Recipe
@@ -73,6 +74,11 @@ def _setting_faults(recipe: Recipe) -> list[str]:
         faults.append(
             f"baselines: {', '.join(classifiers)} can't write; only plain can be had for these rows"
         )
+    keep = recipe.write.keep
+    try:
+        check_interpolates(recipe.model, keep.interpolate)
+    except ModelError as error:
+        faults += error.faults
     return faults
 
 

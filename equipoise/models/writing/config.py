@@ -33,6 +33,24 @@ class DecodeConfig(_Settings):
     """Rows written at once."""
 
 
+class KeepConfig(_Settings):
+    """What holds on to what the base can do already. Frozen lower layers (method `light`) and
+    `train.l2_sp` do so too."""
+
+    general: str | None = None
+    """File of plain texts unlike the rows, on which the loss is measured before and after."""
+    replay: str | None = None
+    """File of plain texts of which some join every step."""
+    replay_share: float = Field(default=0.1, gt=0, lt=1)
+    """Share of a step's rows that are replayed."""
+    kl: float = Field(default=0.0, ge=0)
+    """Added to the loss of every learned token: kl × KL(base's next token, the model's). Takes a
+    second pass, through the base."""
+    interpolate: float = Field(default=1.0, ge=0, le=1)
+    """Weights in the end: 1 as trained, 0 as the base came, between them a mixture of the two
+    (WiSE-FT, arXiv:2109.01903)."""
+
+
 class WriteConfig(_Settings):
     """How rows whose target is text are fed and judged. Of no effect where rows are classified."""
 
@@ -47,6 +65,8 @@ class WriteConfig(_Settings):
     special_tokens: Literal["error", "allow"] = "error"
     """Whether a text that contains the tokenizer's special tokens, which could forge a turn, is
     refused."""
+    keep: KeepConfig = KeepConfig()
+    """What holds on to what the base can do already."""
     decode: DecodeConfig = DecodeConfig()
     """How the judged rows are written."""
     decode_rows: int = Field(default=500, ge=0)
