@@ -7,8 +7,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOMS = (
-    *("__init__", "__main__", "arms", "common", "cost_truths", "judged", "machine", "paired"),
-    *("sets", "truths"),
+    *("__init__", "__main__", "arms", "audit_tables", "common", "cost_truths", "judged"),
+    *("machine", "paired", "sets", "truths"),
 )
 """Modules that the benchmarks share."""
 

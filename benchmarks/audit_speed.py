@@ -56,8 +56,13 @@ def child(path: str, out: str) -> dict[str, Any]:
     from equipoise.data import ColumnNames, read_rows
     from equipoise.report import write_report
 
+    drawing = [0.0, 0.0]  # what takes the place of the encoding is not counted
+
     def encode(texts: Any, *_: Any) -> NDArray[np.float32]:
-        return drawn_vectors(np.array(numbers))
+        begun, own = time.perf_counter(), time.process_time()
+        vectors = drawn_vectors(np.array(numbers))
+        drawing[:] = time.perf_counter() - begun, time.process_time() - own
+        return vectors
 
     wall, own = time.perf_counter(), time.process_time()
     table = read_rows(path, columns=ColumnNames(group=("customer",), time="day"))
@@ -71,11 +76,11 @@ def child(path: str, out: str) -> dict[str, Any]:
     write_audit(Path(out), record)
     page = write_report(Path(out))
     seconds = {"reading": reading, **record.seconds, "page": time.perf_counter() - begun}
-    drawing = seconds.pop("encoding")
+    seconds.pop("encoding")
     return {
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
-        "total_seconds": round(time.perf_counter() - wall - drawing, 2),
-        "cpu_seconds": round(time.process_time() - own - drawing, 2),
+        "total_seconds": round(time.perf_counter() - wall - drawing[0], 2),
+        "cpu_seconds": round(time.process_time() - own - drawing[1], 2),
         "page_bytes": page.stat().st_size,
         "capped": record.capped,
         "findings": [finding.kind for finding in record.findings],

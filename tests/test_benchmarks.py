@@ -213,16 +213,12 @@ def test_test_rows_come_out_of_one_door_that_writes_it_down(
     assert openings(ledger)["toy"] == 4
 
 
-NOT_YET_THROUGH_THE_DOOR = {"audit_findings.py"}
-"""Reads trec6 and trec6_noisy whole, test rows too; it chooses nothing. To use `open_folder`."""
-
-
 def test_no_benchmark_finds_the_sets_by_itself() -> None:
     """Where the sets lie is known to the module with the one door to their test rows, no other."""
     for path in (ROOT / "benchmarks").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        assert path.name in {"sets.py"} | NOT_YET_THROUGH_THE_DOOR or "data_folder" not in names, (
+        assert path.name == "sets.py" or "data_folder" not in names, (
             f"{path.name}: take rows from load_set or open_test, or a whole set from open_folder"
         )
 

@@ -9,9 +9,12 @@ class both witnesses agree, the chance of being contradicted is fitted as
 
     lapse + (1 - lapse) / (1 + exp(a + b s)),    s = the probe's log-odds for its class,
 
-a logistic curve that falls, with b of at least FLATTEST, to a floor: the lapse rate. Overlap alone
-has no floor (Gaussian classes have exactly the logistic curve); the floor is the share of wrong
-labels. It is named when the likelihood ratio rules out a floor of LIMIT or less.
+under the shares of the labels as given, and against all other classes together: odds that can be
+taken at their word have a = 0 and b = 1, however many classes there are and however lopsided. It
+is a curve that falls, with b of at least FLATTEST, to a floor: the lapse rate. Overlap alone has no
+floor; the floor is the share of wrong labels. It is named when the likelihood ratio rules out a
+floor of LIMIT or less, unless more than BLURRED of these rows are contradicted: then no row is sure
+enough to see a floor by.
 
 Which: by Confident Learning (the cleanlab package) on the probe's probabilities, kept where the
 neighbours too are nearer to the other class.
@@ -46,10 +49,13 @@ FEWEST_SURE = 50
 """Rows on which the witnesses must agree before there is a curve to fit."""
 LISTED, LISTED_UNNAMED = 100, 20
 """Suspects that the record quotes: where label errors are named, and where not."""
-FLATTEST = 0.5
-"""Least slope b of the curve: 1 where the probe's odds can be taken at their word. On real sets it
-is 0.9 to 1.7; a probe whose odds have to be taken to the power of less than a half is not one that
-says anything about labels."""
+FLATTEST = 0.7
+"""Least slope b of the curve. Held as tight as it is, the probe understates its odds where classes
+are apart (b above 1) and overstates them where it hardly sees what makes the classes. A lower bound
+lets a slope stand in for a floor and misses wrong labels; a higher one takes a weak probe for wrong
+labels (`benchmarks/audit_findings.py` has tables of both kinds)."""
+BLURRED = 1 / 3
+"""Share of contradicted rows above which nothing is named."""
 _BINS = 300
 _FALLS = 3.84
 """The 95 % point of chi-squared with one degree of freedom."""
@@ -110,13 +116,9 @@ def checked_rows(given: Given, near: Nearest) -> Checked:
 
 def lapse(checked: Checked) -> Lapse:
     """The share of wrong labels, with its interval and the p-value of the test above."""
-    if checked.scores.shape[1] < 2 or len(checked.rows) == 0:
+    if len(np.unique(checked.labels)) < 2:
         return Lapse(0.0, 0.0, 1.0, 1.0, 0)
-    first = checked.scores.argmax(axis=1)
-    agreed = (checked.votes.argmax(axis=1) == first) & (checked.votes.max(axis=1) > 0)
-    ordered = np.sort(checked.scores[agreed], axis=1)
-    sure = np.minimum(ordered[:, -1] - ordered[:, -2], 100.0)
-    wrong = first[agreed] != checked.labels[agreed]
+    agreed, sure, wrong = _agreed(checked)
     if len(sure) < FEWEST_SURE or not wrong.any():
         return Lapse(0.0, 0.0, 1.0 if len(sure) < FEWEST_SURE else 3 / len(sure), 1.0, len(sure))
     curve = _Curve.of(sure, wrong)
@@ -130,7 +132,8 @@ def lapse(checked: Checked) -> Lapse:
         that are right or wrong together."""
         return max(2 * (curve.fit(at, at)[1] - best), 0.0) / together
 
-    p = 1.0 if rate <= LIMIT else float(ndtr(-np.sqrt(falls(LIMIT))))
+    blurred = wrong.mean() > BLURRED
+    p = 1.0 if blurred or rate <= LIMIT else float(ndtr(-np.sqrt(falls(LIMIT))))
     return Lapse(
         rate=rate,
         low=0.0 if falls(0.0) <= _FALLS else _cross(falls, 0.0, rate),
@@ -138,6 +141,22 @@ def lapse(checked: Checked) -> Lapse:
         p=p,
         rows=len(sure),
     )
+
+
+def _agreed(checked: Checked) -> tuple[Mask, Floats, Mask]:
+    """Which of the m rows both witnesses give to one class, and of those the log-odds of that class
+    and whether the label is another."""
+    present, labels = np.unique(checked.labels, return_inverse=True)
+    votes, scores = checked.votes[:, present], checked.scores[:, present]
+    first = scores.argmax(axis=1)
+    agreed: Mask = (votes.argmax(axis=1) == first) & (votes.max(axis=1) > 0)
+    p = label_probabilities(checked)[agreed]
+    place = np.arange(len(p)), first[agreed]
+    own = p[place]
+    p[place] = 0.0  # summed, not taken from 1, which would lose all digits of a sure row
+    with np.errstate(divide="ignore"):
+        odds = np.log(own) - np.log(p.sum(axis=1))
+    return agreed, np.clip(odds, -100.0, 100.0), first[agreed] != labels[agreed]
 
 
 @dataclass(frozen=True, eq=False)
