@@ -1,0 +1,240 @@
+"""Against forgetting: general texts that are replayed, the base's own scores, a way back to its
+weights; and the loss on general texts, before and after."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from equipoise.data import read_rows
+from equipoise.data.check import check_rows
+from equipoise.errors import ModelError
+from equipoise.models.batches import StepPlan
+from equipoise.models.config import ModelConfig
+from equipoise.models.feed import Batch
+from equipoise.models.load import Base
+from equipoise.models.passes import Pass
+from equipoise.models.trainer import Wrapper
+from equipoise.models.writing.config import KeepConfig
+from equipoise.models.writing.feed import WrittenFeed
+from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.template import sequences
+from equipoise.models.writing.writer import Writer
+from equipoise.records.rows import Rows
+from equipoise.records.run import GeneralRecord
+from equipoise.records.turns import is_learned
+
+_LORA = ("lora", "rslora")
+
+
+def read_texts(path: str) -> Rows:
+    """Every row of a file of plain texts. Raises DataError if it can't be read."""
+    table = read_rows(path, task="write")
+    check_rows(table)
+    (rows,) = table.parts.values() if len(table.parts) == 1 else (table.train,)
+    assert rows is not None
+    return rows
+
+
+def files_read(config: KeepConfig) -> str:
+    """A fingerprint of the files that the settings name: other texts make another run."""
+    named = [path for path in (config.general, config.replay) if path is not None]
+    return "".join(read_rows(path, task="write").fingerprint for path in named)
+
+
+def plain_feed(rows: Rows, base: Base, like: WrittenFeed | None, packs: bool) -> WrittenFeed:
+    """General texts as the loop takes them; none is too long, since the window's end cuts it."""
+    assert rows.turns is not None
+    tokenizer = base.tokenizer
+    return WrittenFeed(
+        tokens=sequences(rows.turns, base, too_long="left"),
+        labels=np.zeros(len(rows), dtype=np.int64),
+        weights=np.ones(len(rows)),
+        states=None,
+        pad_id=tokenizer.pad_token_id or 0,
+        weigh="token",
+        packed=packs,
+        start_id=0 if like is None else like.start_id,
+    )
+
+
+# ── replay ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """The rows of a run and general ones behind them, in one feed."""
+
+    own: WrittenFeed
+    general: WrittenFeed
+
+    def __len__(self) -> int:
+        return len(self.own) + len(self.general)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.concatenate([self.own.lengths, self.general.lengths])
+
+    @property
+    def states(self) -> None:
+        """None: what is replayed has no cached states."""
+        return
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """Own and general rows side by side; each learned token at the weight that it has in its
+        own feed."""
+        if not len(rows):
+            return self.own.batch(rows)
+        joined, weights = self._joined(rows)
+        inputs, owner = joined.laid_out(np.arange(len(rows)))
+        inputs["weights"] = torch.from_numpy(weights[owner])
+        return inputs
+
+    def _joined(self, rows: NDArray[np.int64]) -> tuple[WrittenFeed, NDArray[np.float64]]:
+        n = len(self.own)
+        first, second = rows[rows < n], rows[rows >= n] - n
+        order = np.argsort(np.argsort(rows >= n, kind="stable"), kind="stable")
+        tokens = together(self.own.tokens.take(first), self.general.tokens.take(second))
+        weights = np.concatenate(
+            [self.own.token_weights(first), self.general.token_weights(second)]
+        )
+        joined = WrittenFeed(
+            tokens=tokens.take(order),
+            labels=np.zeros(len(rows), dtype=np.int64),
+            weights=np.ones(len(rows)),
+            states=None,
+            pad_id=self.own.pad_id,
+            packed=self.own.packed,
+            start_id=self.own.start_id,
+        )
+        return joined, weights[order]
+
+
+def together(one: Sequences, other: Sequences) -> Sequences:
+    """The rows of both, in order."""
+    return Sequences(
+        np.concatenate([one.ids, other.ids]),
+        np.concatenate([one.starts, other.starts[1:] + one.starts[-1]]),
+        one.truncated + other.truncated,
+        0.0,
+        learned=np.concatenate([one.learned, other.learned]),
+    )
+
+
+def with_replay(
+    plan: StepPlan, own: int, general: int, share: float, rng: np.random.Generator
+) -> StepPlan:
+    """Every step with general rows behind its own, so that they are `share` of it: `general` rows
+    numbered from `own` on, drawn in shuffled cycles that go on from step to step and epoch to
+    epoch. A smaller last step gets as many as the others."""
+    each = max(1, round(plan.batch_rows * share / (1 - share)))
+    needed = plan.epochs * plan.steps * each
+    cycles = [rng.permutation(general) for _ in range(-(-needed // general))]
+    drawn = own + np.concatenate(cycles)[:needed].reshape(plan.epochs, plan.steps, each)
+    epochs = []
+    for epoch in range(plan.epochs):
+        steps = [
+            np.concatenate([plan.step(epoch, step), drawn[epoch, step]])
+            for step in range(plan.steps)
+        ]
+        epochs.append(np.concatenate(steps))
+    return StepPlan(np.stack(epochs), plan.batch_rows + each)
+
+
+# ── the base's own scores ─────────────────────────────────────────────────────────────────────
+
+
+def kl_wrapper(writer: Writer, weight: float) -> Wrapper:
+    """Adds weight × KL(base, model) to the loss of every learned token. The base is the writer as
+    it is now; what is frozen in it is not held twice."""
+    frozen = {id(p): p for p in writer.parameters() if not p.requires_grad}
+    base = copy.deepcopy(writer, dict(frozen))
+    base.requires_grad_(False)
+    base.eval()
+
+    def wrapper(
+        run: Pass,
+        labels: Tensor,
+        weights: Tensor,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        _: np.random.Generator,
+    ) -> Tensor:
+        scores = run()
+        with torch.no_grad():
+            theirs = F.log_softmax(base(**run.inputs).float(), dim=-1)
+        ours = F.log_softmax(scores.float(), dim=-1)
+        apart = (theirs.exp() * (theirs - ours)).sum(-1)
+        losses = loss(scores, labels)
+        return weights.to(losses.dtype) * (losses + weight * apart.to(losses.dtype))
+
+    return wrapper
+
+
+# ── the way back ──────────────────────────────────────────────────────────────────────────────
+
+
+def starting_weights(writer: Writer) -> dict[str, Tensor]:
+    return {n: p.detach().clone() for n, p in writer.named_parameters() if p.requires_grad}
+
+
+@torch.no_grad()
+def interpolate(
+    writer: Writer, start: dict[str, Tensor], share: float, settings: ModelConfig
+) -> None:
+    """Leave `share` of the way that training went. What LoRA adds is a product of two weights, so
+    the second alone is made smaller, and the product with it.
+
+    Raises ModelError for methods whose new weights have no base to go back to.
+    """
+    check_interpolates(settings, share)
+    for name, weight in writer.named_parameters():
+        if not weight.requires_grad:
+            continue
+        if settings.method in _LORA:
+            if "lora_B" in name:
+                weight.mul_(share)
+        else:
+            weight.copy_(torch.lerp(start[name].to(weight), weight, share))
+
+
+def check_interpolates(settings: ModelConfig, share: float) -> None:
+    if share < 1 and settings.method not in ("full", "light", *_LORA):
+        raise ModelError(
+            f"write.keep.interpolate: what method {settings.method} adds has no base to go back "
+            "to; use full, light, lora or rslora"
+        )
+
+
+# ── what general texts cost ───────────────────────────────────────────────────────────────────
+
+
+def general_record(
+    path: str, before: NDArray[np.float64], after: NDArray[np.float64], rows: Rows
+) -> GeneralRecord:
+    """before, after  (n, 2) as of `row_log_probs`."""
+    assert rows.turns is not None
+    size = sum(len(t.text.encode()) for turns in rows.turns for t in turns if is_learned(t))
+    tokens = max(before[:, 1].sum(), 1)
+    return GeneralRecord(
+        source=Path(path).name,
+        rows=len(rows),
+        tokens=int(tokens),
+        loss_before=float(-before[:, 0].sum() / tokens),
+        loss_after=float(-after[:, 0].sum() / tokens),
+        bits_per_byte_before=float(-before[:, 0].sum() / np.log(2) / max(size, 1)),
+        bits_per_byte_after=float(-after[:, 0].sum() / np.log(2) / max(size, 1)),
+    )
+
+
+def general_losses(writer: nn.Module, rows: Rows, base: Base, packs: bool) -> NDArray[np.float64]:
+    """(n, 2) as of `row_log_probs`."""
+    return row_log_probs(writer, plain_feed(rows, base, None, packs))
