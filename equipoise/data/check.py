@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from equipoise.data.cell_faults import CELL_FAULTS, faulty_rows, repeated_ids
+from equipoise.data.check_written import repeated_prompts, written_faults
 from equipoise.data.normalise import plain_key
 from equipoise.data.raw import LISTED, listing
 from equipoise.data.table import TRAIN, Table
 from equipoise.errors import DataError
-from equipoise.records.rows import Rows, label_text, names_in
+from equipoise.records.rows import Rows, label_text
 
 FEW_ROWS = 3
 """A class needs a row each for training, validation and test."""
@@ -27,13 +29,16 @@ def check_rows(table: Table) -> list[str]:
     Raises DataError with every fault of the table: cells that are not text (found in reading),
     empty texts and labels, null bytes, lone surrogates, ids that occur twice, weights that are
     not positive, fewer than two classes to train on (of several labels a row: none that some
-    rows have and others lack).
+    rows have and others lack). Of rows that are written: no assistant's turn or not at the end,
+    empty prompts and completions; one category is enough.
     """
     faults = list(table.faults)
     for part, rows in table.parts.items():
         faults.extend(_part_faults(rows, _where(table, part)))
     train = table.train
-    if train is not None and train.labels is not None and train.several:
+    if table.written:
+        pass  # there is as much to learn in one category as in several
+    elif train is not None and train.labels is not None and train.several:
         faults.extend(_nothing_to_tell(train, table.source))
     elif train is not None and train.labels is not None:
         classes = {label for label in train.labels.tolist() if label}
@@ -52,12 +57,14 @@ def check_rows(table: Table) -> list[str]:
         *_rare_classes(table),
         *_classes_across_parts(table),
         *_conflicting_labels(table),
+        *repeated_prompts(table),
         *_shared_ids(table),
     ]
 
 
 def check_texts(table: Table) -> None:
-    """Raises DataError for faults of ids and texts; labels, if there are any, don't matter."""
+    """Raises DataError for faults of ids and texts; labels, if there are any, don't matter, nor
+    does it whether rows that are written have an answer."""
     bare = {name: replace(rows, labels=None) for name, rows in table.parts.items()}
     check_rows(replace(table, parts=bare))
 
@@ -67,62 +74,21 @@ def _where(table: Table, part: str) -> str:
 
 
 def _part_faults(rows: Rows, where: str) -> Iterable[str]:
-    named = [("text", rows.texts.tolist()), ("id", rows.ids.tolist())]
+    named = [("id", rows.ids.tolist())]
     if rows.labels is not None:
-        named.insert(1, ("label", rows.labels.tolist()))
+        named.insert(0, ("category" if rows.written else "label", rows.labels.tolist()))
+    if rows.written:
+        yield from written_faults(rows, where)
+    else:
+        named.insert(0, ("text", rows.texts.tolist()))
     for role, cells in named:
-        for what, is_faulty, advice in _CELL_FAULTS:
-            numbers = _numbers(cells, is_faulty)
+        for what, is_faulty, advice in CELL_FAULTS:
+            numbers = faulty_rows(cells, is_faulty)
             if numbers:
                 found = f"{what} {role}" if what == "empty" else f"{role} with {what}"
                 yield f"{where}: {found} in {listing(numbers)}; {advice}"
         if role == "id":
-            yield from _repeated_ids(cells, where)
-
-
-def _numbers(cells: list[Any], is_faulty: Callable[[str], bool]) -> list[int]:
-    """Numbers of the rows whose cell, or a name in it, is faulty."""
-    return [
-        n
-        for n, cell in enumerate(cells, start=1)
-        if cell is not None and any(map(is_faulty, names_in(cell)))
-    ]
-
-
-def _has_surrogate(cell: str) -> bool:
-    if cell.isascii():
-        return False
-    try:
-        cell.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-_CELL_FAULTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
-    ("empty", lambda cell: not cell.strip(), "fill it in or leave the rows out"),
-    ("a null byte", lambda cell: "\0" in cell, "remove it; was the file cut off or binary?"),
-    (
-        "half a surrogate pair",
-        _has_surrogate,
-        r"it is no character; write \ud83d\ude00 as a pair, or the character itself",
-    ),
-)
-
-
-def _repeated_ids(cells: list[str | None], where: str) -> Iterable[str]:
-    places = defaultdict(list)
-    for number, cell in enumerate(cells, start=1):
-        if cell:
-            places[cell].append(number)
-    repeated = {name: numbers for name, numbers in places.items() if len(numbers) > 1}
-    for name, numbers in list(repeated.items())[:LISTED]:
-        yield (
-            f"{where}: the id {name!r} occurs {len(numbers)} times, in {listing(numbers)}; "
-            "give every row its own id, or name another column with --id"
-        )
-    if len(repeated) > LISTED:
-        yield f"{where}: {len(repeated) - LISTED:,} more ids occur more than once"
+            yield from repeated_ids(cells, where)
 
 
 def _nothing_to_tell(train: Rows, source: str) -> Iterable[str]:
@@ -150,7 +116,22 @@ def _rows_without_labels(table: Table) -> Iterable[str]:
                 )
 
 
+class _Words(NamedTuple):
+    """What rows and their kinds are called in what is said of them."""
+
+    texts: str
+    labels: str
+    classes: str
+
+
+def _words(table: Table) -> _Words:
+    if table.written:
+        return _Words("prompts", "categories", "categories")
+    return _Words("texts", "labels", "classes")
+
+
 def _look_alike_labels(table: Table) -> Iterable[str]:
+    said = _words(table)
     alike: dict[str, set[str]] = defaultdict(set)
     for rows in table.parts.values():
         for label in rows.counts():
@@ -158,14 +139,14 @@ def _look_alike_labels(table: Table) -> Iterable[str]:
     for labels in alike.values():
         if len(labels) > 1:
             yield (
-                f"labels {' and '.join(map(repr, sorted(labels)))} differ only by case or spaces "
-                "and count as different classes; write them alike if they are one"
+                f"{said.labels} {' and '.join(map(repr, sorted(labels)))} differ only by case or "
+                f"spaces and count as different {said.classes}; write them alike if they are one"
             )
 
 
 def _rare_classes(table: Table) -> Iterable[str]:
     """Only where rows are still to be divided: what is given is not ours to judge."""
-    train = table.train
+    train, said = table.train, _words(table)
     if train is None or len(table.parts) > 1:
         return
     few = {label: rows for label, rows in train.counts().items() if rows < FEW_ROWS}
@@ -173,8 +154,8 @@ def _rare_classes(table: Table) -> Iterable[str]:
         listed = ", ".join(f"{label!r} ({rows})" for label, rows in list(few.items())[:LISTED])
         more = f" and {len(few) - LISTED:,} more" if len(few) > LISTED else ""
         yield (
-            f"classes with too few rows to be trained, chosen and judged on: {listed}{more}; "
-            f"a class with one row is only trained on"
+            f"{said.classes} with too few rows to be trained, chosen and judged on: "
+            f"{listed}{more}; one with a single row is only trained on"
         )
 
 
@@ -182,14 +163,15 @@ def _classes_across_parts(table: Table) -> Iterable[str]:
     train = table.parts.get(TRAIN)
     if train is None:
         return
-    trained = train.counts()
+    trained, said = train.counts(), _words(table)
+    lacking = "the model never learned them" if table.written else "no model can decide for them"
     for part, rows in table.parts.items():
         counts = rows.counts()
         unseen = {label: n for label, n in counts.items() if label not in trained}
         if unseen:
             yield (
-                f"{part} holds labels that training lacks: {_labels(list(unseen))} "
-                f"({sum(unseen.values()):,} rows); no model can decide for them"
+                f"{part} holds {said.labels} that training lacks: {_labels(list(unseen))} "
+                f"({sum(unseen.values()):,} rows); {lacking}"
             )
         absent = [label for label in trained if label not in counts]
         if counts and absent:
@@ -202,6 +184,7 @@ def _labels(labels: list[str]) -> str:
 
 
 def _conflicting_labels(table: Table) -> Iterable[str]:
+    said = _words(table)
     seen: dict[str, set[str]] = {}
     first: dict[str, str] = {}
     rows_of: Counter[str] = Counter()
@@ -221,7 +204,7 @@ def _conflicting_labels(table: Table) -> Iterable[str]:
             for key in conflicts[:3]
         )
         yield (
-            f"{len(conflicts):,} texts occur under different labels "
+            f"{len(conflicts):,} {said.texts} occur under different {said.labels} "
             f"({sum(rows_of[key] for key in conflicts):,} rows), such as {shown}"
         )
 

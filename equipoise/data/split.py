@@ -70,7 +70,8 @@ def split_table(
         taken = {part: shares[part] for part in missing}
         if time_column is None:
             held = _hold_out(parts[TRAIN], taken, seed)
-            notes.append(_share_note(held, f"stratified by class, seed {seed}"))
+            kind = "category" if table.written else "class"
+            notes.append(_share_note(held, f"stratified by {kind}, seed {seed}"))
             parts = parts | held
         else:
             held, borders = _hold_out_latest(parts[TRAIN], taken, time_column, table.source)
@@ -238,7 +239,7 @@ class _Guard:
 
 def _emptied(rows: Rows, crossing: NDArray[np.bool_], name: str) -> list[str]:
     gone = sorted(rows.take(crossing).counts().keys() - rows.take(~crossing).counts().keys())
-    return [f"that leaves no {name} row of {_listed(gone)}"] if gone else []
+    return [f"that leaves no {name} row of {_listed(gone, rows)}"] if gone else []
 
 
 def _check_parts(parts: _Parts, source: str) -> None:
@@ -249,6 +250,8 @@ def _check_parts(parts: _Parts, source: str) -> None:
                 "rows that are no duplicates), or give a file of its own"
             )
     counts = parts[TRAIN].counts()
+    if parts[TRAIN].written:
+        return  # one category is enough to learn from
     if parts[TRAIN].several:
         if all(n == len(parts[TRAIN]) for n in counts.values()):
             raise DataError(
@@ -294,19 +297,22 @@ def _class_notes(parts: _Parts) -> list[str]:
             absent = [label for label in train if label not in parts[name].counts()]
             if absent:
                 notes.append(
-                    f"{_listed(absent)}: trained, but without a row in {name}; "
+                    f"{_listed(absent, parts[TRAIN])}: trained, but without a row in {name}; "
                     "too few rows (or groups of rows) to be there as well"
                 )
             unseen = [label for label in parts[name].counts() if label not in train]
             if unseen:
-                notes.append(f"{_listed(unseen)}: in {name}, but without a training row")
+                notes.append(
+                    f"{_listed(unseen, parts[TRAIN])}: in {name}, but without a training row"
+                )
     return notes
 
 
-def _listed(labels: list[str]) -> str:
+def _listed(labels: list[str], rows: Rows) -> str:
     more = f" and {len(labels) - LISTED:,} more" if len(labels) > LISTED else ""
     shown = ", ".join(map(repr, labels[:LISTED]))
-    return f"{'class' if len(labels) == 1 else 'classes'} {shown}{more}"
+    one, many = ("category", "categories") if rows.written else ("class", "classes")
+    return f"{one if len(labels) == 1 else many} {shown}{more}"
 
 
 def _labels(rows: Rows) -> NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,22 @@ class ColumnNames:
     label_separator: str | None = None
     """What stands between the labels of one cell; a row may then have several, or none. None:
     a text is one label, but lists (JSON, Parquet, the hub) are several."""
+    prompt: str | None = None
+    """Column of what is asked, where rows are written. None: `prompt`, if there is one."""
+    completion: str | None = None
+    """Column of what is to be written. None: `completion`, if there is one."""
+    messages: str | None = None
+    """Column of conversations, whose assistant's turns are to be written. None: `messages` or
+    `conversations`, if there is one."""
+    category: str | None = None
+    """Column of the kind of a written row, which plays the part of the class. None: `category`, if
+    there is one."""
+    references: str | None = None
+    """Column of further texts that would be as right as the completion. None: `references`, if
+    there is one."""
 
     def __post_init__(self) -> None:
-        faults = []
+        faults = self._written_faults()
         if self.text == self.label:
             faults.append(f"--text and --label both name {self.text!r}; name a column for each")
         if self.label in self.group:
@@ -55,6 +69,39 @@ class ColumnNames:
         if faults:
             raise SettingsError(*faults)
 
+    def written(self) -> dict[str, str]:
+        """The named columns that only rows to be written have, by role."""
+        roles = ("prompt", "completion", "messages", "category", "references")
+        return {role: name for role in roles if (name := getattr(self, role)) is not None}
+
+    def _written_faults(self) -> list[str]:
+        named = self.written()
+        faults = []
+        for role, other in combinations(named, 2):
+            if named[role] == named[other]:
+                faults.append(
+                    f"--{role} and --{other} both name {named[role]!r}; name a column for each"
+                )
+        if "messages" in named and {"prompt", "completion"} & set(named):
+            faults.append(
+                "--messages names whole conversations, --prompt and --completion their two parts; "
+                "name the one or the others"
+            )
+        asked = [role for role in ("prompt", "completion", "messages") if role in named]
+        if asked and self.text != "text":
+            faults.append(f"--text and --{asked[0]} both say what is read; name one of them")
+        if named and self.label != "label":
+            faults.append(
+                f"--label names the class of rows that are classified, --{next(iter(named))} a "
+                "column of rows that are written; the kind of a written row is its --category"
+            )
+        if self.category is not None and self.category in self.group:
+            faults.append(
+                f"--group and --category both name {self.category!r}; a category would stand on "
+                "one side of every split, so that it is trained or judged but never both"
+            )
+        return faults
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -69,8 +116,8 @@ class Table:
     """Role to column name in the source, {"text": "body", "label": "topic"}; several group
     columns are joined by ", ". Where one was given, "label_separator" to what divides labels."""
     fingerprint: str
-    """SHA-256 over ids, texts, labels, groups, weights, amounts and times of every part, in
-    order."""
+    """SHA-256 over ids, texts, labels, groups, weights, amounts, turns, references and times of
+    every part, in order."""
     faults: tuple[str, ...] = field(default=())
     """Faults of single cells and lines, one line each; `check_rows` raises them with its own."""
     warnings: tuple[str, ...] = field(default=())
@@ -81,11 +128,16 @@ class Table:
         """The rows from which training rows come: those of "train", or of the one file."""
         return self.parts.get(TRAIN, self.parts.get(WHOLE))
 
+    @property
+    def written(self) -> bool:
+        """Whether the rows' target is text that the model writes."""
+        return any(rows.written for rows in self.parts.values())
+
 
 def fingerprint(parts: dict[str, Rows], others: tuple[str, ...] = ()) -> str:
-    """SHA-256 over part names, ids, texts, labels, groups, weights, amounts and the cells of the
-    `others` columns in order; each cell is preceded by its length, so that ("ab", "c") and
-    ("a", "bc") differ."""
+    """SHA-256 over part names, ids, texts, labels, groups, weights, amounts, turns, references and
+    the cells of the `others` columns in order; each cell is preceded by its length, so that
+    ("ab", "c") and ("a", "bc") differ."""
     digest = hashlib.sha256()
     for name, rows in parts.items():
         digest.update(f"{name}:{len(rows)}\n".encode())
@@ -99,6 +151,11 @@ def fingerprint(parts: dict[str, Rows], others: tuple[str, ...] = ()) -> str:
         if rows.labels is not None:
             columns[2] = text_column([_one_text(cell) for cell in rows.labels.tolist()])
         columns += [*([] if rows.groups is None else [rows.groups]), *numbers]
+        columns += [
+            text_column([None if cell is None else json.dumps(cell) for cell in column.tolist()])
+            for column in (rows.turns, rows.references)
+            if column is not None
+        ]
         columns += [np.array(list(map(str, rows.columns[name].tolist()))) for name in others]
         for cells in zip(*(column.tolist() for column in columns), strict=True):
             for cell in cells:

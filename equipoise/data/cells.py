@@ -1,0 +1,153 @@
+"""Cells of a column to the values of a role: texts, names, groups, numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from equipoise.data.raw import BROKEN, RawPart, listing
+from equipoise.data.text_files import json_name
+from equipoise.records.rows import Column, text_column
+
+GROUP_JOIN = " | "
+"""Between the cells of several group columns."""
+
+
+def texts(part: RawPart, column: str, faults: list[str]) -> Column:
+    """Text cells; "" where missing (`check_rows` reports those), None where reported here."""
+    cells = part.cells[column]
+    if all(type(cell) is str for cell in cells):
+        return text_column(cells)
+    wrong = [n for n, c in enumerate(cells, 1) if not (c is None or c is BROKEN or is_text(c))]
+    if wrong:
+        held = json_name(cells[wrong[0] - 1])
+        faults.append(
+            f"{part.where}: the cells of {column!r} should be text; {listing(wrong)} "
+            f"{'holds' if len(wrong) == 1 else 'hold'} {held} or the like; write it as text"
+        )
+    return text_column(["" if c is None else c if is_text(c) else None for c in cells])
+
+
+def names(part: RawPart, column: str, role: str, faults: list[str]) -> Column:
+    """Cells that name something (class, row): text, or numbers and truth values as their text."""
+    cells = part.cells[column]
+    if all(type(cell) is str for cell in cells):
+        return text_column(cells)
+    classes = part.class_names.get(column)
+    values: list[str | None] = []
+    wrong: list[int] = []
+    for number, cell in enumerate(cells, start=1):
+        name = name_of(cell, classes)
+        if name is None and cell is not BROKEN:
+            wrong.append(number)
+        values.append(name)
+    if wrong:
+        faults.append(
+            f"{part.where}: the cells of {column!r} ({role}) should be text or numbers; "
+            f"{listing(wrong)} {'holds' if len(wrong) == 1 else 'hold'} "
+            f"{json_name(cells[wrong[0] - 1])}; write one {role} per row"
+            f"{_or_lists(cells, wrong) if role == 'label' else ''}"
+        )
+    return text_column(values)
+
+
+def _or_lists(cells: list[Any], wrong: list[int]) -> str:
+    """What else to do where some cells are lists and others are not."""
+    if all(isinstance(cells[n - 1], list | tuple) for n in wrong):
+        return ", or a list in every row if a row may have several"
+    return ""
+
+
+def name_of(cell: Any, classes: tuple[str, ...] | None) -> str | None:
+    """The cell as a name; "" if it is missing, None if it can't be one."""
+    if cell is None:
+        return ""
+    if is_text(cell):
+        return str(cell)
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, int):
+        # The hub marks hidden labels of public test sets with -1.
+        return classes[cell] if classes and 0 <= cell < len(classes) else str(cell)
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else repr(cell)
+    return None
+
+
+def groups(part: RawPart, columns: tuple[str, ...], faults: list[str]) -> Column:
+    """One group name per row, "" where every group cell is empty: such a row has no group."""
+    each = [names(part, column, "group", faults).tolist() for column in columns]
+    if len(each) == 1:
+        return text_column([cell or "" for cell in each[0]])
+    return text_column(
+        [
+            GROUP_JOIN.join(cell or "" for cell in cells) if any(cells) else ""
+            for cells in zip(*each, strict=True)
+        ]
+    )
+
+
+def weights(part: RawPart, column: str, faults: list[str]) -> Column:
+    return _numbers(
+        part,
+        column,
+        lambda number: number > 0,
+        ("weights", "above 0", "leave out rows that should not count"),
+        faults,
+    )
+
+
+def amounts(part: RawPart, column: str, faults: list[str]) -> Column:
+    return _numbers(
+        part,
+        column,
+        lambda number: number >= 0,
+        ("amounts", "of 0 or more", "the cost file says by `factor` what is a benefit"),
+        faults,
+    )
+
+
+def _numbers(
+    part: RawPart,
+    column: str,
+    right: Callable[[float], bool],
+    words: tuple[str, str, str],
+    faults: list[str],
+) -> Column:
+    """float64; NaN where the cell is no finite number as it should be, which is reported here.
+
+    words   What the numbers are, which ones are right, and what to do about others.
+    """
+    values = np.full(part.rows, np.nan)
+    wrong: list[int] = []
+    for place, cell in enumerate(part.cells[column]):
+        number = _number(cell)
+        if number is not None and math.isfinite(number) and right(number):
+            values[place] = number
+        elif cell is not BROKEN:
+            wrong.append(place + 1)
+    if wrong:
+        what, which, then = words
+        shown = part.cells[column][wrong[0] - 1]
+        faults.append(
+            f"{part.where}: {what} in {column!r} should be finite numbers {which}; "
+            f"{listing(wrong)} {'holds' if len(wrong) == 1 else 'hold'} {str(shown)[:40]!r}; "
+            f"{then}"
+        )
+    return values
+
+
+def _number(cell: Any) -> float | None:
+    if isinstance(cell, bool) or not isinstance(cell, int | float | str):
+        return None
+    try:
+        return float(cell)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_text(cell: Any) -> bool:
+    return isinstance(cell, str)
