@@ -90,6 +90,26 @@ def load_set(
     )
 
 
+def load_lines(name: str, split: str) -> list[dict[str, Any]]:
+    """Rows of a set of written texts, as its JSON lines hold them: what may be chosen on. Raises
+    FolderError if there is no such file, ValueError for test rows, which `open_folder` gives."""
+    if split == "test":
+        raise ValueError("test rows come out of open_folder, which writes the opening down")
+    return read_lines(data_folder() / name, split)
+
+
+def read_lines(folder: Path, split: str) -> list[dict[str, Any]]:
+    """The JSON lines of one file of a folder. Raises FolderError if it is not there."""
+    plain, packed = folder / f"{split}.jsonl", folder / f"{split}.jsonl.gz"
+    if packed.exists():
+        text = gzip.decompress(packed.read_bytes()).decode("utf-8")
+    elif plain.exists():
+        text = plain.read_text(encoding="utf-8")
+    else:
+        raise FolderError(f"{folder}: holds no {split}.jsonl or {split}.jsonl.gz")
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
 def choosing_set(
     name: str, cap_rows: int | None = None, seed: int = 0, *, cap_judged: int | None = None
 ) -> TextSet:
