@@ -164,9 +164,8 @@ def _resampled(
 
     def apart(sums: Floats) -> Floats:
         values = both(sums)
-        with np.errstate(invalid="ignore"):  # infinite loss of both
-            gap: Floats = (values[1] - values[0])[..., None]
-            return gap
+        gap: Floats = (values[1] - values[0])[..., None]
+        return gap
 
     prepared = plan(sums, category, clusters, count)
     drawn = prepared.draw(resamples, np.random.default_rng(seed), apart)

@@ -148,6 +148,10 @@ class _Finding:
         if not known.any():
             self.why |= dict.fromkeys(LIKELIHOOD, "no row has a log-probability")
             return
+        if np.isinf(w.log_probs).any():
+            impossible = f"infinite: {int(np.isinf(w.log_probs).sum())} rows have probability 0"
+            self.why |= dict.fromkeys(LIKELIHOOD, impossible)
+            return
         if not known.all():
             self.notes.append(
                 f"{int((~known).sum())} of {len(w)} rows have no log-probability: loss and bits "

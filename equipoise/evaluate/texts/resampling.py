@@ -173,7 +173,7 @@ def expanded(
     `few` is said where there are too few clusters, if that is a reason to give no interval.
     """
     if not np.isfinite(value):
-        return Estimate(None, why="infinite" if np.isinf(value) else undefined)
+        return Estimate(None, why=undefined)
     if clusters < 2:
         return Estimate(value, why=few or ONE_CLUSTER)
     if few and clusters < FEWEST:
