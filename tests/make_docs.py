@@ -73,7 +73,8 @@ def _default(value: Any) -> str:
         return "none"
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    said = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"`{said.encode('unicode_escape').decode()}`" if "\n" in said else f"`{said}`"
 
 
 def _values(annotation: Any, metadata: list[Any]) -> str:
