@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from make_given import make_given
+from scipy.special import expit
 
 from equipoise.audit.findings.labels import inseparable_pairs, label_errors
 from equipoise.audit.given import Given
@@ -16,6 +17,7 @@ from equipoise.audit.overlap import overlap
 from equipoise.audit.suspects import (
     LEVEL,
     Checked,
+    _agreed,
     checked_rows,
     find_suspects,
     label_probabilities,
@@ -60,6 +62,41 @@ def test_label_errors_are_named_and_their_share_is_estimated(
     assert np.mean([one.p < LEVEL for one, _ in found]) >= least
     assert np.mean([one.rate for one, _ in found]) == pytest.approx(share, rel=0.2)
     assert np.mean([one.low <= truth <= one.high for one, truth in found]) >= 0.85
+
+
+def drawn(rows: int, seed: int, sharp: float) -> Checked:
+    """A probe that is right: labels of five lopsided classes drawn by the chances that it gives.
+    Its scores are those under equal shares, as the audit's are; neighbours say what it says."""
+    rng = np.random.default_rng(seed)
+    shares = np.array([0.6, 0.2, 0.1, 0.06, 0.04])
+    scores = sharp * rng.normal(size=(rows, 5))
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    labels = (scores + np.log(shares) + rng.gumbel(size=scores.shape)).argmax(axis=1)
+    # The shares of the labels come out as drawn; the scores are held against those.
+    scores += np.log(shares) - np.log(np.bincount(labels, minlength=5) / rows)
+    row = np.arange(rows)
+    return Checked(row, labels, row, scores, np.eye(5)[scores.argmax(axis=1)])
+
+
+def test_odds_of_a_probe_that_is_right_are_contradicted_as_often_as_they_say() -> None:
+    """However many classes there are and however lopsided: this is what holds the slope near 1."""
+    _, odds, wrong = _agreed(drawn(40_000, 0, 3.0))
+    for part in np.array_split(np.argsort(odds), 8):
+        assert wrong[part].mean() == pytest.approx(expit(-odds[part]).mean(), abs=0.015)
+
+
+def test_a_probe_that_is_right_names_nothing_however_doubtful() -> None:
+    for sharp in (1.0, 2.0, 4.0):
+        assert lapse(drawn(3000, 1, sharp)).p >= LEVEL
+
+
+def test_where_too_many_are_contradicted_no_floor_is_named() -> None:
+    clear = drawn(3000, 2, 6.0)
+    rng = np.random.default_rng(3)
+    for share, named in ((0.2, True), (0.6, False)):
+        wrong = rng.random(3000) < share
+        labels = np.where(wrong, rng.integers(0, 5, 3000), clear.labels)
+        assert (lapse(replace(clear, labels=labels)).p < LEVEL) == named
 
 
 def test_suspects_are_the_wrong_ones() -> None:
