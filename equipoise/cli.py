@@ -15,9 +15,11 @@ import typer
 from equipoise.options import (
     CostColumn,
     Encoding,
+    EstimatePrior,
     Group,
     Id,
     Json,
+    JudgedBy,
     Label,
     LabelSeparator,
     Quiet,
@@ -27,6 +29,7 @@ from equipoise.options import (
     Time,
     Weight,
 )
+from equipoise.options import columns_named as _columns
 from equipoise.terminal import quiet_libraries, quiet_output, say
 from equipoise.terminal import run as run_app
 
@@ -227,6 +230,8 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for scores.json and predictions.parquet.")
     ] = None,
+    measure: JudgedBy = None,
+    estimate_prior: EstimatePrior = False,
     text: Text = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
@@ -238,6 +243,7 @@ def evaluate(
 ) -> None:
     """Judge a finished RUN on labelled ROWS that it has not seen."""
     from equipoise.data.read import read_rows
+    from equipoise.own_function import measure_asked
     from equipoise.records.predictions import write_predictions
     from equipoise.records.scores import write_scores
     from equipoise.settings import columns_of_run
@@ -245,6 +251,7 @@ def evaluate(
 
     if out is not None:
         check_out_folder(out)
+    asked = None if measure is None else measure_asked(measure)
     columns = _columns(text, label, group, None, id_, cost=cost, separator=label_separator)
     columns = columns_of_run(run, columns)
     with quiet_output():
@@ -252,7 +259,9 @@ def evaluate(
     with quiet_libraries():
         from equipoise.load import load  # seconds of imports, so that faults of rows come first
 
-        predictions, scores = load(run).evaluate(table)
+        predictions, scores = load(run).evaluate(
+            table, measure=asked, estimate_prior=estimate_prior
+        )
         if out is not None:
             write_predictions(out / "predictions.parquet", predictions)
             write_scores(out / "scores.json", scores)
@@ -264,6 +273,7 @@ def predict(
     run: RunArgument,
     rows: RowsArgument,
     out: Annotated[Path, typer.Option("--out", help="A .csv, .jsonl or .parquet file.")],
+    estimate_prior: EstimatePrior = False,
     text: Text = "text",
     id_: Id = None,
     cost: CostColumn = None,
@@ -285,7 +295,7 @@ def predict(
         from equipoise.load import load  # as in evaluate
 
         loaded = load(run)
-        decided = decisions_table(loaded, table)
+        decided = decisions_table(loaded, table, estimate_prior=estimate_prior)
         write_table(decided, out, loaded.manifest.rows.columns.get("label_separator", "|"))
     counts = decision_counts(decided["decided"])
     summary = "\n".join(f"  {name}: {count}" for name, count in counts.items())
@@ -372,23 +382,6 @@ def _train(
         )
         page = write_report(run.folder)
     say(json_, run_record(run, page), run_text(run, page))
-
-
-def _columns(
-    text: str = "text",
-    label: str = "label",
-    group: list[str] | None = None,
-    weight: str | None = None,
-    id_: str | None = None,
-    time: str | None = None,
-    cost: str | None = None,
-    separator: str | None = None,
-) -> Any:
-    from equipoise.data.table import ColumnNames
-
-    return ColumnNames(
-        text, label, tuple(group or ()), weight, id_, time, cost=cost, label_separator=separator
-    )
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,14 @@ from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
 from equipoise.data.table import Table
 from equipoise.errors import DataError, FolderError, SettingsError
-from equipoise.evaluate.deciding import OWN, DecidingMeasure, is_deciding, parse_measure
+from equipoise.evaluate.deciding import (
+    OWN,
+    DecidingMeasure,
+    OwnFunction,
+    is_deciding,
+    own_measure,
+    parse_measure,
+)
 from equipoise.evaluate.judge import judge
 from equipoise.fitting.decide import names_of_groups, predict_given
 from equipoise.models.predict import predict_logits
@@ -83,9 +91,24 @@ class LoadedRun:
             raise DataError(f"{len(named)} groups for {len(column)} texts; give one per text")
         numbers = None if amounts is None else np.asarray(amounts, dtype=np.float64)
         self._check_amounts(numbers, len(column))
+        rule = self._rule_of_new_shares() if estimate_prior else self.rule
         logits = predict_logits(self.classifier, column)
-        rule = with_estimated_prior(self.rule, logits) if estimate_prior else self.rule
+        rule = with_estimated_prior(rule, logits) if estimate_prior else rule
         return predict_given(self.classes, rule, logits, names, named, numbers)
+
+    def _rule_of_new_shares(self) -> DecisionRule:
+        """Without the offsets that training has earned: whoever asks for the shares of the rows
+        wants decisions under them. Raises SettingsError where offsets were asked for."""
+        if self.rule.kind != "offsets":
+            return self.rule
+        fitted = {spec.name for spec in Recipe.model_validate(self.manifest.recipe).specs}
+        if fitted & {"measure_offsets", "posthoc_logit_adjustment", "per_group_thresholds"}:
+            raise SettingsError(
+                "estimate_prior: this run decides by offsets that were made for the class shares "
+                "of its own rows, and hold for no others; train with --remedy temperature "
+                "--remedy prior_shift"
+            )
+        return replace(self.rule, kind="argmax", offsets=np.zeros_like(self.rule.offsets))
 
     def _labels(self, rows: Rows, source: str) -> Column:
         """Labels as the run decides them. A run of several labels a row takes a single name as the
@@ -100,6 +123,28 @@ class LoadedRun:
             )
         return rows.labels
 
+    def _deciding(
+        self, trained: str, asked: OwnFunction | DecidingMeasure | str | None
+    ) -> DecidingMeasure | None:
+        """What judges beside all else: what is asked for, or the run's own measure if it is one of
+        a class. A Python function is not kept with the run."""
+        if asked is None:
+            known = is_deciding(trained) and not trained.startswith(f"{OWN}:")
+            return parse_measure(trained) if known else None
+        if isinstance(asked, str):
+            asked = parse_measure(asked)
+        found = asked if isinstance(asked, DecidingMeasure) else own_measure(asked)
+        if self.rule.kind == "labels":
+            raise SettingsError(
+                f"measure {found.text}: is for one class a row; this run decides several labels"
+            )
+        if found.of and found.of not in self.classes:
+            raise SettingsError(
+                f"measure {found.text}: the run knows no class {found.of!r}; known are "
+                f"{', '.join(self.classes)}"
+            )
+        return found
+
     def _check_amounts(self, amounts: NDArray[np.float64] | None, rows: int) -> None:
         """Before the texts are read by the model, which may take hours."""
         table = self.rule.cost_table
@@ -109,11 +154,23 @@ class LoadedRun:
             raise DataError(f"amounts of shape {amounts.shape} for {rows} texts; give one per text")
 
     def evaluate(
-        self, table: Table, *, seed: int = 0, estimate_prior: bool = False
+        self,
+        table: Table,
+        *,
+        seed: int = 0,
+        estimate_prior: bool = False,
+        measure: OwnFunction | DecidingMeasure | str | None = None,
     ) -> tuple[Predictions, Scores]:
         """Predict and judge labelled rows that the run has not seen; all parts of a folder
-        together. estimate_prior: as in `predict`, without a look at the labels. Raises DataError
-        if rows have faults."""
+        together.
+
+        estimate_prior  As in `predict`, without a look at the labels.
+        measure         A further measure, in place of the run's: a function
+                        f(labels, decided) -> value, or one of a class as in `train --measure`.
+        Raises DataError if rows have faults, SettingsError if the measure can't judge this run.
+        """
+        recipe = Recipe.model_validate(self.manifest.recipe)
+        deciding = self._deciding(recipe.measure, measure)
         rows = _all_rows(table)
         check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
         if rows.labels is None:
@@ -140,13 +197,12 @@ class LoadedRun:
             probabilities=given.probabilities,
             amounts=rows.amounts,
         )
-        recipe = Recipe.model_validate(self.manifest.recipe)
         costs = recipe.stated_costs
         scores = judge(
             labelled,
             split="given",
             costs=None if costs is None else costs.table(self.classes),
-            deciding=_deciding(recipe.measure),
+            deciding=deciding,
             trained_counts=self.manifest.rows.splits["train"].counts,
             seed=seed,
         )
@@ -167,13 +223,6 @@ def load(folder: str | Path, *, device: str | None = None) -> LoadedRun:
         if not damaged:
             raise
         raise FolderError(*damaged) from error
-
-
-def _deciding(measure: str) -> DecidingMeasure | None:
-    """The run's measure, if it is one of a class; a Python function is not kept with the run."""
-    if not is_deciding(measure) or measure.startswith(f"{OWN}:"):
-        return None
-    return parse_measure(measure)
 
 
 def _damaged(folder: Path, manifest: Manifest) -> list[str]:

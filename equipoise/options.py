@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from equipoise.data.table import ColumnNames
 
 RowsArgument = Annotated[
     str,
@@ -47,6 +50,38 @@ CostColumn = Annotated[
         help="Column of amounts that costs are times of; by default as the costs name it.",
     ),
 ]
+JudgedBy = Annotated[
+    str | None,
+    typer.Option(
+        "--measure",
+        help="Judge by this too: a measure of one class, or FILE.py:FUNCTION of your own.",
+    ),
+]
+EstimatePrior = Annotated[
+    bool,
+    typer.Option(
+        "--estimate-prior",
+        help="Decide for the class shares of these rows, estimated from their texts alone.",
+    ),
+]
 Encoding = Annotated[
     str | None, typer.Option("--encoding", help="Encoding of text files other than UTF-8.")
 ]
+
+
+def columns_named(
+    text: str = "text",
+    label: str = "label",
+    group: list[str] | None = None,
+    weight: str | None = None,
+    id_: str | None = None,
+    time: str | None = None,
+    cost: str | None = None,
+    separator: str | None = None,
+) -> ColumnNames:
+    """The columns that the options name; imported late, for `--help` must answer at once."""
+    from equipoise.data.table import ColumnNames
+
+    return ColumnNames(
+        text, label, tuple(group or ()), weight, id_, time, cost=cost, label_separator=separator
+    )

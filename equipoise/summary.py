@@ -66,6 +66,8 @@ def scores_text(scores: Scores) -> str:
     lines += [
         f"  {name:<20}{_cell(scores.measures[name])}" for name in _SHOWN if name in scores.measures
     ]
+    asked = [name for name in scores.measures if ":" in name]
+    lines += [f"  {name}: {_cell(scores.measures[name])}" for name in asked]
     width = max((len(name) for name in scores.classes), default=0)
     lines.append(f"  {'class':<{width}}  {'rows':>6}  {'recall':<22}F1")
     for name, judged in scores.classes.items():
@@ -74,12 +76,16 @@ def scores_text(scores: Scores) -> str:
     return "\n".join(lines + [f"note: {note}" for note in scores.notes])
 
 
-def decisions_table(loaded: LoadedRun, table: Table) -> pd.DataFrame:
+def decisions_table(
+    loaded: LoadedRun, table: Table, *, estimate_prior: bool = False
+) -> pd.DataFrame:
     """id, part (where there are several), decided and p:<class> of every row; several labels a row
-    as a list."""
+    as a list. estimate_prior: class shares are those of each part, as `LoadedRun.predict` says."""
     frames = []
     for part, rows in table.parts.items():
-        predictions = loaded.predict(rows.texts.tolist(), ids=rows.ids, amounts=rows.amounts)
+        predictions = loaded.predict(
+            rows.texts.tolist(), ids=rows.ids, amounts=rows.amounts, estimate_prior=estimate_prior
+        )
         columns: dict[str, Any] = {"id": text_column(rows.ids.tolist())}
         if len(table.parts) > 1:
             columns["split"] = part

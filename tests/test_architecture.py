@@ -19,7 +19,7 @@ LEVELS = [
     {"fitting"},
     {"fit", "auditing", "demo"},
     {"load", "report"},
-    {"summary", "settings", "given", "options", "terminal"},
+    {"summary", "settings", "given", "options", "own_function", "terminal"},
     {"cli", "classifier", "losses", "samplers"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -64,6 +64,12 @@ def pair(a: Remedy, b: Remedy) -> Pair:
         return Pair("never", "both decide: the least expected cost leaves nothing to an offset")
     if _fixed_by_prior(a, b) or _fixed_by_prior(b, a):
         return Pair("never", "one takes the class shares out of the decision, the other sets them")
+    if "prior" in kinds and kinds & {"offsets", "group_offsets"}:
+        return Pair(
+            "never",
+            "one decides for the shares of every new set of rows, the other is fitted under those "
+            "of validation rows",
+        )
     if _both_take_costs(a, b) or _both_take_costs(b, a):
         return Pair("never", "both lean towards what saves costs: one matrix, two cures")
     if a.may_double and b.may_double:

@@ -133,6 +133,9 @@ def test_a_stated_correction_gives_way_to_the_rows_shares():
 def test_what_excludes_the_estimate():
     with pytest.raises(SettingsError, match="one takes the class shares out"):
         parse_remedies(["prior_shift", "posthoc_logit_adjustment"])
+    for fitted in ("measure_offsets", "per_group_thresholds"):
+        with pytest.raises(SettingsError, match="under those of validation rows"):
+            parse_remedies(["prior_shift", fitted])
     parse_remedies(["vector_scaling_calibration", "prior_shift", "costs"])
 
 
