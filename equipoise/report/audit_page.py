@@ -83,6 +83,7 @@ def render_audit(audit: AuditRecord, folder: str) -> str:
             (KINDS.get(f.kind, f.kind), f.weight, WEIGHTS[f.weight], f) for f in audit.findings
         ],
         classes=_classes(audit),
+        colours=_colours(audit),
         chart=_chart(audit),
         labels=_labels(audit),
         pairs=_pairs(audit),
@@ -125,13 +126,17 @@ def _roles(audit: AuditRecord) -> list[str]:
 
 
 def _equal(audit: AuditRecord) -> str:
-    return f"as unequal as {audit.balance.effective_classes:.1f} equal ones"
+    return f"worth {audit.balance.effective_classes:.1f} equal ones"
+
+
+def _colours(audit: AuditRecord) -> list[tuple[str, str]]:
+    """(colour, name) of each given part."""
+    return [(name if name in SPLITS else "train", SPLITS.get(name, "rows")) for name in audit.rows]
 
 
 def _classes(audit: AuditRecord) -> Table:
     given = list(audit.rows)
-    shown = [SPLITS.get(name, "rows") for name in given]
-    css = [name if name in SPLITS else "train" for name in given]
+    css, shown = zip(*_colours(audit), strict=True)
     top = max((n for c in audit.classes for n in c.counts.values()), default=1)
     log = audit.balance.ratio > LOG_FROM
     return Table(

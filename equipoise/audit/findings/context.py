@@ -135,7 +135,7 @@ def imbalance(given: Given, balance: Balance) -> Iterator[Finding]:
         kind="imbalance",
         weight="look" if balance.ratio > EXTREME else "note",
         says=f"{balance.largest!r} has {ratio(balance.ratio)} the training rows of "
-        f"{balance.smallest!r}; the {balance.trained} classes are as unequal as "
+        f"{balance.smallest!r}; the {balance.trained} classes are worth "
         f"{balance.effective_classes:.1f} equal ones",
         do="see the advice below; judge by macro-F1, never by accuracy alone",
         rows=0,
