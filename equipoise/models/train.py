@@ -261,7 +261,7 @@ def _arguments(job: _Job, device_rows: int) -> Any:
     # Two visible GPUs without a launcher would be nn.DataParallel: slow, and not exact.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     world = max(arguments.world_size, 1)
-    arguments.gradient_accumulation_steps = max(1, -(-config.batch_rows // (device_rows * world)))
+    arguments.gradient_accumulation_steps = max(1, -(-plan.batch_rows // (device_rows * world)))
     return arguments
 
 

@@ -22,7 +22,8 @@ TITLES = {
     "base": "The base model as it came",
     "plain": "The same recipe without remedies",
 }
-COMPARED = ("macro_loss", "loss", "macro_bleu", "bleu")
+COMPARED_BY_LOSS = ("macro_loss", "loss")
+COMPARED = (*COMPARED_BY_LOSS, "macro_bleu", "bleu")
 
 
 def run_rivals(
@@ -89,7 +90,8 @@ def _rival(
 def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) -> list[Comparison]:
     judged = prepared.judged
     found = []
-    for measure in COMPARED:
+    wrote = any(text is not None for text in ours.of_split(judged).written)
+    for measure in COMPARED if wrote else COMPARED_BY_LOSS:
         difference = compare_texts(
             theirs.of_split(judged),
             ours.of_split(judged),

@@ -55,7 +55,7 @@ def written_by(
         written = text_column([None] * len(rows))
         if split == prepared.judged:
             chosen = spread(prepared.labels[split], prepared.recipe.write.decode_rows)
-            texts = _texts(prepared, loaded, rows, chosen, kept, progress)
+            texts = _texts(prepared, loaded, rows, chosen, kept, progress) if len(chosen) else []
             for row, text in zip(chosen, texts, strict=True):
                 written[row] = text
         parts.append(_record(rows, split, written, found))

@@ -18,6 +18,7 @@ from equipoise.fitting.writing.keep import files_read
 from equipoise.fitting.writing.prepare import prepare_written, resolve_written
 from equipoise.models.load import Base
 from equipoise.models.writing.save import load_writer, save_writer
+from equipoise.models.writing.template import asked_tokens
 from equipoise.progress import Progress
 from equipoise.recipe import Recipe
 from equipoise.records.rows import Splits
@@ -57,6 +58,12 @@ class Writing:
             raise SettingsError(
                 f"choose_by {chosen!r}: unknown measure of text; known are {', '.join(_WATCHED)}"
             )
+        if prepared.recipe.write.decode_rows:
+            # Now, not when the model has been trained: raises SettingsError if there is no room.
+            turns = prepared.rows(prepared.judged).turns
+            assert turns is not None
+            new_tokens = prepared.recipe.write.decode.new_tokens
+            asked_tokens(turns[:1], prepared.base, new_tokens=new_tokens)
         cut = sum(tokens.truncated for tokens in prepared.tokens.values())
         total = sum(len(tokens) for tokens in prepared.tokens.values())
         if not cut:

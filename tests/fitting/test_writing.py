@@ -1,0 +1,206 @@
+"""Runs whose target is text, from rows to the folder."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.errors import EquipoiseError, FolderError, SettingsError
+from equipoise.fit import Run, fit
+from equipoise.fitting.writing.judge import spread
+from equipoise.fitting.writing.keep import together, with_replay
+from equipoise.models.batches import StepPlan
+from equipoise.models.writing.save import load_writer
+from equipoise.recipe import make_recipe
+from equipoise.records.run import read_manifest
+from equipoise.records.scores import read_scores
+from equipoise.records.written import read_written
+from tests.models.tiny import TOPICS
+from tests.models.writing.tiny import random_sequences, save_writing_base
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_writing_base(tmp_path_factory.mktemp("base") / "llama", "llama")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four words of a topic, to be written backwards; one row in eight is of the rare topic."""
+    rng = random.Random(0)
+    lines = []
+    for number in range(160):
+        topic = "bank" if number % 8 else "light"
+        words = rng.sample(TOPICS[topic], 4)
+        line = {"prompt": " ".join(words), "completion": " ".join(reversed(words))}
+        lines.append(json.dumps(line | {"category": topic}))
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def general(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = random.Random(1)
+    path = tmp_path_factory.mktemp("general") / "general.jsonl"
+    words = TOPICS["music"]
+    path.write_text(
+        "".join(json.dumps({"text": " ".join(rng.sample(words, 6))}) + "\n" for _ in range(20))
+    )
+    return path
+
+
+def run(base: Path, rows: Path, out: Path, *, force: bool = False, **changes: Any) -> Run:
+    settings: dict[str, Any] = {
+        "model": {"name": str(base), "method": "full", "max_tokens": 48, "dropout": 0.0},
+        "train": {"epochs": 2, "learning_rate": 3e-3, "precision": "float32"},
+        "write": {"decode": {"new_tokens": 6}, "decode_rows": 6},
+        "remedies": [],
+    }
+    for place, value in changes.items():
+        group, _, name = place.partition("__")
+        if name:
+            settings[group] = settings.get(group, {}) | {name: value}
+        else:
+            settings[group] = value
+    return fit(rows, out, make_recipe(settings), force=force)
+
+
+def test_a_run_leaves_what_it_says(llama: Path, rows: Path, tmp_path: Path) -> None:
+    done = run(llama, rows, tmp_path / "run", remedies=["sqrt_sampler", "class_weights:twice=true"])
+    written = read_written(tmp_path / "run" / "written.parquet")
+    scores = read_scores(tmp_path / "run" / "scores.json")
+    judged = written.of_split(done.manifest.judged)
+    assert scores.rows == len(judged)
+    assert set(scores.classes) == {"bank", "light"}
+    nats = -judged.log_probs.sum() / judged.tokens.sum()
+    assert scores.measures["loss"].value == pytest.approx(nats)
+    assert sum(text is not None for text in judged.written) == 6
+    assert [record.name for record in done.manifest.remedies] == ["sqrt_sampler", "class_weights"]
+    assert {record.name for record in done.manifest.baselines} == {"base", "plain"}
+    better: dict[str, float] = {
+        c.against: c.value for c in done.manifest.comparisons if c.measure == "loss"
+    }
+    assert better["base"] < 0
+    # What is judged is what was saved.
+    loaded = load_writer(tmp_path / "run", device="cpu")
+    assert loaded.packs
+    # The same command finds the run finished.
+    assert run(
+        llama, rows, tmp_path / "run", remedies=["sqrt_sampler", "class_weights:twice=true"]
+    ).resumed
+
+
+def test_the_same_seed_gives_the_same_bytes(llama: Path, rows: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run(llama, rows, tmp_path / name, model__method="light")
+    for file in ("model/model.safetensors", "written.parquet", "scores.json"):
+        one, two = ((tmp_path / name / file).read_bytes() for name in ("one", "two"))
+        assert one == two, file
+
+
+def test_what_holds_on_to_the_base_does(
+    llama: Path, rows: Path, general: Path, tmp_path: Path
+) -> None:
+    """The loss on general texts rises less under each of them; the rows' own rises with it."""
+    found = {}
+    for name, keep in {
+        "plain": {},
+        "kl": {"kl": 20.0},
+        "replay": {"replay": str(general), "replay_share": 0.5},
+        "interpolate": {"interpolate": 0.3},
+    }.items():
+        write = {
+            "decode": {"new_tokens": 6},
+            "decode_rows": 0,
+            "keep": {"general": str(general), **keep},
+        }
+        out = tmp_path / name
+        run(llama, rows, out, write=write, train__epochs=6, baselines=[])
+        record = read_manifest(out).general
+        assert record is not None
+        assert record.rows == 20
+        scores = read_scores(out / "scores.json")
+        loss = scores.measures["loss"].value
+        assert loss is not None
+        found[name] = record.loss_after, loss
+    before = record.loss_before
+    assert found["plain"][0] > before
+    for name in ("kl", "replay", "interpolate"):
+        assert found[name][0] < found["plain"][0], name
+        assert found[name][1] > found["plain"][1] - 0.05, name
+
+
+def test_what_is_for_classes_is_refused_all_at_once(
+    llama: Path, rows: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        run(
+            llama,
+            rows,
+            tmp_path / "run",
+            remedies=["logit_adjusted", "temperature", "smote"],
+            prior="balanced",
+            baselines=["tfidf"],
+            model__method="light",
+        )
+    said = "\n".join(caught.value.faults)
+    for word in ("logit_adjusted", "temperature", "smote", "prior", "tfidf"):
+        assert word in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_general_texts_are_another_run(
+    llama: Path, rows: Path, general: Path, tmp_path: Path
+) -> None:
+    """The folder of a run is not taken for that of a run with other texts beside its rows."""
+    texts = tmp_path / "general.jsonl"
+    texts.write_bytes(general.read_bytes())
+    write = {"decode_rows": 0, "keep": {"general": str(texts)}}
+    run(llama, rows, tmp_path / "run", write=write, baselines=[])
+    texts.write_text(texts.read_text() + json.dumps({"text": "loud music"}) + "\n")
+    with pytest.raises(FolderError, match="another run"):
+        run(llama, rows, tmp_path / "run", write=write, baselines=[])
+
+
+def test_a_general_file_that_is_not_there_is_named(llama: Path, rows: Path, tmp_path: Path) -> None:
+    with pytest.raises(EquipoiseError, match=r"nowhere\.jsonl"):
+        run(llama, rows, tmp_path / "run", write={"keep": {"general": "nowhere.jsonl"}})
+    assert not (tmp_path / "run").exists()
+
+
+def test_rows_to_write_are_spread_over_categories() -> None:
+    labels = np.array([0] * 90 + [1] * 5 + [2])
+    chosen = spread(labels, 12)
+    assert np.bincount(labels[chosen]).tolist() == [6, 5, 1]
+    assert spread(labels, 1000).tolist() == list(range(96))
+    assert spread(labels, 0).tolist() == []
+
+
+def test_every_step_replays_its_share() -> None:
+    plan = StepPlan(np.arange(20).reshape(2, 10), batch_rows=4)
+    joined = with_replay(plan, 20, 3, 0.2, np.random.default_rng(0))
+    assert joined.batch_rows == 5
+    assert joined.steps == plan.steps
+    for epoch in range(2):
+        for step in range(plan.steps):
+            rows = joined.step(epoch, step)
+            assert rows[rows < 20].tolist() == plan.step(epoch, step).tolist()
+            assert (rows >= 20).sum() == 1
+    replayed = joined.order[joined.order >= 20]
+    assert np.bincount(replayed - 20).tolist() == [2, 2, 2]
+
+
+def test_sequences_of_two_feeds_stand_together() -> None:
+    one, other = random_sequences(3), random_sequences(2, seed=5)
+    both = together(one, other)
+    assert len(both) == 5
+    for k in range(5):
+        source, row = (one, k) if k < 3 else (other, k - 3)
+        assert both.row(k).tolist() == source.row(row).tolist()
+        assert both.learned_in(k).tolist() == source.learned_in(row).tolist()
