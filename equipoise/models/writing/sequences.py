@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.models.tokenize import Tokens
+from equipoise.models.writing.window import Cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,8 @@ class Sequences(Tokens):
     """(total,) whether the model learns to write the token."""
     sources: Tokens | None = None
     """What an encoder-decoder reads; None for decoders."""
+    cut: Cut = Cut()  # noqa: RUF009 - frozen, so one default may be shared
+    """What the window left out of all rows."""
 
     @cached_property
     def learned_lengths(self) -> NDArray[np.int64]:
@@ -45,4 +48,5 @@ class Sequences(Tokens):
             self.unknown_share,
             learned=np.concatenate(parts) if parts else np.empty(0, np.bool_),
             sources=None if self.sources is None else self.sources.take(index),
+            cut=self.cut,
         )

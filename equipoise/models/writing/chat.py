@@ -1,0 +1,168 @@
+"""Conversations as a tokenizer's chat template renders them, and where in the text the assistant
+speaks.
+
+Few templates mark the assistant's turns themselves, so the places are found by rendering: what
+stands before a turn is the text that the template makes of the turns before it, with the opening
+of an assistant's turn behind them, which is also what a model is given to go on from. The turn
+ends with its content and the special token behind it: that token the model must write, to stop.
+What else templates put between turns (line ends, headers) is nobody's to learn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from equipoise.records.turns import ASSISTANT, Turn
+
+_STAND_IN = "zqStandInForTheAnswerzq"
+"""A content that no template treats in a way of its own."""
+
+
+class TurnsFault(Exception):
+    """Why a template can't render turns: what it does, in words that go on from "the chat
+    template", and what to do."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what, advice)
+        self.what, self.advice = what, advice
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters of a text that the model learns to write."""
+
+    start: int
+    end: int
+    ended: bool
+    """Whether a special token is the last of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chat:
+    """A tokenizer's chat template."""
+
+    tokenizer: Any
+
+    def marked(self, turns: Sequence[Turn]) -> tuple[str, list[Span]]:
+        """The text of a conversation up to the assistant's last word or end token, and what of it
+        is learned.
+
+        Raises TurnsFault if the template refuses the turns, or rewrites what was said before: then
+        what the model would be asked for is not what it learned.
+        """
+        whole = self._render(turns, opened=False)
+        spans = self._spans(turns, whole)
+        if not spans:
+            raise TurnsFault("finds no assistant's turn", "add the answer")
+        last = spans[-1]
+        if not last.ended and turns[-1].role == ASSISTANT:
+            # Whatever the template closes the last turn with is all that could say that it ends.
+            last = spans[-1] = Span(last.start, max(last.end, len(whole.rstrip())), False)
+        return whole[: last.end], spans
+
+    def opened(self, turns: Sequence[Turn]) -> tuple[str, list[Span]]:
+        """The text that a model is given to write the next turn, and where the assistant speaks in
+        it already. Raises TurnsFault."""
+        text = self.opening(turns)
+        return text, self._spans(turns, text)
+
+    def opening(self, turns: Sequence[Turn]) -> str:
+        """The text that a model is given to write the next turn. Raises TurnsFault."""
+        if self._opens and turns:
+            return self._render(turns, opened=True)
+        text = self._render((*turns, Turn(ASSISTANT, _STAND_IN)), opened=False)
+        return text[: max(text.find(_STAND_IN), 0)]
+
+    @cached_property
+    def _opens(self) -> bool:
+        """Whether the template's own opening of an assistant's turn begins such turns, too. Those
+        for models that always think aloud open with a thought that turns on record do not have."""
+        asked = (Turn("user", "Hello"),)
+        try:
+            opened = self._render(asked, opened=True)
+            return self._render((*asked, Turn(ASSISTANT, _STAND_IN)), opened=False).startswith(
+                opened
+            )
+        except TurnsFault:
+            return True
+
+    @cached_property
+    def _end(self) -> re.Pattern[str]:
+        tokens = sorted(special_tokens(self.tokenizer), key=len, reverse=True)
+        return re.compile(r"\s*(?:" + "|".join(map(re.escape, tokens)) + ")" if tokens else r"(?!)")
+
+    def _spans(self, turns: Sequence[Turn], whole: str) -> list[Span]:
+        spans: list[Span] = []
+        for place, turn in enumerate(turns):
+            if turn.role == ASSISTANT:
+                spans.append(self._span(turns, place, whole, spans[-1].end if spans else 0))
+        return spans
+
+    def _span(self, turns: Sequence[Turn], place: int, whole: str, behind: int) -> Span:
+        before = self.opening(turns[:place])
+        if not whole.startswith(before) or len(before) < behind:
+            raise TurnsFault(
+                f"rewrites the turns before turn {place + 1} once that is there, so that the model "
+                "would learn from another text than it is asked with,",
+                "make each answer a row of its own, with the turns before it",
+            )
+        content = turns[place].text
+        end = self._content_end(turns, place, whole, len(before))
+        if _letters(content) not in _letters(whole[len(before) : end]):
+            raise TurnsFault(
+                f"leaves out part of the assistant's turn {place + 1} (a thought, most often)",
+                "make each answer a row of its own, or take that part out",
+            )
+        closed = self._end.match(whole, end)
+        return Span(len(before), closed.end() if closed else end, closed is not None)
+
+    def _content_end(self, turns: Sequence[Turn], place: int, whole: str, start: int) -> int:
+        """Where the content of a turn ends in the rendered text."""
+        for content in dict.fromkeys((turns[place].text, turns[place].text.strip())):
+            end = start + len(content)
+            if whole.startswith(content, start) and self._end.match(whole, end):
+                return end
+        before, after = turns[:place], turns[place + 1 :]
+        for opened in (False, True):
+            text = self._render((*before, Turn(ASSISTANT, _STAND_IN), *after), opened=opened)
+            found = text.rfind(_STAND_IN)
+            behind = text[found + len(_STAND_IN) :]
+            if found >= 0 and whole.endswith(behind):
+                return max(start, len(whole) - len(behind))
+        raise TurnsFault(
+            "does not show where the assistant's turn ends", "take a base with another template"
+        )
+
+    def _render(self, turns: Sequence[Turn], *, opened: bool) -> str:
+        try:
+            text = self.tokenizer.apply_chat_template(
+                [{"role": turn.role, "content": turn.text} for turn in turns],
+                tokenize=False,
+                add_generation_prompt=opened,
+            )
+        except Exception as error:
+            # Templates raise what they like, by jinja's errors or by Python's on odd turns.
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+            raise TurnsFault(f"refuses the turns ({reason[:200]})", _mend(reason)) from None
+        return str(text)
+
+
+def special_tokens(tokenizer: Any) -> tuple[str, ...]:
+    """The texts that a tokenizer reads as marks: begin, end and padding, and those of turns."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    marks = [str(token.content) for token in added if token.special]
+    return tuple(dict.fromkeys([*map(str, tokenizer.all_special_tokens), *marks]))
+
+
+def _mend(reason: str) -> str:
+    if "system" in reason.casefold():
+        return "put the system's text into the user's first turn"
+    return "order the turns as it wants them, or take a base with another template"
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split())
