@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equipoise.errors import SettingsError
 
@@ -32,7 +32,7 @@ def measure_asked(text: str) -> DecidingMeasure:
     return parse_measure(text)
 
 
-def _function(path: Path, name: str, text: str) -> object:
+def _function(path: Path, name: str, text: str) -> Any:
     if not path.is_file():
         raise SettingsError(f"--measure {text}: {path} is no file; check the name")
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 _TRIES = 2
 _SECONDS = 5.0
@@ -38,7 +39,7 @@ def from_cache_unless(online: bool) -> Iterator[None]:
     import datasets.config
     from huggingface_hub import constants
 
-    places = (constants, datasets.config)
+    places: tuple[Any, ...] = (constants, datasets.config)
     before = [place.HF_HUB_OFFLINE for place in places]
     for place in places:
         place.HF_HUB_OFFLINE = True

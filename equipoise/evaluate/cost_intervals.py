@@ -68,8 +68,9 @@ def cost_difference(
         further = rng.standard_exponential(size)
         low.append((total - further * loss) / (rows + further))
         high.append((total + further * loss) / (rows + further))
-    ends = np.quantile(np.concatenate(low), 0.025), np.quantile(np.concatenate(high), 0.975)
-    return Estimate(value, *(float(1000 * end) for end in ends), method="bounded-mean bootstrap")
+    least = float(1000 * np.quantile(np.concatenate(low), 0.025))
+    most = float(1000 * np.quantile(np.concatenate(high), 0.975))
+    return Estimate(value, least, most, method="bounded-mean bootstrap")
 
 
 def _types(apart: Floats, clusters: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
@@ -79,7 +80,7 @@ def _types(apart: Floats, clusters: NDArray[np.int64]) -> tuple[Floats, Floats, 
     """
     _, place = np.unique(clusters, return_inverse=True)
     each = np.column_stack([np.bincount(place, apart), np.bincount(place)])
-    kinds, counts = np.unique(each, axis=0, return_counts=True)
+    kinds, counts = np.unique(each.astype(np.float64), axis=0, return_counts=True)
     return kinds[:, 0], kinds[:, 1], counts.astype(np.float64)
 
 
