@@ -16,6 +16,7 @@ from equipoise.data.raw import LISTED, listing
 from equipoise.data.table import TRAIN, Table
 from equipoise.errors import DataError
 from equipoise.records.rows import Rows, label_text
+from equipoise.records.turns import ANY_CATEGORY
 
 FEW_ROWS = 3
 """A class needs a row each for training, validation and test."""
@@ -149,7 +150,10 @@ def _rare_classes(table: Table) -> Iterable[str]:
     train, said = table.train, _words(table)
     if train is None or len(table.parts) > 1:
         return
-    few = {label: rows for label, rows in train.counts().items() if rows < FEW_ROWS}
+    counts = train.counts()
+    if table.written and list(counts) == [ANY_CATEGORY]:
+        return
+    few = {label: rows for label, rows in counts.items() if rows < FEW_ROWS}
     if few:
         listed = ", ".join(f"{label!r} ({rows})" for label, rows in list(few.items())[:LISTED])
         more = f" and {len(few) - LISTED:,} more" if len(few) > LISTED else ""

@@ -204,7 +204,7 @@ def test_templates_whose_opening_begins_a_thought() -> None:
 
 def test_templates_that_rewrite_what_was_said_are_refused() -> None:
     template = "{{ messages | length }}" + SHAPES["qwen"].template
-    with pytest.raises(ModelError, match=r"rewrites the turns before turn 4.*in row 1; make each"):
+    with pytest.raises(ModelError, match=r"rewrites the turns before turn 2.*in row 1; make each"):
         one(TWICE, with_template(template))
 
 
