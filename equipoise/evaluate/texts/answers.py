@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 from equipoise.errors import SettingsError
 
-PATTERNS = {"gsm8k": r"####\s*([^\n]*\S)"}
+PATTERNS = {"gsm8k": r"####\s*([^\n#]*[^\n#\s])"}
 """Patterns that go by a name."""
 _NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?(e[-+]?\d{1,3})?", re.IGNORECASE)
 _CURRENCIES = "$€£¥"
