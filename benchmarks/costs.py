@@ -29,10 +29,10 @@ from benchmarks.cost_truths import (
 )
 from equipoise.costs import CostTable
 from equipoise.data.split import folds
+from equipoise.defaults import COST_REMEDIES
 from equipoise.evaluate.compare import compare
 from equipoise.evaluate.deferral import DeferralCurve, deferral_curve
 from equipoise.models.baselines import tfidf_baseline
-from equipoise.recipe import COST_REMEDIES
 from equipoise.records.decision import DecisionRule
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.records.rows import Rows, text_column

@@ -104,7 +104,7 @@ def fit_table(
     check_asked(recipe, own, seed)
     warnings = check_rows(table)
     kind = kind_of(table)
-    recipe = kind.resolve(recipe)
+    asked, recipe = recipe, kind.resolve(recipe, table)
     base = find_base(recipe.model, writes=kind.writes)
     run_id = text_sha256(
         recipe.id,
@@ -152,6 +152,7 @@ def fit_table(
         judged.notes,
         judged.rule,
         out,
+        by_default=asked.remedies is None,
     )
     write_manifest(out, manifest)
     return Run(out, manifest, resumed=opened.state == "resumed")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from equipoise.costs import Costs, costs_from
 from equipoise.data.table import ColumnNames
+from equipoise.defaults import COST_REMEDIES, default_remedies
 from equipoise.errors import SettingsError
 from equipoise.models.config import ModelConfig, TrainConfig
 from equipoise.models.writing.config import WriteConfig
@@ -20,15 +21,6 @@ from equipoise.records.yaml_files import read_mapping
 
 if TYPE_CHECKING:
     from equipoise.remedies.remedy import RemedySpec
-
-DEFAULT_REMEDIES = ("temperature", "measure_offsets")
-"""What a run does against imbalance when nothing is asked for: it calibrates, and moves the
-decision where validation rows show a gain. Both act after training and can't harm the model."""
-
-COST_REMEDIES = ("vector_scaling_calibration", "costs")
-"""The same when costs are given: probabilities one can trust, and the cheapest decision. A bias of
-one class, which argmax mostly forgives and a temperature can't mend, makes costs decide wrongly
-(benchmarks/costs.py); where unseen folds show no gain, the temperature alone is kept."""
 
 BASELINES = ("tfidf", "vectors", "plain")
 
@@ -67,8 +59,9 @@ class Recipe(BaseModel):
     """How it is trained."""
     write: WriteConfig = WriteConfig()
     """How rows whose target is text are fed and judged."""
-    remedies: tuple[str, ...] = DEFAULT_REMEDIES
-    """Treatments of imbalance, as NAME[:key=value,...]."""
+    remedies: tuple[str, ...] | None = None
+    """Treatments of imbalance, as NAME[:key=value,...]; None: the default for the rows and the
+    measure (`equipoise.defaults`)."""
     measure: str = "macro_f1"
     """What decides between decision rules and arms; expected_cost when costs are given."""
     prior: Literal["train", "balanced"] | dict[str, float] = "train"
@@ -85,12 +78,12 @@ class Recipe(BaseModel):
 
     @field_validator("remedies")
     @classmethod
-    def _remedies_read(cls, remedies: tuple[str, ...]) -> tuple[str, ...]:
+    def _remedies_read(cls, remedies: tuple[str, ...] | None) -> tuple[str, ...] | None:
         # The table of remedies brings torch, for seconds: a fault elsewhere is answered sooner.
         from equipoise.remedies.spec import parse_remedies
 
         try:
-            parse_remedies(remedies)
+            parse_remedies(remedies or ())
         except SettingsError as error:
             raise ValueError("\n".join(error.faults)) from None
         return remedies
@@ -152,10 +145,8 @@ class Recipe(BaseModel):
         """Raises ValueError unless all who decide by the measure know it, with one label a row or
         with several; which of the two the rows have is checked with them."""
         from equipoise.evaluate.compare import MEASURES
-        from equipoise.evaluate.deciding import KINDS, OWN, is_deciding
+        from equipoise.evaluate.deciding import KINDS, is_deciding
         from equipoise.evaluate.several.compare import LABEL_MEASURES
-        from equipoise.remedies.decisions.label_values import LABEL_VALUES
-        from equipoise.remedies.decisions.values import VALUES
 
         every = tuple(dict.fromkeys((*MEASURES, *LABEL_MEASURES)))
         if self.measure not in every and not is_deciding(self.measure):
@@ -163,24 +154,33 @@ class Recipe(BaseModel):
                 f"measure: {self.measure!r} is not known; known are {', '.join(every)}, and "
                 f"{', '.join(KINDS)} with a class and a number (docs/evaluate.md)"
             )
-        fitted = (
-            *VALUES,
-            *LABEL_VALUES,
-            *(kind for kind in KINDS if kind != "precision_at_prevalence"),
-        )
-        known = self.measure.partition(":")[0] in (*fitted, OWN)
-        if not known and any(s.name == "measure_offsets" for s in self.specs):
-            names = ", ".join(dict.fromkeys(fitted))
+        if not self.fits_offsets and any(s.name == "measure_offsets" for s in self.specs):
             raise ValueError(
-                f"measure: offsets can't be fitted for {self.measure}, only for {names}; give one "
-                "of these, or --remedy temperature alone"
+                f"measure: offsets can't be fitted for {self.measure}, only for "
+                f"{', '.join(_fitted_measures())}; give one of these, or --remedy temperature alone"
             )
+
+    @property
+    def fits_offsets(self) -> bool:
+        """Whether offsets can be fitted for the measure."""
+        from equipoise.evaluate.deciding import OWN
+
+        return self.measure.partition(":")[0] in (*_fitted_measures(), OWN)
+
+    def resolved(self, *, several: bool = False, writes: bool = False) -> Recipe:
+        """With the default remedies for such rows, if none are named."""
+        if self.remedies is not None:
+            return self
+        default = default_remedies(
+            self.measure, fits_offsets=self.fits_offsets, several=several, writes=writes
+        )
+        return self.model_copy(update={"remedies": default.remedies})
 
     @property
     def specs(self) -> tuple[RemedySpec, ...]:
         from equipoise.remedies.spec import parse_remedies  # as above
 
-        return parse_remedies(self.remedies)
+        return parse_remedies(self.remedies or ())
 
     @property
     def stated_costs(self) -> Costs | None:
@@ -194,6 +194,16 @@ class Recipe(BaseModel):
     @property
     def id(self) -> str:
         return text_sha256(self.model_dump_json())[:12]
+
+
+def _fitted_measures() -> tuple[str, ...]:
+    """Measures, and kinds of measures of one class, that offsets can be fitted for."""
+    from equipoise.evaluate.deciding import KINDS
+    from equipoise.remedies.decisions.label_values import LABEL_VALUES
+    from equipoise.remedies.decisions.values import VALUES
+
+    kinds = (kind for kind in KINDS if kind != "precision_at_prevalence")
+    return tuple(dict.fromkeys((*VALUES, *LABEL_VALUES, *kinds)))
 
 
 def make_recipe(settings: dict[str, Any]) -> Recipe:

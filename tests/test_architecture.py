@@ -13,13 +13,14 @@ PACKAGE = Path(__file__).parent.parent / "equipoise"
 
 LEVELS = [
     {"records", "errors", "costs", "statistics", "progress"},
-    {"data"},
+    {"data", "defaults"},
     {"audit", "remedies", "models", "evaluate"},
     {"recipe"},
     {"fitting"},
-    {"fit", "auditing", "demo"},
+    {"fit", "auditing", "demo", "writer_run"},
     {"load", "report"},
     {"summary", "settings", "given", "options", "own_function", "terminal"},
+    {"commands"},
     {"cli", "classifier", "losses", "samplers"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -93,7 +93,11 @@ class TestTrain:
 
     def test_remedies_and_stages_are_recorded(self, tiny_run: Path) -> None:
         manifest = read(tiny_run / "run.json")
-        assert [r["name"] for r in manifest["remedies"]] == ["temperature", "measure_offsets"]
+        assert [r["name"] for r in manifest["remedies"]] == [
+            "temperature",
+            "posthoc_logit_adjustment",
+            "measure_offsets",
+        ]
         assert manifest["classes"] == CLASSES
         assert manifest["rows"]["splits"].keys() == {"train", "validation", "test"}
         assert all(seconds >= 0 for seconds in manifest["seconds"].values())

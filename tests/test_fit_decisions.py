@@ -201,7 +201,8 @@ def test_precision_at_a_prevalence_decides_between_arms_alone(
 ) -> None:
     measure = "precision_at_prevalence:class=bank,prevalence=0.05"
     with pytest.raises(SettingsError, match="offsets can't be fitted for precision_at_prevalence"):
-        make_recipe({"measure": measure})
+        make_recipe({"measure": measure, "remedies": ["measure_offsets"]})
+    assert make_recipe({"measure": measure}).resolved().remedies == ("temperature",)
     run = fitted(rows, tiny_base, tmp_path / "run", "temperature", measure=measure)
     assert read_scores(run.folder / "scores.json").measures[measure].value is not None
     again = equipoise.load(run.folder)

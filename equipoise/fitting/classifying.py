@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, check_class
 from equipoise.evaluate.quick import quick_measures
@@ -42,8 +43,9 @@ class Classifying:
 
     writes = False
 
-    def resolve(self, recipe: Recipe) -> Recipe:
-        return recipe
+    def resolve(self, recipe: Recipe, table: Table) -> Recipe:
+        train = table.train
+        return recipe.resolved(several=train is not None and train.several)
 
     def beside(self, recipe: Recipe) -> str:
         return ""

@@ -72,8 +72,8 @@ class Kind(Protocol[A]):
 
     writes: bool
 
-    def resolve(self, recipe: Recipe) -> Recipe:
-        """The recipe with the defaults of this kind. Raises SettingsError if something is asked
+    def resolve(self, recipe: Recipe, table: Table) -> Recipe:
+        """The recipe with the defaults for such rows. Raises SettingsError if something is asked
         for that this kind has not."""
         ...
 

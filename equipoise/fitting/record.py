@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from equipoise.data.table import Table
+from equipoise.defaults import default_remedies
 from equipoise.fitting.arms import trained_parameters
 from equipoise.fitting.folder import fingerprints
 from equipoise.fitting.kinds import Arm
@@ -115,7 +116,10 @@ def run_manifest(
     notes: tuple[str, ...],
     rule: DecisionRule | None,
     out: Path,
+    *,
+    by_default: bool,
 ) -> Manifest:
+    """by_default  Whether nobody named the remedies."""
     recipe, splits = prepared.recipe, prepared.splits
     on_gpu = torch.cuda.is_available()
     return Manifest(
@@ -144,6 +148,7 @@ def run_manifest(
         ),
         classes=list(prepared.classes),
         remedies=_with_notes(arm.remedies, rule),
+        default=_why_default(prepared) if by_default else None,
         model=_model_record(prepared, arm),
         training=TrainingRecord(
             epochs_planned=recipe.train.epochs,
@@ -166,6 +171,16 @@ def run_manifest(
         notes=[*arm.notes, *notes],
         files=fingerprints(out),
     )
+
+
+def _why_default(prepared: Prepared) -> str:
+    recipe, rows = prepared.recipe, prepared.splits.train
+    return default_remedies(
+        recipe.measure,
+        fits_offsets=recipe.fits_offsets,
+        several=rows.several,
+        writes=rows.written,
+    ).why
 
 
 def _with_notes(remedies: list[RemedyRecord], rule: DecisionRule | None) -> list[RemedyRecord]:

@@ -6,7 +6,7 @@ RUN/
   model/                 body and tokenizer, as transformers (or PEFT) loads them
   head.safetensors       the classifier head, unless the head is the model's own
   decision.json          calibration, priors and decision rule
-  predictions.parquet    every validation and test row
+  predictions.parquet    every validation and test row; of a run that writes, written.parquet
   scores.json            the judged split (test, or validation where there is no test)
   scores_validation.json the validation split
   history.jsonl          one line per logged step and evaluation
@@ -29,6 +29,7 @@ from equipoise.errors import FolderError
 from equipoise.records.files import read_json, write_json
 
 SCHEMA = 1
+WRITTEN = "written.parquet"
 MANIFEST = "run.json"
 
 
@@ -166,6 +167,8 @@ class Manifest(_Part):
     rows: RowsRecord
     classes: list[str]
     remedies: list[RemedyRecord]
+    default: str | None = None
+    """Why these remedies, where nobody named any; None where somebody did."""
     model: ModelRecord
     training: TrainingRecord
     judged: str
@@ -182,6 +185,11 @@ class Manifest(_Part):
     notes: list[str]
     files: dict[str, str]
     """Path within the folder to SHA-256, for every file that the folder needs."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the run's target is text; else it classifies."""
+        return WRITTEN in self.files
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

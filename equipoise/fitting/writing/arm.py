@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from equipoise.models.writing.build import build_writer
 from equipoise.models.writing.feed import WrittenFeed
 from equipoise.models.writing.outputs import row_log_probs
 from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.template import Reads
 from equipoise.models.writing.writer import Writer, packing_holds
 from equipoise.progress import Progress
 from equipoise.records.run import GeneralRecord, RemedyRecord
@@ -164,17 +165,27 @@ def feed_of(
     """The rows of a split as the loop takes them, each at its own weight."""
     rows, tokens = prepared.rows(split), prepared.tokens[split]
     assert isinstance(tokens, Sequences)
-    config, tokenizer = prepared.base.config, prepared.base.tokenizer
-    start = getattr(config, "decoder_start_token_id", None)
-    return WrittenFeed(
-        tokens=tokens,
+    return replace(
+        bare_feed(tokens, prepared.base, packs=packs),
         labels=prepared.labels[split],
         weights=np.ones(len(rows)) if rows.weights is None else rows.weights,
         states=states,
-        pad_id=tokenizer.pad_token_id or 0,
         weigh=prepared.recipe.write.weigh,
+    )
+
+
+def bare_feed(tokens: Sequences, base: Reads, *, packs: bool) -> WrittenFeed:
+    """Rows that are only read: of one category, each at weight 1."""
+    start = getattr(base.config, "decoder_start_token_id", None)
+    pad = base.tokenizer.pad_token_id or 0
+    return WrittenFeed(
+        tokens=tokens,
+        labels=np.zeros(len(tokens), dtype=np.int64),
+        weights=np.ones(len(tokens)),
+        states=None,
+        pad_id=pad,
         packed=packs,
-        start_id=tokenizer.pad_token_id or 0 if start is None else start,
+        start_id=pad if start is None else start,
     )
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from equipoise.evaluate.texts import judge_texts
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.writing.arm import feed_of
+from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.decode import write_texts
 from equipoise.models.writing.outputs import row_log_probs
 from equipoise.models.writing.save import LoadedWriter
-from equipoise.models.writing.template import asked_ids
+from equipoise.models.writing.template import Reads, asked_ids
 from equipoise.progress import Progress
 from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.scores import Scores
@@ -54,11 +55,17 @@ def written_by(
         found = row_log_probs(loaded.module, feed_of(prepared, split, None, loaded.packs))
         written = text_column([None] * len(rows))
         if split == prepared.judged:
-            chosen = spread(prepared.labels[split], prepared.recipe.write.decode_rows)
-            texts = _texts(prepared, loaded, rows, chosen, kept, progress) if len(chosen) else []
-            for row, text in zip(chosen, texts, strict=True):
-                written[row] = text
-        parts.append(_record(rows, split, written, found))
+            written = written_for(
+                rows,
+                spread(prepared.labels[split], prepared.recipe.write.decode_rows),
+                loaded,
+                prepared.base,
+                prepared.recipe.write.decode,
+                seed=prepared.seed,
+                kept=kept,
+                progress=progress,
+            )
+        parts.append(record_of(rows, split, written, found))
     return joined(parts)
 
 
@@ -86,21 +93,30 @@ def scores_of(prepared: Prepared, written: Written, split: str) -> Scores:
     )
 
 
-def _texts(
-    prepared: Prepared,
-    loaded: LoadedWriter,
+def written_for(
     rows: Rows,
     chosen: NDArray[np.int64],
+    loaded: LoadedWriter,
+    base: Reads,
+    config: DecodeConfig,
+    *,
+    seed: int,
     kept: Path | None,
     progress: Progress,
-) -> list[str]:
+) -> Column:
+    """(n,) what is written for the rows at `chosen`, None for the others."""
     assert rows.turns is not None
-    config = prepared.recipe.write.decode
-    asked = asked_ids(rows.turns[chosen], prepared.base, new_tokens=config.new_tokens)
-    return write_texts(loaded, asked, config, seed=prepared.seed, kept=kept, progress=progress)
+    written = text_column([None] * len(rows))
+    if len(chosen):
+        asked = asked_ids(rows.turns[chosen], base, new_tokens=config.new_tokens)
+        texts = write_texts(loaded, asked, config, seed=seed, kept=kept, progress=progress)
+        for row, text in zip(chosen, texts, strict=True):
+            written[row] = text
+    return written
 
 
-def _record(rows: Rows, split: str, written: Column, found: Floats) -> Written:
+def record_of(rows: Rows, split: str, written: Column, found: Floats) -> Written:
+    """found: (n, 2) as of `row_log_probs`."""
     assert rows.turns is not None
     assert rows.labels is not None
     n = len(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure
 from equipoise.fitting.clock import timed
@@ -18,7 +19,9 @@ from equipoise.fitting.writing.keep import files_read
 from equipoise.fitting.writing.prepare import prepare_written, resolve_written
 from equipoise.models.load import Base
 from equipoise.models.writing.save import load_writer, save_writer
+from equipoise.models.writing.sequences import Sequences
 from equipoise.models.writing.template import asked_tokens
+from equipoise.models.writing.window import Cut
 from equipoise.progress import Progress
 from equipoise.recipe import Recipe
 from equipoise.records.rows import Splits
@@ -34,7 +37,7 @@ class Writing:
 
     writes = True
 
-    def resolve(self, recipe: Recipe) -> Recipe:
+    def resolve(self, recipe: Recipe, table: Table) -> Recipe:
         return resolve_written(recipe)
 
     def beside(self, recipe: Recipe) -> str:
@@ -64,15 +67,9 @@ class Writing:
             assert turns is not None
             new_tokens = prepared.recipe.write.decode.new_tokens
             asked_tokens(turns[:1], prepared.base, new_tokens=new_tokens)
-        cut = sum(tokens.truncated for tokens in prepared.tokens.values())
-        total = sum(len(tokens) for tokens in prepared.tokens.values())
-        if not cut:
-            return []
-        return [
-            f"{cut} of {total} rows are longer than {prepared.base.max_tokens} tokens and were cut "
-            "(what is asked from its beginning, answers at their end); raise max_tokens if what "
-            "was cut matters"
-        ]
+        cuts = [tokens.cut for tokens in prepared.tokens.values() if isinstance(tokens, Sequences)]
+        said = sum(cuts, Cut()).says()
+        return [] if said is None else [f"{said}; raise max_tokens if what was cut matters"]
 
     def measures(self, prepared: Prepared) -> Measures:
         return quick_written(prepared)

@@ -10,8 +10,9 @@ from equipoise.errors import DataError, ModelError, SettingsError
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.writing.keep import check_interpolates
 from equipoise.models.load import Base
+from equipoise.models.writing.chat import special_tokens
 from equipoise.models.writing.template import sequences
-from equipoise.recipe import COST_REMEDIES, DEFAULT_REMEDIES, Recipe
+from equipoise.recipe import Recipe
 from equipoise.records.rows import Rows, Splits
 from equipoise.remedies.spec import remedy_text
 from equipoise.remedies.table import REMEDIES
@@ -28,16 +29,15 @@ def resolve_written(recipe: Recipe) -> Recipe:
     faults = [*_remedy_faults(recipe), *_setting_faults(recipe)]
     if faults:
         raise SettingsError(*faults)
-    if recipe.remedies in (DEFAULT_REMEDIES, COST_REMEDIES):
-        recipe = recipe.model_copy(update={"remedies": ()})
+    recipe = recipe.resolved(writes=True)
     if recipe.baselines is None:
         recipe = recipe.model_copy(update={"baselines": ("plain",)})
     return recipe
 
 
 def _remedy_faults(recipe: Recipe) -> list[str]:
-    if recipe.remedies in (DEFAULT_REMEDIES, COST_REMEDIES):
-        return []
+    if recipe.costs is not None:
+        return []  # costs bring remedies along, and are refused themselves
     faults = []
     for spec in recipe.specs:
         remedy = REMEDIES[spec.name]
@@ -88,7 +88,7 @@ def prepare_written(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Pr
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     present = {name: rows for name, rows in named.items() if rows is not None}
     if recipe.write.special_tokens == "error":
-        special = base.tokenizer.all_special_tokens
+        special = special_tokens(base.tokenizer)
         faults = [
             f"{name}: {fault}"
             for name, rows in present.items()
