@@ -45,25 +45,29 @@ SETS = (
 CAP, CAP_JUDGED = 3_000, 1_500
 OFFSETS = ["--remedy", "temperature", "--remedy", "measure_offsets"]
 VARIANTS: dict[str, list[str]] = {
-    "epochs_5": ["--epochs", "5"],
-    "epochs_3": ["--epochs", "3"],
-    "epochs_8": ["--epochs", "8"],
+    "epochs_5": ["--epochs", "5", *OFFSETS],
+    "epochs_3": ["--epochs", "3", *OFFSETS],
+    "epochs_8": ["--epochs", "8", *OFFSETS],
     "adjusted": ["--epochs", "5", "--remedy", "logit_adjusted", *OFFSETS],
     "half_adjusted": [
         *("--epochs", "5", "--remedy", "temperature", "--remedy", "measure_offsets"),
         *("--remedy", "posthoc_logit_adjustment:tau=0.5"),
     ],
+    "plugin_adjusted": [
+        *("--epochs", "5", "--remedy", "temperature", "--remedy", "measure_offsets"),
+        *("--remedy", "plugin_adjustment"),
+    ],
     "deep": [
-        *("--epochs", "3", "--set", "model.trained_layers=5"),
+        *("--epochs", "3", *OFFSETS, "--set", "model.trained_layers=5"),
         *("--set", "train.learning_rate=0.0001"),
     ],
-    "a_third": ["--epochs", "5", "--set", "model.trained_layers=2"],
+    "a_third": ["--epochs", "5", *OFFSETS, "--set", "model.trained_layers=2"],
     "best_epoch": ["--epochs", "5", *OFFSETS, "--set", "train.choose_by=macro_f1"],
     "float32": ["--epochs", "5", *OFFSETS, "--set", "train.precision=float32"],
 }
 """Options of each variant; "epochs_5" is what the default was when this was asked."""
 AGAINST = "epochs_5"
-DECISIONS = ("half_adjusted",)
+DECISIONS = ("half_adjusted", "plugin_adjusted")
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 NOISE_F1, SLOWER = 0.005, 1.2
 SEED = 0

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HALF_ADJUSTED = "posthoc_logit_adjustment:tau=0.5"
-ADJUSTED = "posthoc_logit_adjustment"
 COST_REMEDIES = ("vector_scaling_calibration", "costs")
 """Where costs are given: probabilities one can trust, and the cheapest decision. A bias of one
 class, which argmax mostly forgives and a temperature can't mend, makes costs decide wrongly
 (benchmarks/costs.py); where unseen folds show no gain, the temperature alone is kept."""
-
-_ALL_ALIKE = ("balanced_accuracy", "g_mean")
 
 
 @dataclass(frozen=True)
@@ -47,21 +43,9 @@ def default_remedies(
             ("temperature", "measure_offsets"),
             "Labels are calibrated, and their thresholds placed where validation rows show a gain.",
         )
-    if measure == "macro_f1":
-        return Default(
-            ("temperature", HALF_ADJUSTED, "measure_offsets"),
-            "Macro-F1 counts every class alike, however few rows it has, so half of the log of the "
-            "class shares is taken out of the decision (not out of the probabilities); validation "
-            "rows move it further only where that shows a gain.",
-        )
-    if measure in _ALL_ALIKE:
-        return Default(
-            ("temperature", ADJUSTED, "measure_offsets"),
-            f"{measure} is a mean over classes of the rows found, which the decision without class "
-            "shares is best for; validation rows move it further only where that shows a gain.",
-        )
     return Default(
-        ("temperature", "measure_offsets"),
-        "Probabilities are calibrated, and the decision is moved where validation rows show a gain "
-        f"in {measure}.",
+        ("temperature", "plugin_adjustment", "measure_offsets"),
+        "Probabilities are calibrated; then as much of the class shares is taken out of the "
+        f"decision (not out of the probabilities) as {measure} is expected to be best with by "
+        "these probabilities; validation rows move it further only where unseen folds show a gain.",
     )

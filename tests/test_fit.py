@@ -95,7 +95,7 @@ class TestTrain:
         manifest = read(tiny_run / "run.json")
         assert [r["name"] for r in manifest["remedies"]] == [
             "temperature",
-            "posthoc_logit_adjustment",
+            "plugin_adjustment",
             "measure_offsets",
         ]
         assert manifest["classes"] == CLASSES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from equipoise.remedies.decisions.adjustment import posthoc_logit_adjustment
+from equipoise.remedies.decisions.adjustment import plugin_adjustment, posthoc_logit_adjustment
 from equipoise.remedies.decisions.costs import cost_optimal
 from equipoise.remedies.decisions.deferral import fit_deferral
 from equipoise.remedies.decisions.groups import per_group_thresholds
@@ -67,6 +67,15 @@ _LINES = (
         "arXiv:2007.07314",
         True,
         ("log_target",),
+    ),
+    Remedy(
+        "plugin_adjustment",
+        "decision",
+        "offsets",
+        plugin_adjustment,
+        "Narasimhan et al. 2015",
+        True,
+        ("log_p", "labels", "measure", "start", "log_target"),
     ),
     Remedy(
         "measure_offsets",
