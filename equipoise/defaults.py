@@ -46,6 +46,7 @@ def default_remedies(
     return Default(
         ("temperature", "plugin_adjustment", "measure_offsets"),
         "Probabilities are calibrated; then as much of the class shares is taken out of the "
-        f"decision (not out of the probabilities) as {measure} is expected to be best with by "
-        "these probabilities; validation rows move it further only where unseen folds show a gain.",
+        f"decision (not out of the probabilities) as {measure} is best with, by validation rows "
+        "and by what the probabilities promise; single classes are moved further only where unseen "
+        "folds show a gain.",
     )

@@ -9,6 +9,8 @@ from equipoise.remedies.decisions.values import VALUES, ClassValue, Measure, nam
 from equipoise.remedies.remedy import NotNegative
 
 _STRENGTHS = np.linspace(0.0, 1.0, 21)
+_NEAR = 0.2
+"""Width, as a standard deviation, over which values at neighbouring strengths are averaged."""
 
 
 def posthoc_logit_adjustment(
@@ -44,20 +46,21 @@ def plugin_adjustment(
     *,
     most: NotNegative = 1.0,
 ) -> tuple[NDArray[np.float64], str]:
-    """Take out of the decision as much of the class shares as the measure is expected to be best
-    with, if the calibrated probabilities are taken at their word.
+    """Take out of the decision as much of the class shares as the measure is best with: by what is
+    seen on validation rows, and by what calibrated probabilities let expect, half and half.
 
     For strengths from 0 to `most` in steps of a twentieth the decision is argmax(log p + start -
-    strength x log_target); of it, row i is expected to be right with probability p[i, decided],
-    and class k to have sum_i p[i, k] rows. The strength with the largest value of the measure on
-    these counts is taken, the smallest of equals. Labels play no part, so a class without a single
-    validation row counts by what the model holds likely, and one number can't be fitted to noise:
-    0 is found where classes are told apart, about a half where rare ones are blurred, 1 for
-    balanced accuracy, 0 for accuracy.
+    strength x log_target). Seen is the measure on the labels. Expected is the measure on the counts
+    that the probabilities promise: row i is right with probability p[i, decided], and class k has
+    sum_i p[i, k] rows. A few rows of a rare class say little of what is seen, and a class without
+    rows nothing, where what is expected knows every row; what is seen corrects what overconfident
+    probabilities promise. The mean of the two is smoothed over neighbouring strengths, which keeps
+    a lucky one from being taken; its highest place is. 0 is found where classes are told apart, about a half where
+    rare ones are blurred.
 
-    Shapes    log_p (n, K) log probabilities, labels (n,) unused but for their number, start (K,)
-              nats, log_target (K,) log shares that probabilities are given for. Returns (K,)
-              offsets in nats, and a sentence.
+    Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, start (K,) nats, log_target
+              (K,) log shares that probabilities are given for. Returns (K,) offsets in nats, and a
+              sentence.
     Settings  most: no unit, 0 or more: the strength at which the search ends.
     Helps     where rare classes matter as much as common ones and are hard to tell apart: macro-F1
               at moderate and extreme imbalance.
@@ -72,25 +75,29 @@ def plugin_adjustment(
     if not isinstance(value, ClassValue):
         return start, f"no adjustment: what {name} is expected to be can't be summed over classes"
     if not len(labels):
-        return start, f"no adjustment for {name}: there are no rows to expect it on"
-    p = np.exp(log_p)
+        return start, f"no adjustment for {name}: there are no labelled rows to choose it on"
+    p, truth = np.exp(log_p), np.eye(log_p.shape[1])[labels]
     strengths = _STRENGTHS * most
-    expected = [_expected(value, p, log_p + start - s * log_target) for s in strengths]
-    best = int(np.argmax(np.round(expected, 12)))
+    decided = [np.argmax(log_p + start - s * log_target, axis=1) for s in strengths]
+    seen, expected = ([_value(value, held, d) for d in decided] for held in (truth, p))
+    mean = (np.array(seen) + np.array(expected)) / 2
+    apart = _STRENGTHS[:, None] - _STRENGTHS
+    near = np.exp(-((apart / _NEAR) ** 2) / 2)
+    smooth = near @ mean / near.sum(axis=1)
+    best = int(np.argmax(np.round(smooth, 9)))
     offsets = start - strengths[best] * log_target
     offsets = offsets - offsets[np.argmax(log_target)]
     return offsets, (
         f"decisions take {strengths[best]:.2g} x the log class shares out of log p: {name} is "
-        f"expected to be {expected[best]:.4f} so, and {expected[0]:.4f} without"
+        f"{seen[best]:.4f} on {len(labels)} rows and expected to be {expected[best]:.4f} so, "
+        f"{seen[0]:.4f} and {expected[0]:.4f} without"
     )
 
 
-def _expected(value: ClassValue, p: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """The measure on expected counts."""
-    decided = np.argmax(scores, axis=1)
-    classes = p.shape[1]
-    rows = p.sum(axis=0)
-    sure = p[np.arange(len(p)), decided]
-    right = np.bincount(decided, weights=sure, minlength=classes).astype(np.float64)
+def _value(value: ClassValue, held: NDArray[np.float64], decided: NDArray[np.int64]) -> float:
+    """The measure where row i is of class k by held[i, k]: 0 and 1, or what is expected."""
+    classes = held.shape[1]
+    right = np.bincount(decided, held[np.arange(len(held)), decided], minlength=classes)
     taken = np.bincount(decided, minlength=classes).astype(np.float64)
-    return float(np.dot(value.scale(rows), value.per_class(right, taken, rows)))
+    rows = held.sum(axis=0)
+    return float(np.dot(value.scale(rows), value.per_class(right.astype(np.float64), taken, rows)))
