@@ -63,7 +63,7 @@ ARM_SETTINGS: dict[str, dict[str, Any]] = {
     "tfidf": {"arm_version": 1},
     "vectors": {"arm_version": 1},
     "smote": {"arm_version": 1, "neighbours": 5},
-    "equipoise": {"arm_version": 2, "command": "equipoise train SET --seed S --out RUN"},
+    "equipoise": {"arm_version": 3, "command": "equipoise train SET --seed S --out RUN"},
     "trainer_plain": _TRAINER,
     "trainer_weights": {**_TRAINER, "balance": "class_weights"},
     "trainer_sampler": {**_TRAINER, "balance": "sampler"},
