@@ -55,8 +55,8 @@ def plugin_adjustment(
     sum_i p[i, k] rows. A few rows of a rare class say little of what is seen, and a class without
     rows nothing, where what is expected knows every row; what is seen corrects what overconfident
     probabilities promise. The mean of the two is smoothed over neighbouring strengths, which keeps
-    a lucky one from being taken; its highest place is. 0 is found where classes are told apart, about a half where
-    rare ones are blurred.
+    a lucky one from being taken; its highest place is. 0 is found where classes are told apart,
+    about a half where rare ones are blurred.
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, start (K,) nats, log_target
               (K,) log shares that probabilities are given for. Returns (K,) offsets in nats, and a
