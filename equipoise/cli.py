@@ -6,13 +6,14 @@ Nothing heavy is imported at the top, so that `--help` answers at once.
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from equipoise.options import (
+    Category,
+    Completion,
     CostColumn,
     Encoding,
     EstimatePrior,
@@ -22,12 +23,17 @@ from equipoise.options import (
     JudgedBy,
     Label,
     LabelSeparator,
+    Messages,
+    Prompt,
     Quiet,
+    References,
     RowsArgument,
     RunArgument,
+    Task,
     Text,
     Time,
     Weight,
+    task_named,
 )
 from equipoise.options import columns_named as _columns
 from equipoise.terminal import quiet_libraries, quiet_output, say
@@ -64,9 +70,10 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Run the main job on built-in support messages: baselines, plain, treated, report."""
+    from equipoise.commands import train_on
     from equipoise.demo import DEMO_REMEDIES, demo_folder
 
-    _train(
+    train_on(
         str(demo_folder()),
         out,
         {"remedies": list(DEMO_REMEDIES)},
@@ -181,6 +188,12 @@ def train(
     text: Text = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
+    prompt: Prompt = None,
+    completion: Completion = None,
+    messages: Messages = None,
+    category: Category = None,
+    references: References = None,
+    task: Task = "auto",
     group: Group = [],  # noqa: B006
     weight: Weight = None,
     id_: Id = None,
@@ -193,6 +206,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a model on ROWS, judge it, and write the run folder with its report."""
+    from equipoise.commands import train_on
     from equipoise.settings import train_settings
 
     settings = train_settings(
@@ -209,17 +223,20 @@ def train(
         track=track,
         assignments=set_,
     )
-    columns = _columns(text, label, group, weight, id_, time, cost, label_separator)
-    _train(
+    train_on(
         rows,
         out,
         settings,
-        columns,
+        _columns(
+            *(text, label, group, weight, id_, time, cost, label_separator),
+            *(prompt, completion, messages, category, references),
+        ),
         seed=seed,
         force=force,
         json_=json_,
         quiet=quiet,
         encoding=encoding,
+        task=task_named(task),
     )
 
 
@@ -228,13 +245,19 @@ def evaluate(
     run: RunArgument,
     rows: RowsArgument,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for scores.json and predictions.parquet.")
+        Path | None,
+        typer.Option("--out", help="Folder for scores.json and what was decided or written."),
     ] = None,
     measure: JudgedBy = None,
     estimate_prior: EstimatePrior = False,
     text: Text = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
+    prompt: Prompt = None,
+    completion: Completion = None,
+    messages: Messages = None,
+    category: Category = None,
+    references: References = None,
     group: Group = [],  # noqa: B006
     id_: Id = None,
     cost: CostColumn = None,
@@ -242,30 +265,21 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Judge a finished RUN on labelled ROWS that it has not seen."""
-    from equipoise.data.read import read_rows
-    from equipoise.own_function import measure_asked
-    from equipoise.records.predictions import write_predictions
-    from equipoise.records.scores import write_scores
-    from equipoise.settings import columns_of_run
-    from equipoise.summary import check_out_folder, scores_text
+    from equipoise.commands import evaluate_with
 
-    if out is not None:
-        check_out_folder(out)
-    asked = None if measure is None else measure_asked(measure)
-    columns = _columns(text, label, group, None, id_, cost=cost, separator=label_separator)
-    columns = columns_of_run(run, columns)
-    with quiet_output():
-        table = read_rows(rows, columns=columns, encoding=encoding)
-    with quiet_libraries():
-        from equipoise.load import load  # seconds of imports, so that faults of rows come first
-
-        predictions, scores = load(run).evaluate(
-            table, measure=asked, estimate_prior=estimate_prior
-        )
-        if out is not None:
-            write_predictions(out / "predictions.parquet", predictions)
-            write_scores(out / "scores.json", scores)
-    say(json_, scores.to_json(), scores_text(scores))
+    evaluate_with(
+        run,
+        rows,
+        out,
+        _columns(
+            *(text, label, group, None, id_, None, cost, label_separator),
+            *(prompt, completion, messages, category, references),
+        ),
+        measure=measure,
+        estimate_prior=estimate_prior,
+        encoding=encoding,
+        json_=json_,
+    )
 
 
 @app.command()
@@ -275,34 +289,28 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="A .csv, .jsonl or .parquet file.")],
     estimate_prior: EstimatePrior = False,
     text: Text = "text",
+    prompt: Prompt = None,
+    messages: Messages = None,
+    category: Category = None,
     id_: Id = None,
     cost: CostColumn = None,
     encoding: Encoding = None,
     json_: Json = False,
 ) -> None:
-    """Decide ROWS with a finished RUN; write id, decision and probabilities to a file."""
-    from equipoise.data.check import check_texts
-    from equipoise.data.read import read_rows
-    from equipoise.settings import columns_of_run
-    from equipoise.summary import check_out_file, decision_counts, decisions_table, write_table
+    """Decide ROWS with a finished RUN, or answer them if it writes: a row of the file for each."""
+    from equipoise.commands import predict_with
 
-    check_out_file(out, rows)
-    columns = columns_of_run(run, _columns(text, "label", [], None, id_, cost=cost), to="decide")
-    with quiet_output():
-        table = read_rows(rows, columns=columns, encoding=encoding, need_labels=False)
-    check_texts(table)
-    with quiet_libraries():
-        from equipoise.load import load  # as in evaluate
-
-        loaded = load(run)
-        decided = decisions_table(loaded, table, estimate_prior=estimate_prior)
-        write_table(decided, out, loaded.manifest.rows.columns.get("label_separator", "|"))
-    counts = decision_counts(decided["decided"])
-    summary = "\n".join(f"  {name}: {count}" for name, count in counts.items())
-    say(
-        json_,
-        {"rows": len(decided), "out": str(out), "decided": counts},
-        f"{len(decided)} rows decided, written to {out}:\n{summary}",
+    predict_with(
+        run,
+        rows,
+        out,
+        _columns(
+            *(text, "label", [], None, id_, None, cost, None),
+            *(prompt, None, messages, category, None),
+        ),
+        estimate_prior=estimate_prior,
+        encoding=encoding,
+        json_=json_,
     )
 
 
@@ -348,40 +356,6 @@ def cache(
     }
     said = f"{settings.folder}: {size / 1e6:.0f} MB of at most {settings.limit_bytes / 1e6:.0f} MB"
     say(json_, record, said + (f", {freed / 1e6:.0f} MB freed" if clear else ""))
-
-
-def _train(
-    rows: str,
-    out: Path,
-    settings: dict[str, Any],
-    columns: Any,
-    *,
-    seed: int,
-    force: bool,
-    json_: bool,
-    quiet: bool,
-    encoding: str | None = None,
-) -> None:
-    from equipoise.data.read import read_rows
-    from equipoise.progress import shown, silent
-    from equipoise.recipe import make_recipe
-    from equipoise.summary import run_record, run_text
-
-    started = time.perf_counter()
-    # Before the imports that take seconds: most mistakes are in settings and rows.
-    recipe = make_recipe(settings)
-    columns = recipe.columns(columns)
-    with quiet_output():
-        table = read_rows(rows, columns=columns, encoding=encoding)
-    with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
-        from equipoise.fit import fit_table
-        from equipoise.report import write_report
-
-        run = fit_table(
-            table, out, recipe, seed=seed, force=force, progress=progress, started=started
-        )
-        page = write_report(run.folder)
-    say(json_, run_record(run, page), run_text(run, page))
 
 
 def main() -> None:

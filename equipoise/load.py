@@ -25,6 +25,7 @@ from equipoise.evaluate.judge import judge
 from equipoise.fitting.decide import names_of_groups, predict_given
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import LoadedClassifier, load_classifier
+from equipoise.models.writing.save import load_writer
 from equipoise.recipe import Recipe
 from equipoise.records.decision import DecisionRule, read_decision
 from equipoise.records.files import file_sha256
@@ -33,6 +34,7 @@ from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
 from equipoise.remedies.decisions.apply import with_estimated_prior
+from equipoise.writer_run import LoadedWriterRun
 
 
 class LoadedRun:
@@ -171,7 +173,12 @@ class LoadedRun:
         """
         recipe = Recipe.model_validate(self.manifest.recipe)
         deciding = self._deciding(recipe.measure, measure)
-        rows = _all_rows(table)
+        rows = table.joined()
+        if rows.written:
+            raise DataError(
+                f"{table.source}: holds rows to be written, and this run classifies; give rows "
+                "with a text and a label"
+            )
         check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
         if rows.labels is None:
             raise DataError(f"{table.source}: has no labels; name the column with --label")
@@ -209,12 +216,15 @@ class LoadedRun:
         return labelled, scores
 
 
-def load(folder: str | Path, *, device: str | None = None) -> LoadedRun:
-    """Read a finished run. Raises FolderError if the folder holds none, or files of it are missing
-    or broken, and ModelError if the base model of a PEFT method is not there."""
+def load(folder: str | Path, *, device: str | None = None) -> LoadedRun | LoadedWriterRun:
+    """Read a finished run: a LoadedRun of one that classifies, a LoadedWriterRun of one that
+    writes. Raises FolderError if the folder holds none, or files of it are missing or broken, and
+    ModelError if the base model of a PEFT method is not there."""
     path = Path(folder)
     manifest = read_manifest(path)
     try:
+        if manifest.writes:
+            return LoadedWriterRun(path, manifest, load_writer(path, device=device))
         classifier = load_classifier(path, device=device)
         return LoadedRun(path, manifest, classifier, read_decision(path / "decision.json"))
     except Exception as error:
@@ -235,26 +245,3 @@ def _damaged(folder: Path, manifest: Manifest) -> list[str]:
         elif file_sha256(path) != digest:
             found.append(f"{path}: changed or broken since the run was made; make the run again")
     return found
-
-
-def _all_rows(table: Table) -> Rows:
-    parts = list(table.parts.values())
-    if len(parts) == 1:
-        return parts[0]
-
-    def column(name: str) -> NDArray[np.object_] | None:
-        columns = [getattr(part, name) for part in parts]
-        return None if any(c is None for c in columns) else np.concatenate(columns)
-
-    texts, ids = column("texts"), column("ids")
-    assert texts is not None
-    assert ids is not None
-    shared = set.intersection(*(set(part.columns) for part in parts))
-    return Rows(
-        ids=ids,
-        texts=texts,
-        labels=column("labels"),
-        groups=column("groups"),
-        amounts=column("amounts"),
-        columns={n: np.concatenate([part.columns[n] for part in parts]) for n in sorted(shared)},
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from equipoise.data.roles import Task as AskedTask
     from equipoise.data.table import ColumnNames
 
 RowsArgument = Annotated[
@@ -23,7 +24,39 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-Text = Annotated[str, typer.Option("--text", help="Column that holds the text.")]
+Text = Annotated[
+    str,
+    typer.Option(
+        "--text", help="Column that holds the text; with `--task write`, of texts learned whole."
+    ),
+]
+Prompt = Annotated[
+    str | None,
+    typer.Option("--prompt", help="Column of what is asked, where the model is to write."),
+]
+Completion = Annotated[
+    str | None, typer.Option("--completion", help="Column of what is to be written.")
+]
+Messages = Annotated[
+    str | None,
+    typer.Option(
+        "--messages", help="Column of conversations, whose assistant's turns are to be written."
+    ),
+]
+Category = Annotated[
+    str | None,
+    typer.Option(
+        "--category", help="Column of the kind of a written row, treated and judged as a class is."
+    ),
+]
+References = Annotated[
+    str | None,
+    typer.Option("--references", help="Column of further texts as right as the completion."),
+]
+Task = Annotated[
+    str,
+    typer.Option("--task", help="classify, write, or auto: as the columns say."),
+]
 Label = Annotated[str, typer.Option("--label", help="Column that holds the class.")]
 LabelSeparator = Annotated[
     str | None,
@@ -78,10 +111,40 @@ def columns_named(
     time: str | None = None,
     cost: str | None = None,
     separator: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    messages: str | None = None,
+    category: str | None = None,
+    references: str | None = None,
 ) -> ColumnNames:
     """The columns that the options name; imported late, for `--help` must answer at once."""
     from equipoise.data.table import ColumnNames
 
     return ColumnNames(
-        text, label, tuple(group or ()), weight, id_, time, cost=cost, label_separator=separator
+        text,
+        label,
+        tuple(group or ()),
+        weight,
+        id_,
+        time,
+        cost=cost,
+        label_separator=separator,
+        prompt=prompt,
+        completion=completion,
+        messages=messages,
+        category=category,
+        references=references,
     )
+
+
+def task_named(task: str) -> AskedTask:
+    """Raises SettingsError if `--task` asks for something that there is not."""
+    from equipoise.errors import SettingsError
+
+    if task == "auto":
+        return "auto"
+    if task == "classify":
+        return "classify"
+    if task == "write":
+        return "write"
+    raise SettingsError(f"--task {task}: give classify, write or auto")

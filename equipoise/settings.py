@@ -10,7 +10,7 @@ from equipoise.costs import read_costs
 from equipoise.data.table import ColumnNames
 from equipoise.errors import SettingsError
 from equipoise.recipe import Recipe, read_recipe
-from equipoise.records.run import read_manifest
+from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.yaml_files import parse_value, read_mapping
 
 NONE = "none"
@@ -125,3 +125,30 @@ def columns_of_run(
     divided = manifest.rows.columns.get("label_separator") if to == "judge" else None
     separator = columns.label_separator or divided
     return replace(columns, cost=columns.cost or trained, label_separator=separator)
+
+
+def written_columns_of_run(run: Path, manifest: Manifest, columns: ColumnNames) -> ColumnNames:
+    """Of a run that writes: what is asked, what is right and the category under the names that they
+    had in training, unless others are named.
+
+    Raises SettingsError if columns are named that only rows to be classified have.
+    """
+    faults = [
+        f"--{option}: is for runs that classify, and {run} writes text; name what is asked with "
+        "--prompt or --messages"
+        for option, given in (
+            ("label", columns.label != "label"),
+            ("label-separator", columns.label_separator is not None),
+            ("cost", columns.cost is not None),
+        )
+        if given
+    ]
+    if faults:
+        raise SettingsError(*faults)
+    named, trained = columns.written(), manifest.rows.columns
+    forms = ({"prompt", "completion"}, {"messages"}, {"text"})
+    plain = {"text"} if columns.text != "text" else set()
+    asked = [form for form in forms if form & (set(named) | plain)] or list(forms)
+    roles = {"category", *(role for form in asked for role in form)} - set(named) - plain
+    inherited: dict[str, Any] = {role: trained[role] for role in roles if role in trained}
+    return replace(columns, **inherited)

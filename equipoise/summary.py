@@ -15,16 +15,20 @@ from equipoise.records.files import replacing
 from equipoise.records.rows import text_column
 from equipoise.records.run import MANIFEST
 from equipoise.records.scores import Estimate, Scores, read_scores
+from equipoise.records.turns import ANY_CATEGORY
 
 if TYPE_CHECKING:  # both import torch, and checks of names must not wait for it
     from equipoise.fit import Run
     from equipoise.load import LoadedRun
+    from equipoise.writer_run import LoadedWriterRun
 
 _SHOWN = ("macro_f1", "balanced_accuracy", "accuracy", "g_mean", "log_loss", "expected_cost")
 
 
 def run_record(run: Run, report: Path) -> dict[str, Any]:
     """What `train --json` prints."""
+    general = run.manifest.general
+    written = {"general": None if general is None else general.model_dump(mode="json")}
     return {
         "run": str(run.folder),
         "report": str(report),
@@ -35,7 +39,7 @@ def run_record(run: Run, report: Path) -> dict[str, Any]:
         "comparisons": [c.model_dump(mode="json") for c in run.manifest.comparisons],
         "warnings": run.manifest.rows.warnings,
         "seconds": run.manifest.seconds,
-    }
+    } | (written if run.manifest.writes else {})
 
 
 def run_text(run: Run, report: Path) -> str:
@@ -46,18 +50,71 @@ def run_text(run: Run, report: Path) -> str:
         (record.title, read_scores(run.folder / "baselines" / record.name / "scores.json"))
         for record in manifest.baselines
     ]
+    shown = _ARMS_SHOWN
+    several, kinds = len(scores.classes) > 1, "classes"
+    if manifest.writes:
+        shown, kinds = _written_shown(several), "categories" if several else "category"
     width = max(len(title) for title, _ in arms)
-    lines = [f"{scores.rows} {manifest.judged} rows, {len(scores.classes)} classes; 95 % intervals"]
-    lines.append(f"{'':<{width}}  {'macro F1':<22}{'balanced accuracy':<22}accuracy")
+    lines = [f"{scores.rows} {manifest.judged} rows, {len(scores.classes)} {kinds}; 95 % intervals"]
+    lines.append(f"{'':<{width}}  " + "".join(f"{name:<24}" for name in shown.values()).rstrip())
     for title, judged in arms:
-        cells = [_cell(judged.measures[m]) for m in ("macro_f1", "balanced_accuracy", "accuracy")]
-        lines.append(f"{title:<{width}}  {cells[0]:<22}{cells[1]:<22}{cells[2]}")
-    lines += ["", *(comparison.says for comparison in manifest.comparisons)]
+        cells = [_cell(judged.measures[measure]) for measure in shown]
+        lines.append(f"{title:<{width}}  " + "".join(f"{cell:<24}" for cell in cells).rstrip())
+    if manifest.writes:
+        lines += ["", *_categories(scores)]
+    said = [c.says for c in manifest.comparisons if several or not c.measure.startswith("macro_")]
+    lines += ["", *(said if manifest.writes else (c.says for c in manifest.comparisons))]
+    if (general := manifest.general) is not None:
+        lines.append(
+            f"general texts ({general.source}): loss {general.loss_before:.3f} before training, "
+            f"{general.loss_after:.3f} after"
+        )
     lines += [f"warning: {warning}" for warning in manifest.rows.warnings]
     lines += [f"note: {note}" for note in manifest.notes]
     total = sum(manifest.seconds.values())
     lines += ["", f"run: {run.folder} ({total:.0f} s)", f"report: {report}"]
     return "\n".join(lines)
+
+
+_ARMS_SHOWN = {
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+}
+
+
+def _written_shown(several: bool) -> dict[str, str]:
+    """What is shown of texts: over categories, where there are several, and over all rows."""
+    whole = {"loss": "loss (nats a token)", "bleu": "BLEU"}
+    return ({"macro_loss": "macro loss", "macro_bleu": "macro BLEU"} if several else {}) | whole
+
+
+_OF_A_CATEGORY = {"loss": "loss", "bleu": "BLEU", "chrf": "chrF"}
+
+
+def _categories(scores: Scores) -> list[str]:
+    """Every category, the rarest in training first."""
+    width = max(8, *map(len, scores.classes))
+    names = "".join(f"{name:<24}" for name in _OF_A_CATEGORY.values()).rstrip()
+    lines = [f"  {'category':<{width}}  {'trained':>8}  {'judged':>7}  {names}"]
+    for name, one in sorted(scores.classes.items(), key=lambda item: item[1].trained or 0):
+        trained = "?" if one.trained is None else f"{one.trained:,}"
+        cells = [_cell(one.measures[measure]) for measure in _OF_A_CATEGORY]
+        row = "".join(f"{cell:<24}" for cell in cells).rstrip()
+        lines.append(f"  {name:<{width}}  {trained:>8}  {one.rows:>7,}  {row}")
+    return lines
+
+
+def written_scores_text(scores: Scores) -> str:
+    """Measures of texts, then categories, each with its interval; those that can't be had are left
+    out."""
+    several = len(scores.classes) > 1
+    lines = [f"{scores.rows} rows; 95 % intervals"]
+    for name, value in scores.measures.items():
+        if value.value is not None and (several or not name.startswith("macro_")):
+            lines.append(f"  {name:<22}{_cell(value)}")
+    lines += [*_categories(scores)] if several else []
+    return "\n".join(lines + [f"note: {note}" for note in scores.notes])
 
 
 def scores_text(scores: Scores) -> str:
@@ -97,6 +154,17 @@ def decisions_table(
             columns[f"p:{name}"] = predictions.probabilities[:, k]
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
+
+
+def written_table(loaded: LoadedWriterRun, table: Table, *, kept: Path | None) -> pd.DataFrame:
+    """id, part (where there are several), category and written of every row."""
+    rows = table.joined()
+    columns: dict[str, Any] = {"id": text_column(rows.ids.tolist())}
+    if len(table.parts) > 1:
+        columns["split"] = [part for part, own in table.parts.items() for _ in range(len(own))]
+    columns["category"] = [ANY_CATEGORY] * len(rows) if rows.labels is None else rows.labels
+    columns["written"] = text_column(loaded.write_rows(table, kept=kept))
+    return pd.DataFrame(columns)
 
 
 FORMS = (".csv", ".jsonl", ".parquet")
@@ -149,7 +217,7 @@ def decision_counts(decided: pd.Series[Any]) -> dict[str, int]:
 
 def write_table(table: pd.DataFrame, path: Path, separator: str = "|") -> None:
     """separator: what stands between several labels in a .csv, whose cells hold no lists."""
-    if path.suffix == ".csv":
+    if path.suffix == ".csv" and "decided" in table:
         joined = [separator.join(c) if isinstance(c, list) else c for c in table["decided"]]
         table = table.assign(decided=joined)
     try:

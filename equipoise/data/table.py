@@ -133,6 +133,25 @@ class Table:
         """Whether the rows' target is text that the model writes."""
         return any(rows.written for rows in self.parts.values())
 
+    def joined(self) -> Rows:
+        """The rows of all parts, in order; a column that one of them lacks is left out."""
+        parts = list(self.parts.values())
+        if len(parts) == 1:
+            return parts[0]
+
+        def column(name: str) -> Any:
+            columns = [getattr(part, name) for part in parts]
+            return None if any(c is None for c in columns) else np.concatenate(columns)
+
+        named = ("ids", "texts", "labels", "turns", "references", "groups", "weights", "amounts")
+        shared = sorted(set.intersection(*(set(part.columns) for part in parts)))
+        return Rows(
+            **{name: column(name) for name in named},
+            columns={
+                name: np.concatenate([part.columns[name] for part in parts]) for name in shared
+            },
+        )
+
 
 def fingerprint(parts: dict[str, Rows], others: tuple[str, ...] = ()) -> str:
     """SHA-256 over part names, ids, texts, labels, groups, weights, amounts, turns, references and

@@ -31,11 +31,13 @@ def is_learned(turn: Turn) -> bool:
 
 def asked(turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """The turns before the last one that is learned: what a model is given to go on from. Of a
-    plain text nothing.
+    plain text nothing; of turns that end with a question, all.
 
     >>> asked([Turn("user", "Is it?"), Turn("assistant", "Yes.")])
     (Turn(role='user', text='Is it?'),)
     """
+    if turns and not is_learned(turns[-1]):
+        return tuple(turns)
     last = max((k for k, turn in enumerate(turns) if is_learned(turn)), default=len(turns))
     return tuple(turns[:last])
 

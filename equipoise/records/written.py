@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from equipoise.errors import FolderError, ShapeError
 from equipoise.records.files import replacing
 from equipoise.records.rows import Column, text_column
+from equipoise.records.run import WRITTEN
+
+__all__ = ["WRITTEN", "Written", "joined", "read_written", "write_written"]
 
 SCHEMA = 1
-WRITTEN = "written.parquet"
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from equipoise.records.audit import AUDIT
-from equipoise.records.run import MANIFEST
-from equipoise.report import page
+from equipoise.records.run import MANIFEST, read_manifest
+from equipoise.report import page, written_page
 from equipoise.report.audit_page import write_audit_report
 
 __all__ = ["write_report"]
@@ -20,4 +20,6 @@ def write_report(folder: Path) -> Path:
     """
     if (folder / AUDIT).exists() and not (folder / MANIFEST).exists():
         return write_audit_report(folder)
+    if read_manifest(folder).writes:
+        return written_page.write_report(folder)
     return page.write_report(folder)

@@ -29,6 +29,8 @@ from equipoise.report.verdict import verdict_of
 from equipoise.report.words import breakable, clean, count, short
 
 REPORT = "report.html"
+CLASSES = {"one": "class", "many": "classes"}
+"""What the kinds of rows are called on a page."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -49,6 +51,8 @@ def render(run: RunFolder) -> str:
     return fill(
         "report.html",
         run=run.manifest,
+        kind=CLASSES,
+        writing=(),
         verdict=verdict,
         rows=rows_section(run),
         treatment=treatment_section(run),

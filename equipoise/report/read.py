@@ -18,6 +18,7 @@ from equipoise.records.decision import DecisionRule, read_decision
 from equipoise.records.predictions import Predictions, read_predictions
 from equipoise.records.run import BaselineRecord, Manifest, read_manifest
 from equipoise.records.scores import Scores, read_scores
+from equipoise.records.written import WRITTEN, Written, read_written
 
 TEXTS = "judged_rows.parquet"
 """id, split, text of the judged rows; absent when a run keeps no texts."""
@@ -43,17 +44,14 @@ class Baseline:
 
 
 @dataclass(frozen=True, eq=False)
-class RunFolder:
-    """One finished run, read whole."""
+class AnyRun:
+    """What the folder of every finished run holds, whatever its target."""
 
     folder: Path
     manifest: Manifest
-    decision: DecisionRule
     scores: Scores
     """Of the judged split."""
     scores_validation: Scores | None
-    predictions: Predictions
-    """Rows of the judged split that have a label, in the file's order."""
     baselines: tuple[Baseline, ...]
     missing_baselines: tuple[str, ...]
     """Titles of baselines that the manifest names and the folder lacks."""
@@ -68,30 +66,71 @@ class RunFolder:
     """recipe.yaml as written."""
 
 
+@dataclass(frozen=True, eq=False)
+class RunFolder(AnyRun):
+    """One finished run that classifies, read whole."""
+
+    decision: DecisionRule
+    predictions: Predictions
+    """Rows of the judged split that have a label, in the file's order."""
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenFolder(AnyRun):
+    """One finished run that writes, read whole."""
+
+    written: Written
+    """Rows of the judged split, in the file's order."""
+    theirs: dict[str, Written]
+    """The same rows of every baseline whose texts are there."""
+
+
 def read_run(folder: Path) -> RunFolder:
     """Raises FolderError if the folder holds no whole run, or a file it needs is broken."""
     manifest = read_manifest(folder)
     predictions = read_predictions(folder / "predictions.parquet").of_split(manifest.judged)
     labelled = [label is not None for label in predictions.labels]
+    return RunFolder(
+        **_common(folder, manifest),
+        decision=read_decision(folder / "decision.json"),
+        predictions=predictions.take(np.array(labelled, dtype=bool)),
+    )
+
+
+def read_written_run(folder: Path) -> WrittenFolder:
+    """As `read_run`, of a run that writes."""
+    manifest = read_manifest(folder)
+    places = {b.name: folder / "baselines" / b.name / WRITTEN for b in manifest.baselines}
+    return WrittenFolder(
+        **_common(folder, manifest),
+        written=read_written(folder / WRITTEN).of_split(manifest.judged),
+        theirs={
+            name: read_written(path).of_split(manifest.judged)
+            for name, path in places.items()
+            if path.exists()
+        },
+    )
+
+
+def _common(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """The fields of AnyRun."""
     baselines, missing = _baselines(folder, manifest)
     validation = folder / "scores_validation.json"
     recipe = folder / "recipe.yaml"
-    return RunFolder(
-        folder=folder,
-        manifest=manifest,
-        decision=read_decision(folder / "decision.json"),
-        scores=read_scores(folder / "scores.json"),
-        scores_validation=read_scores(validation) if validation.exists() else None,
-        predictions=predictions.take(np.array(labelled, dtype=bool)),
-        baselines=baselines,
-        missing_baselines=missing,
-        history=tuple(_history(folder / "history.jsonl")),
-        texts=_texts(folder / TEXTS, manifest.judged),
-        cluster_rows=_cluster_rows(folder / "splits.parquet"),
-        costs=_costs(manifest, folder),
+    return {
+        "folder": folder,
+        "manifest": manifest,
+        "scores": read_scores(folder / "scores.json"),
+        "scores_validation": read_scores(validation) if validation.exists() else None,
+        "baselines": baselines,
+        "missing_baselines": missing,
+        "history": tuple(_history(folder / "history.jsonl")),
+        "texts": _texts(folder / TEXTS, manifest.judged),
+        "cluster_rows": _cluster_rows(folder / "splits.parquet"),
+        "costs": _costs(manifest, folder),
         # Shown, never read: a byte that is no text must not keep the report away.
-        recipe_text=recipe.read_text("utf-8", errors="replace") if recipe.exists() else None,
-    )
+        "recipe_text": recipe.read_text("utf-8", errors="replace") if recipe.exists() else None,
+    }
 
 
 def _baselines(folder: Path, manifest: Manifest) -> tuple[tuple[Baseline, ...], tuple[str, ...]]:

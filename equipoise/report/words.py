@@ -35,7 +35,30 @@ MEASURES = {
     "f1": "F1",
     "average_precision": "Average precision",
 }
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "expected_cost", "loss", "hamming_loss"})
+TEXT_MEASURES = {
+    "loss": "Loss",
+    "bits_per_byte": "Bits per byte",
+    "exact_match": "Exact match",
+    "answer_match": "Answer match",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "rouge_l": "ROUGE-L",
+    "meteor": "METEOR",
+    "distinct_1": "Distinct words",
+    "distinct_2": "Distinct word pairs",
+    "length_ratio": "Length ratio",
+}
+"""Of written texts; each also as the mean over categories, `macro_...`."""
+MEASURES |= TEXT_MEASURES | {
+    f"macro_{key}": f"Macro {name if name[1].isupper() else name[0].lower() + name[1:]}"
+    for key, name in TEXT_MEASURES.items()
+}
+LOWER_IS_BETTER = frozenset(
+    {"log_loss", "brier", "ece", "expected_cost", "hamming_loss"}
+    | {f"{of}{name}" for name in ("loss", "bits_per_byte") for of in ("", "macro_")}
+)
+_OF_100 = ("bleu", "chrf")
+"""Measures on a scale to 100, of which two decimals say enough."""
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -68,12 +91,13 @@ def in_sentence(name: str) -> str:
 
 
 def number(value: float | None, measure: str = "") -> str:
-    """Three decimals; costs, which have no scale of their own, four significant figures.
+    """Three decimals; two of measures to 100; of costs, which have no scale of their own, four
+    significant figures.
 
     >>> number(0.87149), number(-0.01), number(None)
     ('0.871', '−0.010', '—')
-    >>> number(1234.5, "expected_cost"), number(4.0, "expected_cost")
-    ('1,234', '4')
+    >>> number(1234.5, "expected_cost"), number(4.0, "expected_cost"), number(23.416, "macro_bleu")
+    ('1,234', '4', '23.42')
     """
     if value is None:
         return NONE
@@ -82,7 +106,7 @@ def number(value: float | None, measure: str = "") -> str:
         text = f"{value:,.{min(max(digits, 0), 4)}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return text.replace("-", MINUS)
-    text = f"{value:.3f}"
+    text = f"{value:.{2 if measure.removeprefix('macro_') in _OF_100 else 3}f}"
     return (text.replace("-", "") if float(text) == 0 else text).replace("-", MINUS)
 
 

@@ -114,6 +114,7 @@ def _kept(path: Path | None, identity: str) -> list[list[str]]:
 def _keep(path: Path | None, identity: str, texts: list[str]) -> None:
     if path is None:
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(_line(identity, texts))
 

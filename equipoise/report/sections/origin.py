@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from equipoise.report.read import RunFolder
+from equipoise.report.read import AnyRun
 from equipoise.report.words import short
 
 RECIPE = 20_000
@@ -23,7 +23,7 @@ class OriginSection:
     recipe: str
 
 
-def origin_section(run: RunFolder) -> OriginSection:
+def origin_section(run: AnyRun) -> OriginSection:
     m = run.manifest
     recipe = run.recipe_text or yaml.safe_dump(m.recipe, sort_keys=False, allow_unicode=True)
     return OriginSection(
@@ -43,7 +43,7 @@ def origin_section(run: RunFolder) -> OriginSection:
     )
 
 
-def _command(run: RunFolder) -> str:
+def _command(run: AnyRun) -> str:
     """The command line that repeats the run: the saved recipe holds every choice but rows and
     seed."""
     m = run.manifest
@@ -52,6 +52,8 @@ def _command(run: RunFolder) -> str:
         if (role, names) not in (("text", "text"), ("label", "label")):
             for name in names.split(", ") if role == "group" else [names]:
                 words += [f"--{role.replace('_', '-')}", name]
+    if m.writes and "text" in m.rows.columns:
+        words += ["--task", "write"]
     name = run.folder.resolve().name
     words += ["--recipe", f"{name}/recipe.yaml", "--seed", str(m.seed), "--out", f"{name}-again"]
     return shlex.join(words)

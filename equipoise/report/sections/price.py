@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from equipoise.report.charts import bar
-from equipoise.report.read import RunFolder
+from equipoise.report.read import AnyRun
 from equipoise.report.words import NONE, memory, percent, seconds
 
 
@@ -21,7 +21,7 @@ class PriceSection:
     facts: tuple[tuple[str, str], ...]
 
 
-def price_section(run: RunFolder) -> PriceSection:
+def price_section(run: AnyRun) -> PriceSection:
     m = run.manifest
     # Baselines have their own table, so that this one adds up to the price of the run.
     own = {stage: value for stage, value in m.seconds.items() if "baseline" not in stage}

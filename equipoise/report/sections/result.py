@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from equipoise.records.scores import Estimate, Scores
 from equipoise.report.charts import bar, difference
-from equipoise.report.read import RunFolder
+from equipoise.report.read import AnyRun
 from equipoise.report.verdict import Finding, finding
 from equipoise.report.words import (
     LOWER_IS_BETTER,
@@ -86,7 +86,10 @@ class ResultSection:
     missing: tuple[str, ...]
 
 
-def result_section(run: RunFolder, measure: str) -> ResultSection:
+def result_section(
+    run: AnyRun, measure: str, in_bands: tuple[str, ...] | None = None
+) -> ResultSection:
+    """in_bands: the measures of head, middle and tail that are shown; None: all."""
     arms = [("This run", "run", run.scores, _own_seconds(run))]
     arms += [(b.record.title, "plain", b.scores, seconds(b.record.seconds)) for b in run.baselines]
     top = _top(measure, [scores for _, _, scores, _ in arms])
@@ -99,12 +102,12 @@ def result_section(run: RunFolder, measure: str) -> ResultSection:
         gaps=_gaps(run),
         columns=tuple(title for title, _ in judged),
         lines=_lines(run, [scores for _, scores in judged]),
-        bands=_bands(run.scores),
+        bands=_bands(run.scores, in_bands),
         missing=run.missing_baselines,
     )
 
 
-def _own_seconds(run: RunFolder) -> str:
+def _own_seconds(run: AnyRun) -> str:
     """All stages of the run itself: the baselines are priced on their own lines."""
     own = [value for stage, value in run.manifest.seconds.items() if "baseline" not in stage]
     return seconds(sum(own))
@@ -135,7 +138,7 @@ def _arm(title: str, css: str, scores: Scores, took: str, *, measure: str, top: 
     )
 
 
-def _gaps(run: RunFolder) -> tuple[Gap, ...]:
+def _gaps(run: AnyRun) -> tuple[Gap, ...]:
     titles = {b.name: b.title for b in run.manifest.baselines}
     spans: dict[str, float] = {}
     for c in run.manifest.comparisons:
@@ -155,7 +158,7 @@ def _gaps(run: RunFolder) -> tuple[Gap, ...]:
     )
 
 
-def _lines(run: RunFolder, scores: list[Scores]) -> tuple[MeasureLine, ...]:
+def _lines(run: AnyRun, scores: list[Scores]) -> tuple[MeasureLine, ...]:
     known = [m for m in MEASURES if any(m in s.measures for s in scores)]
     others = [m for m in run.scores.measures if m not in known]
     return tuple(
@@ -168,7 +171,7 @@ def _lines(run: RunFolder, scores: list[Scores]) -> tuple[MeasureLine, ...]:
     )
 
 
-def _with_unit(run: RunFolder, measure: str) -> str:
+def _with_unit(run: AnyRun, measure: str) -> str:
     name = measure_name(measure)
     if measure != "expected_cost":
         return name
@@ -182,8 +185,22 @@ def _cell(value: Estimate | None, measure: str) -> tuple[str, str, str | None]:
     return number(value.value, measure), "" if bounds == NONE else bounds, value.why
 
 
-def _bands(scores: Scores) -> tuple[Band, ...]:
+def _bands(scores: Scores, shown: tuple[str, ...] | None) -> tuple[Band, ...]:
     bands = []
+    found = [(key, value) for record in scores.bands.values() for key, value in record.items()]
+    tops = {
+        key: max([1.0 if shown is None else 1e-9, *ends])
+        for key in dict(found)
+        if (
+            ends := [
+                end
+                for name, value in found
+                if name == key and isinstance(value, Estimate)
+                for end in (value.value, value.high)
+                if end is not None
+            ]
+        )
+    }
     for name, record in scores.bands.items():
         names = record.get("classes") or []
         measures = tuple(
@@ -192,11 +209,12 @@ def _bands(scores: Scores) -> tuple[Band, ...]:
                 number(value.value, key),
                 interval(value.low, value.high, key),
                 value.why,
-                bar(value.value, value.low, value.high),
+                bar(value.value, value.low, value.high, top=tops.get(key, 1.0)),
             )
             for key, value in record.items()
-            if isinstance(value, Estimate)
+            if isinstance(value, Estimate) and (shown is None or key in shown)
         )
-        classes = f"{count(len(names), 'class', 'classes')}: {listed(names, 3)}" if names else ""
-        bands.append(Band(name, classes or "no class", measures))
+        what = ("class", "classes") if shown is None else ("category", "categories")
+        classes = f"{count(len(names), *what)}: {listed(names, 3)}" if names else ""
+        bands.append(Band(name, classes or f"no {what[0]}", measures))
     return tuple(bands)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from equipoise.report.charts import columns, parts
-from equipoise.report.read import RunFolder
+from equipoise.report.read import AnyRun
 from equipoise.report.words import SPLITS, count, percent, ratio
 
 LOG_FROM = 50.0
@@ -41,7 +41,7 @@ class RowsSection:
     notes: tuple[str, ...]
 
 
-def rows_section(run: RunFolder) -> RowsSection:
+def rows_section(run: AnyRun) -> RowsSection:
     record = run.manifest.rows
     splits = [name for name in SPLITS if name in record.splits]
     counts = {name: record.splits[name].counts for name in splits}
@@ -65,30 +65,31 @@ def rows_section(run: RunFolder) -> RowsSection:
         splits=tuple(SPLITS[name] for name in splits),
         lines=lines,
         log=log,
-        chart=_chart(train, names) if len(names) >= MANY_CLASSES else None,
+        chart=_chart(run, train, names) if len(names) >= MANY_CLASSES else None,
         warnings=tuple(record.warnings),
         notes=tuple(record.notes),
     )
 
 
-def _facts(run: RunFolder, train: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+def _facts(run: AnyRun, train: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
     record = run.manifest.rows
     facts = [
         (f"{SPLITS.get(name, name).capitalize()} rows", f"{part.rows:,}")
         for name, part in record.splits.items()
     ]
-    facts.append(("Classes", f"{len(run.manifest.classes):,}"))
+    one, many = ("category", "categories") if run.manifest.writes else ("class", "classes")
+    facts.append((many.capitalize(), f"{len(run.manifest.classes):,}"))
     present = {name: n for name, n in train.items() if n > 0}
     if present:
         most, least = max(present.values()), min(present.values())
         facts.append(("Most frequent to rarest", ratio(most / least)))
-        facts.append(("Rows of the rarest class", f"{least:,}"))
+        facts.append((f"Rows of the rarest {one}", f"{least:,}"))
     facts.append(("Rows that repeat or share a group", _repeats(run)))
     facts.append(("Rows cut at the model’s window", f"{run.manifest.model.truncated_rows:,}"))
     return tuple(facts)
 
 
-def _repeats(run: RunFolder) -> str:
+def _repeats(run: AnyRun) -> str:
     shared = [n for n in run.cluster_rows.values() if n > 1]
     if run.cluster_rows:
         if not shared:
@@ -99,16 +100,17 @@ def _repeats(run: RunFolder) -> str:
     return f"{sum(part.rows - part.clusters for part in splits):,}"
 
 
-def _chart(train: Mapping[str, int], names: list[str]) -> Markup:
+def _chart(run: AnyRun, train: Mapping[str, int], names: list[str]) -> Markup:
+    one, many = ("category", "categories") if run.manifest.writes else ("class", "classes")
     values = [train.get(name, 0) for name in names]
     half = next(k for k in range(1, len(values) + 1) if 2 * sum(values[:k]) >= sum(values))
     return columns(
         values,
         label="training rows (log scale)",
-        title="Training rows of every class, most frequent first",
+        title=f"Training rows of every {one}, most frequent first",
         description=(
-            f"{count(len(values), 'class', 'classes')} from {max(values):,} rows down to "
-            f"{min(values):,}; the {count(half, 'most frequent class', 'most frequent classes')} "
+            f"{count(len(values), one, many)} from {max(values):,} rows down to "
+            f"{min(values):,}; the {count(half, f'most frequent {one}', f'most frequent {many}')} "
             "hold half of all rows. The table below gives every count."
         ),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from equipoise.report.charts import Axis, Series, axis_for, line_chart, thinned
-from equipoise.report.read import RunFolder
+from equipoise.report.read import AnyRun
 from equipoise.report.words import LOWER_IS_BETTER, count, in_sentence, measure_name, number
 
 
@@ -27,7 +27,7 @@ class TrainingSection:
     kept: str
 
 
-def training_section(run: RunFolder) -> TrainingSection:
+def training_section(run: AnyRun) -> TrainingSection:
     training = run.manifest.training
     losses = [(line.epoch, line.loss) for line in run.history if line.loss is not None]
     losses = sorted(p for p in losses)
@@ -52,14 +52,14 @@ def training_section(run: RunFolder) -> TrainingSection:
     return TrainingSection(tuple(curves), kept)
 
 
-def _measure(run: RunFolder) -> str:
+def _measure(run: AnyRun) -> str:
     """What the step was chosen by, where it was logged; else macro F1; else the first logged."""
     logged = {name for line in run.history for name in line.measures}
-    wanted = [run.manifest.training.chosen_by, "macro_f1", *sorted(logged)]
+    wanted = [run.manifest.training.chosen_by, "macro_f1", "macro_loss", *sorted(logged)]
     return next((name for name in wanted if name in logged), "macro_f1")
 
 
-def _end(run: RunFolder) -> float:
+def _end(run: AnyRun) -> float:
     return max(line.epoch for line in run.history)
 
 

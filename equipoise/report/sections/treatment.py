@@ -12,7 +12,7 @@ from equipoise.records.decision import DecisionRule, Isotonic, VectorScaling
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.decisions.several import label_thresholds
 from equipoise.report.charts import parts
-from equipoise.report.read import RunFolder
+from equipoise.report.read import AnyRun, RunFolder
 from equipoise.report.words import count, in_sentence, listed, measure_name, number, percent
 
 MOMENTS = {
@@ -52,15 +52,15 @@ class TreatmentSection:
     """How scores become decisions, a sentence each."""
 
 
-def treatment_section(run: RunFolder) -> TreatmentSection:
+def treatment_section(run: AnyRun) -> TreatmentSection:
     return TreatmentSection(
         model=_model(run),
-        remedies=tuple(_remedy(record) for record in run.manifest.remedies),
-        decision=_decision(run),
+        remedies=tuple(_remedy(record, run.manifest.writes) for record in run.manifest.remedies),
+        decision=_decision(run) if isinstance(run, RunFolder) else (),
     )
 
 
-def _model(run: RunFolder) -> tuple[tuple[str, str], ...]:
+def _model(run: AnyRun) -> tuple[tuple[str, str], ...]:
     m, t = run.manifest.model, run.manifest.training
     cut = f", lower {m.cut} of {m.layers} layers frozen" if m.cut is not None else ""
     share = percent(m.trained_parameters / m.parameters) if m.parameters else "none"
@@ -74,7 +74,11 @@ def _model(run: RunFolder) -> tuple[tuple[str, str], ...]:
         ("Base model", f"{m.name} ({m.architecture})"),
         ("Tuning method", f"{m.method}{cut}"),
         ("Trained parameters", f"{m.trained_parameters:,} of {m.parameters:,} ({share})"),
-        ("Head and pooling", f"{m.head} head, {m.pooling} pooling"),
+        *(
+            ()
+            if run.manifest.writes
+            else (("Head and pooling", f"{m.head} head, {m.pooling} pooling"),)
+        ),
         ("Window", f"{m.max_tokens:,} tokens; {count(m.truncated_rows, 'row')} cut there"),
         ("Epochs", f"{t.epochs_run:g} of {t.epochs_planned:g}, {count(t.steps, 'step')}"),
         ("Weights kept", kept + chosen),
@@ -87,7 +91,7 @@ def _model(run: RunFolder) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
-def _remedy(record: RemedyRecord) -> Remedy:
+def _remedy(record: RemedyRecord, writes: bool) -> Remedy:
     before, after = record.before or {}, record.after or {}
     names = sorted({*before, *after}, key=lambda n: (-before.get(n, 0), n))
     top = max([*before.values(), *after.values(), 1])
@@ -108,7 +112,8 @@ def _remedy(record: RemedyRecord) -> Remedy:
         settings=", ".join(f"{key} = {_setting(value)}" for key, value in record.settings.items()),
         effect=record.effect,
         changes=changes,
-        changes_title=f"{unit} of each class before and after {record.name}",
+        changes_title=f"{unit} of each {'category' if writes else 'class'} before and after "
+        f"{record.name}",
     )
 
 

@@ -1,0 +1,204 @@
+"""Every category of a run that writes, the rarest first, and what the remedies did to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from equipoise.errors import EquipoiseError
+from equipoise.evaluate.compare import Difference
+from equipoise.evaluate.texts import compare_texts
+from equipoise.records.scores import ClassScores, Estimate
+from equipoise.report.charts import bar, difference
+from equipoise.report.read import WrittenFolder
+from equipoise.report.verdict import Unjudged
+from equipoise.report.words import LOWER_IS_BETTER, NONE, interval, measure_name, number, signed
+
+PAIRS = (
+    ("loss", "bleu"),
+    ("chrf", "rouge_l"),
+    ("exact_match", "answer_match"),
+    ("meteor", "bits_per_byte"),
+    ("distinct_2", "length_ratio"),
+)
+"""Measures that share a table; those that no category has are left out."""
+MOST = 200
+"""Categories in a table: with more the page would grow beyond use."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    value: str
+    interval: str
+    why: str | None
+    bar: Markup
+
+
+@dataclass(frozen=True)
+class CategoryRow:
+    name: str
+    band: str
+    trained: str
+    judged: int
+    written: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class CategoryTable:
+    measures: tuple[str, ...]
+    rows: tuple[CategoryRow, ...]
+    """Fewest training rows first."""
+
+
+@dataclass(frozen=True)
+class GapRow:
+    name: str
+    trained: str
+    cells: tuple[Cell, ...]
+    """This run minus plain fine-tuning, or minus the base."""
+
+
+@dataclass(frozen=True)
+class CategoriesSection:
+    tables: tuple[CategoryTable, ...]
+    missing: tuple[tuple[str, str], ...]
+    """Measures that can't be had, and why."""
+    unjudged: tuple[Unjudged, ...]
+    left_out: int
+    """Categories beyond MOST, the most frequent."""
+    against: str
+    """What `gaps` are against, in words."""
+    gap_measures: tuple[str, ...]
+    gaps: tuple[GapRow, ...]
+
+
+def categories_section(run: WrittenFolder, unjudged: tuple[Unjudged, ...]) -> CategoriesSection:
+    found = run.scores.classes
+    names = sorted(found, key=lambda name: (found[name].trained or 0, found[name].rows, name))
+    shown = names[:MOST]
+    held = {
+        m: any(m in s.measures and s.measures[m].value is not None for s in found.values())
+        for pair in PAIRS
+        for m in pair
+    }
+    unsure = {u.name for u in unjudged}
+    tables = tuple(
+        CategoryTable(
+            tuple(map(measure_name, pair)),
+            tuple(_row(name, found[name], pair, found, name in unsure) for name in shown),
+        )
+        for each in PAIRS
+        if (pair := tuple(m for m in each if held[m]))
+    )
+    against, measures, gaps = _gaps(run, shown)
+    return CategoriesSection(
+        tables=tables,
+        missing=tuple(
+            (measure_name(m), value.why)
+            for m, here in held.items()
+            if not here and (value := run.scores.measures.get(m)) is not None and value.why
+        ),
+        unjudged=unjudged,
+        left_out=len(names) - len(shown),
+        against=against,
+        gap_measures=measures,
+        gaps=gaps,
+    )
+
+
+def _row(
+    name: str,
+    scores: ClassScores,
+    measures: tuple[str, ...],
+    every: dict[str, ClassScores],
+    unsure: bool,
+) -> CategoryRow:
+    return CategoryRow(
+        name=name,
+        band=scores.band or ("not in training" if scores.trained == 0 else NONE),
+        trained=NONE if scores.trained is None else f"{scores.trained:,}",
+        judged=scores.rows,
+        written=scores.decided,
+        cells=tuple(_cell(scores.measures.get(m), m, _top(m, every), unsure) for m in measures),
+    )
+
+
+def _top(measure: str, every: dict[str, ClassScores]) -> float:
+    """End of the bars: the highest value or end of all categories, so that they can be compared."""
+    ends = [
+        end
+        for scores in every.values()
+        if (e := scores.measures.get(measure))
+        for end in (e.value, e.high)
+        if end is not None
+    ]
+    return max(ends, default=1.0) or 1.0
+
+
+def _cell(value: Estimate | None, measure: str, top: float, unsure: bool) -> Cell:
+    value = value or Estimate(None, why="not measured")
+    return Cell(
+        number(value.value, measure),
+        interval(value.low, value.high, measure),
+        value.why,
+        bar(value.value, value.low, value.high, top=top, css="unsure" if unsure else "run"),
+    )
+
+
+# ── what became of each category ──────────────────────────────────────────────────────────────
+
+
+def _gaps(run: WrittenFolder, names: list[str]) -> tuple[str, tuple[str, ...], tuple[GapRow, ...]]:
+    """Category by category against plain fine-tuning, or the base where there is no such arm."""
+    name = next((n for n in ("plain", "base") if n in run.theirs), None)
+    if name is None or len(run.scores.classes) < 2:
+        return "", (), ()
+    apart: dict[str, dict[str, Difference]] = {}
+    for measure in ("loss", "bleu"):
+        try:
+            found = compare_texts(
+                run.theirs[name], run.written, measure=measure, seed=run.manifest.seed
+            )
+        except EquipoiseError:
+            continue  # nothing was written, or what BLEU needs is not installed here
+        apart[measure] = found.categories
+    spans = {m: _span(list(found.values())) for m, found in apart.items()}
+    rows = tuple(
+        GapRow(
+            category,
+            NONE if (n := run.scores.classes[category].trained) is None else f"{n:,}",
+            tuple(_gap(apart[m].get(category), m, spans[m]) for m in apart),
+        )
+        for category in names
+    )
+    said = {"plain": "the same recipe without remedies", "base": "the base as it came"}[name]
+    return said, tuple(map(_with_direction, apart)), rows if apart else ()
+
+
+def _with_direction(measure: str) -> str:
+    better = "below" if measure in LOWER_IS_BETTER else "above"
+    return f"{measure_name(measure)}: better {better} 0"
+
+
+def _span(found: list[Difference]) -> float:
+    ends = [
+        abs(end)
+        for one in found
+        for end in (one.difference.value, one.difference.low, one.difference.high)
+        if end is not None
+    ]
+    return 1.1 * max(ends, default=0) or 1.0
+
+
+def _gap(found: Difference | None, measure: str, span: float) -> Cell:
+    value = Estimate(None, why="no rows") if found is None else found.difference
+    if value.value is None:
+        return Cell(NONE, NONE, value.why, Markup(""))
+    return Cell(
+        signed(value.value, measure),
+        interval(value.low, value.high, measure, sign=True),
+        value.why,
+        difference(value.value, value.low, value.high, span=span),
+    )

@@ -1,0 +1,220 @@
+"""The verdict on a run that writes. As in `verdict`: what is said of a difference depends only on
+the interval of the paired difference in the manifest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from equipoise.records.run import Comparison
+from equipoise.records.scores import ClassScores, Scores
+from equipoise.report.read import WrittenFolder
+from equipoise.report.verdict import Figure, Finding, Unjudged, Verdict, finding
+from equipoise.report.words import (
+    NONE,
+    count,
+    estimate,
+    in_sentence,
+    interval,
+    listed,
+    measure_name,
+    number,
+    signed,
+)
+
+Tone = Literal["good", "mixed", "bad"]
+
+
+def several_categories(scores: Scores) -> bool:
+    return len(scores.classes) > 1
+
+
+def written_verdict(run: WrittenFolder) -> Verdict:
+    """By the mean over categories where there are several, else by all rows: by the loss of all
+    judged rows, and by BLEU where texts were written."""
+    of = "macro_" if several_categories(run.scores) else ""
+    found = {(c.against, c.measure): c for c in run.manifest.comparisons}
+    measures = (f"{of}loss", f"{of}bleu")
+    headline, tone = _headline(run, {key: finding(c) for key, c in found.items()}, measures)
+    unjudged = _unjudged(run.scores)
+    sentences = [
+        _result(run, measures),
+        *(
+            _against(run, name, [c for m in measures if (c := found.get((name, m)))])
+            for name in ("plain", "base")
+        ),
+        _rarest(run.scores),
+        _unjudged_sentence(unjudged, len(run.scores.classes)),
+        _validation_only(run),
+    ]
+    return Verdict(
+        headline,
+        tone,
+        tuple(sentence for sentence in sentences if sentence),
+        measures[0],
+        _figures(run, measures, found),
+        unjudged,
+    )
+
+
+def _headline(
+    run: WrittenFolder, found: dict[tuple[str, str], Finding], measures: tuple[str, str]
+) -> tuple[str, Tone]:
+    def of(name: str) -> set[Finding]:
+        return {found[name, m] for m in measures if (name, m) in found} - {"unknown"}
+
+    plain, base = of("plain"), of("base")
+    if base and "better" not in base:
+        if "worse" in base:
+            return "No fine-tuning is needed here: the base as it came does better.", "bad"
+        return "Fine-tuning changed nothing that these rows can tell from noise.", "mixed"
+    if not run.manifest.remedies:
+        if base:
+            return "Fine-tuning helps here; this run treats no imbalance.", "mixed"
+        return "Scored, but not compared: nothing was found to set this plain run against.", "mixed"
+    if not plain:
+        return "Scored, but how this run compares with plain fine-tuning is not known.", "mixed"
+    helps = "Fine-tuning helps here, " if base else ""
+    if plain == {"better", "worse"}:
+        says = "the remedies help by one measure and harm by the other."
+    elif "better" in plain:
+        says = (
+            "and this run beats plain fine-tuning."
+            if helps
+            else "This run beats plain fine-tuning."
+        )
+    elif "worse" in plain:
+        says = "but this run is worse than plain fine-tuning."
+    else:
+        says = "but this run can’t be told from plain fine-tuning."
+    if not helps:
+        says = says.removeprefix("but ")
+        says = says[0].upper() + says[1:]
+    tone: Tone = "mixed"
+    if "worse" not in plain and "better" in plain:
+        tone = "good"
+    elif plain <= {"worse", "noise"} and "worse" in plain:
+        tone = "bad"
+    return helps + says, tone
+
+
+def _result(run: WrittenFolder, measures: tuple[str, str]) -> str:
+    scores = run.scores
+    rows = count(scores.rows, f"{run.manifest.judged} row")
+    kinds = sum(one.rows > 0 for one in scores.classes.values())
+    where = f"On {rows}" + (f" of {count(kinds, 'category', 'categories')}" if kinds > 1 else "")
+    said = [
+        f"its {in_sentence(measure_name(m))} is {estimate(value, m)}"
+        f"{' nats a token' if m.endswith('loss') else ''}"
+        for m in measures
+        if (value := scores.measures.get(m)) is not None and value.value is not None
+    ]
+    decoded = sum(text is not None for text in run.written.written)
+    if not said:
+        return f"{where} nothing could be measured."
+    written = f"; texts were written for {decoded:,} of them" if decoded else ""
+    return f"{where} {' and '.join(said)}{written}. Brackets hold 95 % intervals."
+
+
+_ARMS = {
+    "plain": "the same model without remedies",
+    "base": "the base as it came",
+}
+
+
+def _against(run: WrittenFolder, name: str, found: list[Comparison]) -> str:
+    if not found:
+        if name == "plain" and run.manifest.remedies:
+            return (
+                "It was not compared with plain fine-tuning, so what its remedies did is not known."
+            )
+        return ""
+    parts = [_gap(c) for c in found]
+    return f"Against {_ARMS[name]}: {'; '.join(parts)}."
+
+
+def _gap(c: Comparison) -> str:
+    bounds = interval(c.low, c.high, c.measure, sign=True)
+    size = f"{in_sentence(measure_name(c.measure))} {signed(c.value, c.measure)}"
+    match finding(c):
+        case "noise":
+            return f"{size} ({bounds}), which holds 0 and can’t be told from noise"
+        case "unknown":
+            return f"{size}, with no interval ({c.why})"
+        case found:
+            return f"{size} ({bounds}), {found} by more than chance among the rows explains"
+
+
+def _rarest(scores: Scores) -> str:
+    known = [(name, one) for name, one in scores.classes.items() if one.trained and one.rows]
+    if len(known) < 2:
+        return ""
+    name, one = min(known, key=lambda item: (item[1].trained or 0, item[0]))
+    told = [
+        f"{in_sentence(measure_name(m))} {estimate(one.measures[m], m)}"
+        for m in ("loss", "bleu")
+        if m in one.measures and one.measures[m].value is not None
+    ]
+    rows = count(one.trained or 0, "training row")
+    return f"The rarest category, “{name}” ({rows}), has {' and '.join(told)}." if told else ""
+
+
+def _unjudged(scores: Scores) -> tuple[Unjudged, ...]:
+    """Categories without an honest interval of the loss, fewest training rows first."""
+    ordered = sorted(scores.classes.items(), key=lambda item: (item[1].trained or 0, item[0]))
+    return tuple(Unjudged(name, why) for name, one in ordered if (why := _why(one)))
+
+
+def _why(one: ClassScores) -> str | None:
+    if one.trained == 0:
+        return "not in the training rows: the model never learned it"
+    loss = one.measures.get("loss")
+    if loss is None or loss.value is None or loss.low is None:
+        rows = count(one.rows, "judged row")
+        return f"{rows}: {loss.why if loss and loss.why else 'its loss was not measured'}"
+    return None
+
+
+def _unjudged_sentence(unjudged: tuple[Unjudged, ...], categories: int) -> str:
+    if not unjudged:
+        return ""
+    names = listed([f"“{u.name}”" for u in unjudged], limit=5)
+    verb = "has" if len(unjudged) == 1 else "have"
+    return (
+        f"{count(len(unjudged), 'category', 'categories')} of {categories} {verb} too few rows to "
+        f"be judged, whatever the figures say: {names}."
+    )
+
+
+def _validation_only(run: WrittenFolder) -> str:
+    if run.manifest.judged != "validation":
+        return ""
+    return (
+        "There is no test split: these are the rows that training was watched on, so the figures "
+        "lean to the hopeful side."
+    )
+
+
+def _figures(
+    run: WrittenFolder, measures: tuple[str, str], found: dict[tuple[str, str], Comparison]
+) -> tuple[Figure, ...]:
+    figures = []
+    for measure in measures:
+        value = run.scores.measures.get(measure)
+        if value is not None and value.value is not None:
+            bounds = interval(value.low, value.high, measure)
+            note = value.why or "no interval" if bounds == NONE else bounds
+            figures.append(Figure(measure_name(measure), number(value.value, measure), note))
+    against = "plain" if ("plain", measures[0]) in found else "base"
+    title = {"plain": "plain fine-tuning", "base": "the base"}[against]
+    for measure in measures:
+        c = found.get((against, measure))
+        if c is not None:
+            note = interval(c.low, c.high, measure, sign=True)
+            figures.append(
+                Figure(
+                    f"{measure_name(measure)}, against {title}",
+                    signed(c.value, measure),
+                    "no interval" if note == NONE else note,
+                )
+            )
+    return tuple(figures)

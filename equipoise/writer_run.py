@@ -1,0 +1,225 @@
+"""A finished run that writes, read back to be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equipoise.data.check import check_rows, check_texts
+from equipoise.data.check_written import special_token_faults
+from equipoise.data.duplicates import cluster_rows
+from equipoise.data.messages import CellFault, to_turns
+from equipoise.data.table import Table
+from equipoise.errors import DataError
+from equipoise.evaluate.texts import judge_texts
+from equipoise.fitting.writing.arm import bare_feed
+from equipoise.fitting.writing.judge import record_of, spread, written_for
+from equipoise.models.writing.config import DecodeConfig
+from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.save import LoadedWriter
+from equipoise.models.writing.template import sequences
+from equipoise.progress import Progress, silent
+from equipoise.recipe import Recipe
+from equipoise.records.rows import Rows, text_column
+from equipoise.records.run import Manifest
+from equipoise.records.scores import Scores
+from equipoise.records.turns import Turn, asked_text
+from equipoise.records.written import Written
+
+Asked = str | Sequence[Turn | Mapping[str, str]]
+"""A prompt, or a conversation up to the user's turn."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Reads:
+    """See `models.writing.template.Reads`."""
+
+    name: str
+    config: Any
+    tokenizer: Any
+    two_parts: bool
+    max_tokens: int
+
+
+class LoadedWriterRun:
+    """A run's writer, with the settings by which it was judged.
+
+    Judging the run's own test rows, in their order, gives `written.parquet` bit for bit.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, writer: LoadedWriter) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.writer = writer
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe.model_validate(self.manifest.recipe)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those of training, sorted; ("all",) where its rows had none."""
+        return tuple(self.manifest.classes)
+
+    def write(
+        self,
+        asked: Sequence[Asked],
+        *,
+        decode: DecodeConfig | None = None,
+        seed: int | None = None,
+        kept: Path | None = None,
+        progress: Progress = silent,
+    ) -> list[str]:
+        """What the model writes for each, in order.
+
+        asked   Prompts; or conversations, as Turns or {"role", "content"}, to whose last turn an
+                answer is written (to the one before it, if the last is the assistant's own).
+        decode  How; None: as the run was judged.
+        seed    Decides what is drawn, if anything is; None: the run's.
+        kept    A file that holds what is written so far: a call that was killed goes on there.
+                It is removed at the end.
+        Raises DataError naming what is empty, not text or not a conversation.
+        """
+        turns, faults = [], []
+        for number, one in enumerate(asked, 1):
+            try:
+                turns.append(_turns(one))
+            except CellFault as fault:
+                faults.append(f"what is asked: number {number} {fault}")
+        if faults:
+            raise DataError(*faults)
+        rows = Rows(
+            ids=text_column(list(map(str, range(1, len(turns) + 1)))),
+            texts=text_column([asked_text(row) for row in turns]),
+            turns=text_column(turns),
+        )
+        return self.write_rows(
+            Table("what is asked", {"all": rows}, {}, ""),
+            decode=decode,
+            seed=seed,
+            kept=kept,
+            progress=progress,
+        )
+
+    def write_rows(
+        self,
+        table: Table,
+        *,
+        decode: DecodeConfig | None = None,
+        seed: int | None = None,
+        kept: Path | None = None,
+        progress: Progress = silent,
+    ) -> list[str]:
+        """`write` for the rows of a table, all parts of a folder together; answers that they have
+        are not looked at."""
+        rows = self._written(table)
+        check_texts(table)
+        self._check_special(rows)
+        found = written_for(
+            rows,
+            np.arange(len(rows)),
+            self.writer,
+            self._reads(),
+            decode or self.recipe.write.decode,
+            seed=self.manifest.seed if seed is None else seed,
+            kept=kept,
+            progress=progress,
+        )
+        _remove(kept)
+        return [str(text) for text in found]
+
+    def evaluate(
+        self,
+        table: Table,
+        *,
+        decode_rows: int | None = None,
+        seed: int | None = None,
+        kept: Path | None = None,
+        progress: Progress = silent,
+    ) -> tuple[Written, Scores]:
+        """How likely the right texts of rows are that the run has not seen, what is written for
+        them, and how good it is; all parts of a folder together.
+
+        decode_rows  Rows that are written, spread over the categories; the others are judged by
+                     their loss alone. None: as many as the run wrote.
+        Raises DataError if rows have faults, or are not to be written.
+        """
+        recipe = self.recipe
+        rows = self._written(table)
+        check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
+        if rows.labels is None:
+            raise DataError(f"{table.source}: has no answers; name them with --completion")
+        self._check_special(rows)
+        groups = None if rows.groups is None else rows.groups.tolist()
+        rows = replace(rows, clusters=cluster_rows(rows.texts.tolist(), groups))
+        assert rows.turns is not None
+        assert rows.labels is not None
+        base = self._reads()
+        tokens = sequences(rows.turns, base, too_long=recipe.write.too_long)
+        likely = row_log_probs(self.writer.module, bare_feed(tokens, base, packs=self.writer.packs))
+        place = {name: k for k, name in enumerate(self.categories)}
+        numbers = np.array([place.get(name, -1) for name in rows.labels], dtype=np.int64)
+        wanted = recipe.write.decode_rows if decode_rows is None else decode_rows
+        texts = written_for(
+            rows,
+            spread(numbers, wanted),
+            self.writer,
+            base,
+            recipe.write.decode,
+            seed=self.manifest.seed if seed is None else seed,
+            kept=kept,
+            progress=progress,
+        )
+        written = record_of(rows, "given", texts, likely)
+        scores = judge_texts(
+            written,
+            split="given",
+            trained_counts=self.manifest.rows.splits["train"].counts,
+            pattern=recipe.write.pattern,
+            seed=self.manifest.seed if seed is None else seed,
+        )
+        _remove(kept)
+        return written, scores
+
+    def _written(self, table: Table) -> Rows:
+        rows = table.joined()
+        if not rows.written:
+            raise DataError(
+                f"{table.source}: holds rows to be classified, and this run writes; give rows with "
+                "a prompt and a completion, or conversations"
+            )
+        return rows
+
+    def _check_special(self, rows: Rows) -> None:
+        if self.recipe.write.special_tokens == "error":
+            faults = special_token_faults(rows, self.writer.tokenizer.all_special_tokens)
+            if faults:
+                raise DataError(*faults)
+
+    def _reads(self) -> _Reads:
+        body: Any = self.writer.module.body
+        return _Reads(
+            self.manifest.model.name,
+            body.config,
+            self.writer.tokenizer,
+            self.writer.module.two_parts,
+            self.writer.max_tokens,
+        )
+
+
+def _turns(asked: Asked) -> tuple[Turn, ...]:
+    """Raises CellFault."""
+    if isinstance(asked, str):
+        return (Turn("user", asked),)
+    if isinstance(asked, Sequence) and all(isinstance(turn, Turn) for turn in asked):
+        return tuple(turn for turn in asked if isinstance(turn, Turn))
+    return to_turns(asked)
+
+
+def _remove(kept: Path | None) -> None:
+    if kept is not None:
+        kept.unlink(missing_ok=True)

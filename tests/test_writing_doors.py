@@ -1,0 +1,243 @@
+"""Runs that write, through the doors: the command line, `equipoise.load`, and the report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import equipoise
+from equipoise.data.read import read_rows
+from equipoise.errors import DataError
+from equipoise.options import columns_named
+from equipoise.records.run import read_manifest
+from equipoise.records.scores import read_scores
+from equipoise.records.turns import Turn
+from equipoise.records.written import read_written
+from equipoise.summary import run_text
+from equipoise.writer_run import LoadedWriterRun
+from tests.cli_runner import run_cli
+from tests.models.tiny import TOPICS
+from tests.models.writing.tiny import save_writing_base
+from tests.report.html_check import Page
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_writing_base(tmp_path_factory.mktemp("base") / "llama", "llama", 2)
+
+
+def write_jsonl(path: Path, lines: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train and test files of words to be written backwards, under column names of their own; no
+    test row looks like a training row."""
+    folder = tmp_path_factory.mktemp("rows")
+    words = [word for topic in TOPICS.values() for word in topic]
+    rng = random.Random(0)
+    for part, count, own in (("train", 64, words[:15]), ("test", 24, words[15:])):
+        lines = []
+        for number in range(count):
+            asked = rng.sample(own, 5)
+            right = " ".join(reversed(asked)) + (HOSTILE if number == 0 else "")
+            topic = "rare" if number % 8 == 0 else "usual"
+            line = {"id": f"{part}{number}", "question": " ".join(asked), "answer": right}
+            lines.append(line | {"topic": topic})
+        write_jsonl(folder / f"{part}.jsonl", lines)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def general(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("general")
+    return write_jsonl(folder / "general.jsonl", [{"text": "we play the loud music"}] * 2)
+
+
+COLUMNS = ("--prompt", "question", "--completion", "answer", "--category", "topic")
+
+
+@pytest.fixture(scope="module")
+def trained(
+    base: Path, rows: Path, general: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("runs") / "writer"
+    settings = ("write.decode.new_tokens=6", "write.decode_rows=10", "model.max_tokens=48")
+    done = run_cli(
+        *("train", rows, "--model", base, "--method", "full", "--epochs", "1", "--out", out),
+        *("--remedy", "sqrt_sampler", *COLUMNS, "--quiet", "--json"),
+        *(word for setting in settings for word in ("--set", setting)),
+        *("--set", f"write.keep.general={general}"),
+    )
+    assert done.code == 0, done.stderr
+    record: dict[str, Any] = json.loads(done.stdout)
+    return record
+
+
+@pytest.fixture(scope="module")
+def run(trained: dict[str, Any]) -> Path:
+    return Path(trained["run"])
+
+
+def test_train_says_what_was_measured(trained: dict[str, Any], run: Path) -> None:
+    measures = trained["scores"]["measures"]
+    assert {"macro_loss", "macro_bleu", "loss", "bleu"} <= set(measures)
+    assert set(trained["scores"]["classes"]) == {"rare", "usual"}
+    assert {c["against"] for c in trained["comparisons"]} == {"base", "plain"}
+    assert trained["general"]["rows"] == 2
+    manifest = read_manifest(run)
+    assert manifest.writes
+    from equipoise.fit import Run
+
+    said = run_text(Run(run, manifest, resumed=False), run / "report.html")
+    for word in (
+        "macro loss",
+        "macro BLEU",
+        "rare",
+        "usual",
+        "general texts (general.jsonl): loss",
+    ):
+        assert word in said
+
+
+def test_a_loaded_run_writes_what_it_wrote_bit_for_bit(run: Path, rows: Path) -> None:
+    loaded = equipoise.load(run)
+    assert isinstance(loaded, LoadedWriterRun)
+    assert loaded.categories == ("rare", "usual")
+    kept = read_written(run / "written.parquet").of_split("test")
+    manifest = read_manifest(run)
+    from equipoise.commands import _rows_for
+    from equipoise.data.table import ColumnNames
+
+    table = _rows_for(run, manifest, str(rows / "test.jsonl"), ColumnNames(), None, to="judge")
+    again, scores = loaded.evaluate(table)
+    assert again.ids.tolist() == kept.ids.tolist()
+    assert again.written.tolist() == kept.written.tolist()
+    assert np.array_equal(again.log_probs, kept.log_probs)
+    assert sum(text is not None for text in again.written) == 10
+    own = read_scores(run / "scores.json").measures
+    for name in ("loss", "macro_loss", "bleu", "macro_bleu"):
+        assert scores.measures[name].value == own[name].value
+    chosen = [k for k, text in enumerate(kept.written) if text is not None]
+    assert loaded.write([kept.asked[k] for k in chosen]) == [kept.written[k] for k in chosen]
+
+
+def test_conversations_are_answered_and_faults_are_named(run: Path) -> None:
+    loaded = equipoise.load(run)
+    assert isinstance(loaded, LoadedWriterRun)
+    one = loaded.write([[Turn("user", "the music")]])
+    assert one == loaded.write([[{"role": "user", "content": "the music"}]])
+    assert one == loaded.write(["the music"])
+    with pytest.raises(DataError, match=r"empty prompt.* in row 2"):
+        loaded.write(["the music", " "])
+    with pytest.raises(DataError, match="number 1 holds the unknown role 'friend'"):
+        loaded.write([[{"role": "friend", "content": "hello"}]])
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_predict_answers_rows_without_answers(
+    run: Path, rows: Path, tmp_path: Path, form: str
+) -> None:
+    asked = [json.loads(line) for line in (rows / "test.jsonl").read_text().splitlines()][:6]
+    bare = [{name: line[name] for name in ("id", "question")} for line in asked]
+    given = write_jsonl(tmp_path / "asked.jsonl", bare)
+    out = tmp_path / f"answers.{form}"
+    done = run_cli("predict", run, given, "--out", out, "--json")
+    assert done.code == 0, done.stderr
+    assert json.loads(done.stdout) == {"rows": 6, "out": str(out), "written": {"all": 6}}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["asked.jsonl", out.name])
+    if form == "csv":
+        with out.open(encoding="utf-8", newline="") as file:
+            found = list(csv.DictReader(file))
+        assert [row["id"] for row in found] == [line["id"] for line in bare]
+        assert list(found[0]) == ["id", "category", "written"]
+
+
+def test_evaluate_writes_texts_and_scores(run: Path, rows: Path, tmp_path: Path) -> None:
+    done = run_cli("evaluate", run, rows / "test.jsonl", "--out", tmp_path / "new" / "scores")
+    assert done.code == 0, done.stderr
+    assert "macro_bleu" in done.stdout
+    folder = tmp_path / "new" / "scores"
+    assert sorted(p.name for p in folder.iterdir()) == ["scores.json", "written.parquet"]
+    assert [p.name for p in folder.parent.iterdir()] == ["scores"]
+    assert len(read_written(folder / "written.parquet")) == read_scores(folder / "scores.json").rows
+
+
+def test_rows_of_the_other_kind_are_refused(
+    run: Path, rows: Path, tiny_run: Path, tiny_rows: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    cases = [
+        (("evaluate", run, tiny_rows / "test.csv"), "writes text, so it needs what it is asked"),
+        (("predict", run, tiny_rows / "test.csv", "--out", out), "no column 'question'"),
+        (("evaluate", run, rows, "--label", "topic"), "--label: is for runs that classify"),
+        (("evaluate", run, rows, "--measure", "recall:rare"), "--measure"),
+        (("predict", run, rows, "--estimate-prior", "--out", out), "--estimate-prior"),
+        (("predict", run, tiny_rows, "--text", "customer", "--out", out), "nothing is asked"),
+        (("evaluate", tiny_run, rows), "classifies rows, so it needs their text"),
+        (("predict", tiny_run, rows, "--prompt", "question", "--out", out), "--prompt question"),
+    ]
+    for command, said in cases:
+        done = run_cli(*command)
+        assert done.code == 2, (command, done.stderr)
+        assert said in done.stderr, (command, done.stderr)
+    assert not out.exists()
+    loaded = equipoise.load(run)
+    with pytest.raises(DataError, match="to be classified, and this run writes"):
+        loaded.evaluate(read_rows(tiny_rows))
+    with pytest.raises(DataError, match="to be written, and this run classifies"):
+        equipoise.load(tiny_run).evaluate(read_rows(rows / "test.jsonl", task="write",
+            columns=columns_named(prompt="question", completion="answer")))  # fmt: skip
+
+
+def test_an_encoder_is_no_writer(rows: Path, tiny_base: Path, tmp_path: Path) -> None:
+    for model in (("--model", tiny_base), ()):
+        done = run_cli("train", rows, *COLUMNS, *model, "--out", tmp_path / "run")
+        assert done.code == 2
+        assert "can't write text; name a decoder with --model" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_task_is_refused(rows: Path, tmp_path: Path) -> None:
+    done = run_cli("train", rows, "--task", "sing", "--out", tmp_path / "run")
+    assert done.code == 2
+    assert "--task sing: give classify, write or auto" in done.stderr
+
+
+def test_the_report_tells_the_run(run: Path) -> None:
+    html = (run / "report.html").read_text(encoding="utf-8")
+    assert len(html) < 2_000_000
+    page = Page(html)
+    assert not page.faults
+    for word in (
+        "Rows of every category",
+        "sqrt_sampler",
+        "What counts the same in the loss",
+        "What it forgot",
+        "What became of each category",
+        "Rows it gets worst",
+        "--prompt question --completion answer",
+    ):
+        assert word in page.text, word
+    manifest = read_manifest(run)
+    for comparison in manifest.comparisons:
+        if comparison.measure == "macro_loss":
+            assert f"{abs(comparison.value):.3f}" in page.text
+    assert html.count(HOSTILE) == 0
+    assert HOSTILE in page.text  # the right text of a judged row, shown as written
+
+
+def test_the_same_folder_gives_the_same_report(run: Path) -> None:
+    before = (run / "report.html").read_bytes()
+    assert run_cli("report", run).code == 0
+    assert (run / "report.html").read_bytes() == before
