@@ -92,10 +92,17 @@ def load_set(
 
 def load_lines(name: str, split: str) -> list[dict[str, Any]]:
     """Rows of a set of written texts, as its JSON lines hold them: what may be chosen on. Raises
-    FolderError if there is no such file, ValueError for test rows, which `open_folder` gives."""
+    FolderError if there is no such file, ValueError for test rows, which `open_lines` gives."""
     if split == "test":
-        raise ValueError("test rows come out of open_folder, which writes the opening down")
+        raise ValueError("test rows come out of open_lines, which writes the opening down")
     return read_lines(data_folder() / name, split)
+
+
+def open_lines(name: str, *, by: str, ledger: Path = LEDGER) -> list[dict[str, Any]]:
+    """Test rows of a set of written texts; an opening like that of `open_test`."""
+    rows = read_lines(data_folder() / name, "test")
+    _write_down(ledger, {"set": name, "by": by, "rows": len(rows)})
+    return rows
 
 
 def read_lines(folder: Path, split: str) -> list[dict[str, Any]]:
