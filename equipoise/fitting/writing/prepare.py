@@ -49,7 +49,7 @@ def _remedy_faults(recipe: Recipe) -> list[str]:
         }.get(remedy.moment, "trains a classifier's head, and these rows are written")
         faults.append(
             f"remedy {remedy_text(spec)}: {why}; take one that acts on rows, batches or weights by "
-            "category, such as square_root_sampler or class_weights, or focal"
+            "category, such as sqrt_sampler or class_weights, or focal"
         )
     return faults
 
