@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from equipoise.errors import ModelError
 from equipoise.fitting.head_stage import HeadStage, head_again, retrain_head, with_made
 from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.probe import Probe, classifier_probe
 from equipoise.fitting.several import treat_labels
 from equipoise.fitting.treatment import treat
 from equipoise.models.batches import StepPlan, plan_steps
@@ -84,7 +85,19 @@ def train_arm(
     def vectors() -> NDArray[np.float32]:
         return _vectors(prepared, classifier, states["train"], progress)
 
-    treated = treat_labels(prepared, specs) if prepared.several else treat(prepared, specs, vectors)
+    def probe() -> Probe:
+        def start() -> None:
+            if classifier.head is not None:
+                start_from_class_means(classifier.head, vectors(), prepared.labels["train"])
+
+        feed = feed_of(prepared, "train", states["train"])
+        return classifier_probe(classifier, feed, prepared, checkpoints / "probe", start)
+
+    treated = (
+        treat_labels(prepared, specs)
+        if prepared.several
+        else treat(prepared, specs, vectors, probe)
+    )
     if treated.wrapper is not None and not classifier.one_pass:
         raise ModelError(
             "this model does not take the labels as a tree, so a row is not one sequence and "

@@ -24,6 +24,7 @@ from equipoise.fitting.decide import (
 from equipoise.fitting.kinds import Judged
 from equipoise.fitting.prepared import Prepared, prepare
 from equipoise.fitting.prices import check_costs
+from equipoise.fitting.probe import probe_faults
 from equipoise.fitting.record import save_rows
 from equipoise.fitting.several import measure_faults, remedy_faults, setting_faults
 from equipoise.models.load import Base
@@ -124,6 +125,8 @@ def _check_settings(prepared: Prepared) -> list[str]:
     doubts, a line each; raises SettingsError with every fault."""
     recipe = prepared.recipe
     faults = remedy_faults(prepared) + measure_faults(prepared)
+    if not prepared.several:
+        faults += probe_faults(prepared)
     warnings: list[str] = []
     if prepared.several:
         faults += setting_faults(prepared)

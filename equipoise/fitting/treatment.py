@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from equipoise.errors import SettingsError
 from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.probe import GAINS, LOSSES, SEEN, Probe
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.batches import (
     build_head_draws,
@@ -36,7 +37,7 @@ from equipoise.remedies.rows import RowsStep, choose_rows, synthesise
 from equipoise.remedies.spec import remedy_text
 from equipoise.remedies.table import REMEDIES
 
-PER_ROW = ("vectors", "groups", "cluster_sizes", "row_costs")
+PER_ROW = ("vectors", "groups", "cluster_sizes", "row_costs", LOSSES, GAINS, SEEN)
 """Needs that hold an entry per training row; remedies get them for the rows as fed."""
 
 
@@ -69,12 +70,17 @@ class Treatment:
 
 
 def treat(
-    prepared: Prepared, specs: Sequence[RemedySpec], vectors: Callable[[], NDArray[np.float32]]
+    prepared: Prepared,
+    specs: Sequence[RemedySpec],
+    vectors: Callable[[], NDArray[np.float32]],
+    probe: Callable[[], Probe],
 ) -> Treatment:
     """Let the remedies act, each at its moment: on rows, on batches and weights, in the loss.
 
     vectors  Gives (n, width) pooled vectors of the training rows; called only if a remedy needs
              them, since they cost a pass of the encoder.
+    probe    Gives what asks the model for the losses of the training rows; called only if a remedy
+             on rows is to be treated.
     """
     labels, classes = prepared.labels["train"], len(prepared.classes)
     rows_rng, order_rng = (np.random.default_rng([prepared.seed, stream]) for stream in range(2))
@@ -82,6 +88,8 @@ def treat(
     makers = of_kind(specs, "synthesise") if prepared.recipe.model.method == "head" else []
     choosers = of_kind(specs, "choose")
     given = needed(prepared, [*choosers, *makers], vectors)
+    if choosers:
+        given |= probe().needed(choosers)
     per_row = {name: value for name, value in given.items() if name in PER_ROW}
     chosen = choose_rows(choosers, labels, classes, rows_rng, **per_row)
     fed = Fed(chosen.index, _NONE_MADE, list(chosen.steps))
@@ -201,8 +209,8 @@ def _no_vectors() -> NDArray[np.float32]:
 def needed(
     prepared: Prepared, specs: Sequence[RemedySpec], vectors: Callable[[], NDArray[np.float32]]
 ) -> dict[str, Any]:
-    """What the remedies name in `needs` and only the run can give; PER_ROW says which of it holds
-    an entry per training row."""
+    """What the remedies name in `needs` and only the run can give, less what a Probe does; PER_ROW
+    says which of it holds an entry per training row."""
     wanted = {need for spec in specs for need in REMEDIES[spec.name].needs}
     makers: Mapping[str, Callable[[], Any]] = {
         "vectors": vectors,

@@ -49,6 +49,16 @@ def vectors_of(labels: np.ndarray, width: int = 4) -> np.ndarray:
     return np.random.default_rng(7).standard_normal((len(labels), width)).astype(np.float32)
 
 
+def losses_of(rows: int) -> dict[str, np.ndarray]:
+    """Losses and gains that know nothing of classes either."""
+    rng = np.random.default_rng(8)
+    return {
+        "row_losses": rng.exponential(size=rows),
+        "row_gains": rng.standard_normal(rows),
+        "row_seen": rng.random(rows) < 0.5,
+    }
+
+
 def chosen(name: str, labels: np.ndarray, seed: int = 0) -> np.ndarray:
     found = choose_rows(
         [remedy_spec(name)],
@@ -56,6 +66,7 @@ def chosen(name: str, labels: np.ndarray, seed: int = 0) -> np.ndarray:
         CLASSES,
         np.random.default_rng(seed),
         vectors=vectors_of(labels),
+        **losses_of(len(labels)),
     )
     assert found.steps[0].before.tolist() == np.bincount(labels, minlength=CLASSES).tolist()
     after = np.bincount(labels[found.index], minlength=CLASSES)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.probe import Probe, writer_probe
 from equipoise.fitting.treatment import treat
 from equipoise.fitting.writing.keep import (
     Replayed,
@@ -92,8 +93,13 @@ def train_writer(
         tokens = prepared.tokens["train"]
         return pooled_vectors(writer, prepared.base, tokens, progress=progress)
 
-    treated = treat(prepared, specs, vectors)
     packs = recipe.write.packing and packing_holds(writer)
+
+    def probe() -> Probe:
+        feed = feed_of(prepared, "train", states["train"], packs)
+        return writer_probe(writer, feed, prepared, checkpoints / "probe")
+
+    treated = treat(prepared, specs, vectors, probe)
     if recipe.write.packing and not packs and not writer.two_parts:
         notes.append(
             "rows were not packed: this model does not keep rows of one line apart by their "

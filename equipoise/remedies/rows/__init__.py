@@ -13,6 +13,7 @@ from equipoise.remedies.labels import check_labels
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 from equipoise.remedies.rows.clean import edited_nearest_neighbours, tomek_links
 from equipoise.remedies.rows.clusters import cluster_undersample, redundancy_undersample
+from equipoise.remedies.rows.learnability import learnable_rows, plain_loss_rows
 from equipoise.remedies.rows.near_miss import near_miss
 from equipoise.remedies.rows.resample import random_oversample, random_undersample
 from equipoise.remedies.rows.synthetic import (
@@ -33,6 +34,11 @@ def _near(name: str, function: Any, source: str, *, corrects_prior: bool = True)
     return Remedy(name, "rows", "choose", function, source, corrects_prior, ("vectors",))
 
 
+def _lost(name: str, function: Any, source: str, *needs: str) -> Remedy:
+    """A line of the table: rows are chosen by what the model says of them before training."""
+    return Remedy(name, "rows", "choose", function, source, False, needs)
+
+
 def _made(name: str, function: Any, source: str) -> Remedy:
     """A line of the table: vectors are made."""
     return Remedy(name, "rows", "synthesise", function, source, True, ("vectors",))
@@ -51,6 +57,8 @@ _LINES = (
         "Wilson 1972",
         corrects_prior=False,
     ),
+    _lost("learnable_rows", learnable_rows, "arXiv:2310.13008", "row_gains", "row_seen"),
+    _lost("plain_loss_rows", plain_loss_rows, "arXiv:2309.04564", "row_losses"),
     _made("smote", smote, "arXiv:1106.1813"),
     _made("borderline_smote", borderline_smote, "Han et al. 2005"),
     _made("adasyn", adasyn, "He et al. 2008"),
