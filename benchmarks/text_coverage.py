@@ -10,14 +10,13 @@ more skewed than losses of models are.
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from benchmarks.common import Bench, Unit
-from benchmarks.sets import data_folder
+from benchmarks.sets import load_lines, open_lines
 from equipoise.evaluate.texts import overlap
 from equipoise.evaluate.texts.resampling import expanded, macro, plan, recentred
 from equipoise.evaluate.texts.rouge import rouge_l
@@ -39,12 +38,8 @@ SETTINGS = {
 @cache
 def populations() -> tuple[Floats, ...]:
     """Of each share in SWAPPED, (rows, 14) what each row adds."""
-    rows = [
-        json.loads(line)["references"]
-        for name in ("test", "validation")
-        for line in (data_folder() / "e2e_nlg" / f"{name}.jsonl").read_text("utf-8").splitlines()
-    ]
-    rows = [texts for texts in rows if len(texts) > 1]
+    lines = [*open_lines("e2e_nlg", by="text_coverage"), *load_lines("e2e_nlg", "validation")]
+    rows = [texts for line in lines if len(texts := line["references"]) > 1]
     return tuple(_population(rows, share) for share in SWAPPED)
 
 
