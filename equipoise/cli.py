@@ -69,20 +69,10 @@ def demo(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the main job on built-in support messages: baselines, plain, treated, report."""
-    from equipoise.commands import train_on
-    from equipoise.demo import DEMO_REMEDIES, demo_folder
+    """Run the main job on built-in messages, with its report; then a small one that writes."""
+    from equipoise.commands import demo_runs
 
-    train_on(
-        str(demo_folder()),
-        out,
-        {"remedies": list(DEMO_REMEDIES)},
-        _columns(group=["customer"]),
-        seed=seed,
-        force=force,
-        json_=json_,
-        quiet=quiet,
-    )
+    say(json_, *demo_runs(out, seed=seed, force=force, quiet=quiet))
 
 
 @app.command()
@@ -223,7 +213,7 @@ def train(
         track=track,
         assignments=set_,
     )
-    train_on(
+    answer = train_on(
         rows,
         out,
         settings,
@@ -233,11 +223,11 @@ def train(
         ),
         seed=seed,
         force=force,
-        json_=json_,
         quiet=quiet,
         encoding=encoding,
         task=task_named(task),
     )
+    say(json_, *answer)
 
 
 @app.command()

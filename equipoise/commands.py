@@ -18,6 +18,9 @@ from equipoise.records.run import Manifest, read_manifest
 from equipoise.settings import columns_of_run, written_columns_of_run
 from equipoise.terminal import quiet_libraries, quiet_output, say
 
+Answer = tuple[dict[str, Any], str]
+"""What a command says: as JSON, and for people."""
+
 
 def train_on(
     rows: str,
@@ -27,11 +30,10 @@ def train_on(
     *,
     seed: int,
     force: bool,
-    json_: bool,
     quiet: bool,
     encoding: str | None = None,
     task: Task = "auto",
-) -> None:
+) -> Answer:
     from equipoise.data.read import read_rows
     from equipoise.progress import shown, silent
     from equipoise.recipe import make_recipe
@@ -50,7 +52,40 @@ def train_on(
             table, out, recipe, seed=seed, force=force, progress=progress, started=started
         )
         page = write_report(run.folder)
-    say(json_, run_record(run, page), run_text(run, page))
+    return run_record(run, page), run_text(run, page)
+
+
+def demo_runs(out: Path, *, seed: int, force: bool, quiet: bool) -> Answer:
+    """The main job on the built-in messages; then, beside it in OUT-writing, a small one on
+    replies to some of them, by a tiny model with random weights."""
+    from equipoise.demo import DEMO_REMEDIES, demo_folder
+    from equipoise.demo.replies import texts_of, write_reply_rows
+
+    group = ColumnNames(group=("customer",))
+    how: dict[str, Any] = {"seed": seed, "force": force, "quiet": quiet}
+    record, said = train_on(
+        str(demo_folder()), out, {"remedies": list(DEMO_REMEDIES)}, group, **how
+    )
+    beside = out.parent / f"{out.name}-writing"
+    rows = write_reply_rows(beside / "rows")
+    with quiet_libraries():
+        from equipoise.models.writing.random_base import save_random_base
+
+        base = save_random_base(beside / "base", texts_of(rows))
+    model = {**WRITING_DEMO["model"], "name": str(base)}
+    settings = {**WRITING_DEMO, "model": model}
+    written, tells = train_on(str(rows), beside / "run", settings, group, **how)
+    title = "A model that writes replies (tiny, with random weights: it shows the path, no more)"
+    return record | {"writing": written}, f"{said}\n\n{title}\n{tells}"
+
+
+WRITING_DEMO: dict[str, Any] = {
+    "model": {"method": "full", "max_tokens": 96},
+    "train": {"epochs": 6, "learning_rate": 3e-3},
+    "remedies": ["sqrt_sampler"],
+    "write": {"decode": {"new_tokens": 28, "batch_rows": 64}},
+}
+"""What the demo trains its tiny writer with."""
 
 
 def evaluate_with(
