@@ -81,7 +81,7 @@ def test_every_setting_says_what_it_does() -> None:
     def check(model: Any, prefix: str) -> None:
         for name, field in model.model_fields.items():
             if hasattr(field.annotation, "model_fields"):
-                check(field.annotation, f"{name}.")
+                check(field.annotation, f"{prefix}{name}.")
             else:
                 assert f"| `{prefix}{name}` |" in CLI
                 assert field.description, f"{prefix}{name}"

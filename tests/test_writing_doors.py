@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import json
 import random
 from pathlib import Path
@@ -241,3 +242,10 @@ def test_the_same_folder_gives_the_same_report(run: Path) -> None:
     before = (run / "report.html").read_bytes()
     assert run_cli("report", run).code == 0
     assert (run / "report.html").read_bytes() == before
+
+
+def test_the_guide_is_true() -> None:
+    guide = Path(__file__).parents[1] / "docs" / "writing.md"
+    found = doctest.testfile(str(guide), module_relative=False)
+    assert found.attempted > 10
+    assert not found.failed
