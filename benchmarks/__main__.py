@@ -8,7 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOMS = (
     *("__init__", "__main__", "arms", "audit_tables", "common", "cost_truths", "judged"),
-    *("machine", "paired", "sets", "truths", "writing_runs"),
+    *("machine", "paired", "sets", "sft_arms", "truths", "writing_runs"),
 )
 """Modules that the benchmarks share."""
 

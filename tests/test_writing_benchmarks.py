@@ -12,9 +12,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # benchmarks/ is not installed
 
+from benchmarks import sft_speed
+from benchmarks.forgetting import not_dominated, passages
 from benchmarks.generation import chosen_rows, rare_of, rarest, target_met
+from benchmarks.label_text import examples_of, options_of, unit_of, words_of
 from benchmarks.paired import Difference
+from benchmarks.sft_arms import rates, shares
 from benchmarks.writing_runs import TextSums, text_differences, unpacked
+from equipoise.errors import SettingsError
 
 
 def lines() -> list[dict[str, Any]]:
@@ -87,3 +92,76 @@ def test_the_target_asks_for_both() -> None:
     assert target_met({"few": up, "overall": down}, "few") is False
     assert target_met({"few": down, "overall": up}, "few") is False
     assert target_met({"overall": up}, "few") is None
+
+
+def test_examples_come_from_the_classes_in_turn() -> None:
+    rows = [("a long text", "x"), ("short", "x"), ("of y", "y"), ("the longest of all", "x")]
+    assert examples_of(rows, 3, 0) == [("short", "x"), ("of y", "y"), ("a long text", "x")]
+    assert examples_of(rows, 0, 0) == []
+    assert len(examples_of(rows, 9, 0)) == 4
+
+
+def test_labels_are_words() -> None:
+    names = ["atis_flight#atis_airfare", "atis_ground_fare"]
+    assert list(words_of("atis_intents", names).values()) == ["flight and airfare", "ground fare"]
+    assert words_of("trec6", ["NUM"])["NUM"] == "number"
+    unit = unit_of("trec6", "logit_adjusted", 0)
+    options = options_of(unit.settings, Path("base"), ["NUM"])
+    assert options[options.index("--head") + 1] == "text"
+    assert [options[k + 1] for k, word in enumerate(options) if word == "--remedy"] == [
+        "logit_adjusted",
+        "temperature",
+    ]
+
+
+def test_passages_are_drawn_over_all_books() -> None:
+    books = [{"text": f"{name} " * 3_000} for name in ("one", "two")]
+    drawn = passages(books, 8, 0)
+    assert len(drawn) == 8
+    assert {line["text"].split()[0] for line in drawn} == {"one", "two"}
+    assert drawn == passages(books, 8, 0)
+    assert len(passages(books, 1_000, 0)) == 22
+
+
+def test_what_is_worse_in_both_is_dominated() -> None:
+    assert not_dominated({"a": (1, 3), "b": (2, 2), "c": (2, 3), "d": (1, 3)}) == ["a", "b", "d"]
+
+
+def test_rates_count_the_first_step_and_what_is_spent_once() -> None:
+    """Steps of 2 s after an unmeasured first: 8 s for four, of which one thousand tokens."""
+    found = rates([10.0, 12.0, 14.0, 16.0], 1_000, 3_000, 2.0)
+    assert found["loop_seconds"] == 8
+    assert found["loop_tokens_per_second"] == 125
+    assert found["tokens_per_second"] == 100
+    assert found["read_tokens_per_second"] == 300
+    with pytest.raises(ValueError, match="two steps"):
+        rates([1.0], 1, 1, 0.0)
+    assert shares({"a": 1.0, "b": 3.0}, 1) == {"b": 0.75, "rest": 0.25}
+
+
+def test_speed_is_compared_with_memory() -> None:
+    arm = {"tokens_per_second": 10.0, "loop_tokens_per_second": 10.0, "peak_mib": 100}
+    arms = {"trl": arm, "ours": arm | {"tokens_per_second": 14.0}}
+    assert sft_speed.compare(arms)["ours"]["goal_met"] is True
+    arms["ours"] = arms["ours"] | {"peak_mib": 120}
+    assert sft_speed.compare(arms)["ours"]["goal_met"] is False
+    assert sft_speed.compare({"ours": arm}) == {}
+
+
+def test_flops_of_a_token() -> None:
+    """One billion weights, 16 layers 2,048 wide, lines of 2,048 tokens: 6.4 GFLOP a token."""
+    shape = {"num_hidden_layers": 16, "hidden_size": 2_048}
+    assert sft_speed.model_flops(10**9, shape, 2_048) == 6e9 + 6 * 16 * 2_048 * 2_048
+    record = {"device": "NVIDIA H200", "read_tokens": 1_000, "loop_seconds": 1.0}
+    found = sft_speed.utilisation(record | {"parameters": 10**9}, shape, 2_048)
+    assert found["mfu"] == pytest.approx(6.4e12 / 989e12, abs=1e-4)
+    unknown = sft_speed.utilisation(record | {"parameters": 10**9, "device": "other"}, shape, 2_048)
+    assert unknown["mfu"] is None
+
+
+def test_a_gpu_unit_is_refused_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SettingsError, match="no GPU"):
+        sft_speed.run_unit(sft_speed.unit_of("gpu", "ours"))
