@@ -55,7 +55,7 @@ SIZES = {
     "general": 200,
     "replayed": 1_000,
 }
-TUNING = {"epochs": 2, "learning_rate": 1e-3, "new_tokens": 72}
+TUNING = {"epochs": 2, "rows_a_step": 16, "learning_rate": 1e-3, "new_tokens": 72}
 PASSAGE = 1_000
 """Characters."""
 MEASURES = ("loss", "bleu")
@@ -93,6 +93,8 @@ def recipe_of(settings: Any, base: Path) -> dict[str, Any]:
         "train": {
             "epochs": settings["epochs"],
             "learning_rate": settings["learning_rate"],
+            "batch_rows": settings["rows_a_step"],
+            "device_rows": settings["rows_a_step"],
             **changes.get("train", {}),
         },
         "write": {

@@ -45,7 +45,13 @@ ARMS = (PLAIN, *REMEDIES, *WEIGHED)
 CONDITIONS = ("as_is", "cut")
 CUT_SHARE, CUT_CATEGORIES = 0.01, 2
 SIZES = {"train_rows": 2_400, "validation_rows": 240, "test_rows": 630}
-TUNING = {"method": "light", "epochs": 2, "learning_rate": 1e-3, "new_tokens": 72}
+TUNING = {
+    "method": "light",
+    "epochs": 2,
+    "rows_a_step": 16,
+    "learning_rate": 1e-3,
+    "new_tokens": 72,
+}
 """Light trains the upper three of six layers, for half the price: states are kept from arm to arm.
 The rate is half of what the base was made with; the defaults are for bases a hundred times larger,
 which move far less."""
@@ -102,7 +108,12 @@ def rarest(lines: Sequence[Line], count: int) -> list[str]:
 def recipe_of(arm: str, settings: Any, base: Path) -> dict[str, Any]:
     return {
         "model": {"name": str(base), "method": settings["method"], "max_tokens": 256},
-        "train": {"epochs": settings["epochs"], "learning_rate": settings["learning_rate"]},
+        "train": {
+            "epochs": settings["epochs"],
+            "learning_rate": settings["learning_rate"],
+            "batch_rows": settings["rows_a_step"],
+            "device_rows": settings["rows_a_step"],
+        },
         "write": {"decode_rows": 0, "weigh": WEIGHED.get(arm, "token")},
         "remedies": [arm] if arm in REMEDIES else [],
         "split": {"threshold": 1.0},
