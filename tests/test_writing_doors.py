@@ -6,6 +6,7 @@ import csv
 import doctest
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import equipoise
 from equipoise.data.read import read_rows
 from equipoise.errors import DataError
 from equipoise.options import columns_named
-from equipoise.records.run import read_manifest
+from equipoise.records.run import Comparison, read_manifest
 from equipoise.records.scores import read_scores
 from equipoise.records.turns import Turn
 from equipoise.records.written import read_written
+from equipoise.report.read import read_written_run
+from equipoise.report.written_page import render
+from equipoise.report.written_verdict import written_verdict
 from equipoise.summary import run_text
 from equipoise.writer_run import LoadedWriterRun
 from tests.cli_runner import run_cli
@@ -236,6 +240,67 @@ def test_the_report_tells_the_run(run: Path) -> None:
             assert f"{abs(comparison.value):.3f}" in page.text
     assert html.count(HOSTILE) == 0
     assert HOSTILE in page.text  # the right text of a judged row, shown as written
+
+
+def compared(against: str, measure: str, low: float, high: float) -> Comparison:
+    return Comparison(
+        against=against,
+        measure=measure,
+        value=(low + high) / 2,
+        low=low,
+        high=high,
+        rows=24,
+        says="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "bleu", "headline", "tone"),
+    [
+        ((-2, -1), (1, 2), "and this run beats plain fine-tuning by macro loss and macro", "good"),
+        ((-2, -1), (-1, 2), "by macro loss, with no sure difference by macro BLEU.", "good"),
+        ((-2, 1), (-1, 2), "but this run can’t be told from plain fine-tuning.", "mixed"),
+        ((-2, -1), (-2, -1), "by macro loss, and loses by macro BLEU.", "mixed"),
+        ((1, 2), (-1, 1), "but this run is worse than plain fine-tuning by macro loss.", "bad"),
+    ],
+)
+def test_the_verdict_claims_no_more_than_the_intervals(
+    run: Path,
+    loss: tuple[float, float],
+    bleu: tuple[float, float],
+    headline: str,
+    tone: str,
+) -> None:
+    folder = read_written_run(run)
+    comparisons = [
+        compared("base", "macro_loss", -2, -1),
+        compared("plain", "macro_loss", *loss),
+        compared("plain", "macro_bleu", *bleu),
+    ]
+    manifest = folder.manifest.model_copy(update={"comparisons": comparisons})
+    verdict = written_verdict(replace(folder, manifest=manifest))
+    assert verdict.headline.startswith("Fine-tuning helps here, ")
+    assert headline in verdict.headline
+    assert verdict.tone == tone
+
+
+def test_a_base_that_does_better_is_said_first(run: Path) -> None:
+    folder = read_written_run(run)
+    comparisons = [compared("base", "macro_loss", 1, 2), compared("plain", "macro_loss", -2, -1)]
+    manifest = folder.manifest.model_copy(update={"comparisons": comparisons})
+    verdict = written_verdict(replace(folder, manifest=manifest))
+    assert verdict.headline == "No fine-tuning is needed here: the base as it came does better."
+    assert verdict.tone == "bad"
+
+
+def test_no_texts_are_quoted_where_none_are_kept(run: Path) -> None:
+    folder = read_written_run(run)
+    recipe = {**folder.manifest.recipe, "keep_texts": False}
+    manifest = folder.manifest.model_copy(update={"recipe": recipe})
+    html = render(replace(folder, manifest=manifest))
+    assert "quotes no texts" in html
+    for row in folder.written.references:
+        assert str(row[0]) not in html
 
 
 def test_the_same_folder_gives_the_same_report(run: Path) -> None:

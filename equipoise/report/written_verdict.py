@@ -73,28 +73,34 @@ def _headline(
         return "Scored, but not compared: nothing was found to set this plain run against.", "mixed"
     if not plain:
         return "Scored, but how this run compares with plain fine-tuning is not known.", "mixed"
-    helps = "Fine-tuning helps here, " if base else ""
-    if plain == {"better", "worse"}:
-        says = "the remedies help by one measure and harm by the other."
-    elif "better" in plain:
-        says = (
-            "and this run beats plain fine-tuning."
-            if helps
-            else "This run beats plain fine-tuning."
-        )
-    elif "worse" in plain:
-        says = "but this run is worse than plain fine-tuning."
-    else:
-        says = "but this run can’t be told from plain fine-tuning."
-    if not helps:
-        says = says.removeprefix("but ")
-        says = says[0].upper() + says[1:]
+    says = _remedied(found, measures)
+    if base and "worse" not in base:
+        says = f"Fine-tuning helps here, {'and' if 'better' in plain else 'but'} {says}"
+    says = says[0].upper() + says[1:]
     tone: Tone = "mixed"
     if "worse" not in plain and "better" in plain:
         tone = "good"
     elif plain <= {"worse", "noise"} and "worse" in plain:
         tone = "bad"
-    return helps + says, tone
+    return says, tone
+
+
+def _remedied(found: dict[tuple[str, str], Finding], measures: tuple[str, str]) -> str:
+    """What the run is beside plain fine-tuning, and by which measures."""
+    told = {m: f for m in measures if (f := found.get(("plain", m), "unknown")) != "unknown"}
+
+    def by(wanted: Finding) -> str:
+        names = [in_sentence(measure_name(m)) for m, f in told.items() if f == wanted]
+        return f" by {listed(names)}" if names else ""
+
+    if by("better") and by("worse"):
+        return f"this run beats plain fine-tuning{by('better')}, and loses{by('worse')}."
+    if by("better"):
+        noise = f", with no sure difference{by('noise')}" if by("noise") else ""
+        return f"this run beats plain fine-tuning{by('better')}{noise}."
+    if by("worse"):
+        return f"this run is worse than plain fine-tuning{by('worse')}."
+    return "this run can’t be told from plain fine-tuning."
 
 
 def _result(run: WrittenFolder, measures: tuple[str, str]) -> str:

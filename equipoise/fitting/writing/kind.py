@@ -8,6 +8,7 @@ from typing import Any
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure
+from equipoise.evaluate.texts.overlap import check_sacrebleu
 from equipoise.fitting.clock import timed
 from equipoise.fitting.kinds import Judged
 from equipoise.fitting.prepared import Prepared
@@ -62,7 +63,9 @@ class Writing:
                 f"choose_by {chosen!r}: unknown measure of text; known are {', '.join(_WATCHED)}"
             )
         if prepared.recipe.write.decode_rows:
-            # Now, not when the model has been trained: raises SettingsError if there is no room.
+            # Now, not when the model has been trained: raises SettingsError if there is no room,
+            # MissingExtraError if what judges texts is not installed.
+            check_sacrebleu()
             turns = prepared.rows(prepared.judged).turns
             assert turns is not None
             new_tokens = prepared.recipe.write.decode.new_tokens

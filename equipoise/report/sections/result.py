@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from equipoise.records.run import Comparison
 from equipoise.records.scores import Estimate, Scores
 from equipoise.report.charts import bar, difference
 from equipoise.report.read import AnyRun
@@ -140,10 +141,15 @@ def _arm(title: str, css: str, scores: Scores, took: str, *, measure: str, top: 
 
 def _gaps(run: AnyRun) -> tuple[Gap, ...]:
     titles = {b.name: b.title for b in run.manifest.baselines}
-    spans: dict[str, float] = {}
+    spans: dict[tuple[str, str], float] = {}
+
+    def scale(c: Comparison) -> tuple[str, str]:
+        # Beside an untouched base that can't do the task all other differences look like none.
+        return c.measure, c.against if run.manifest.writes else ""
+
     for c in run.manifest.comparisons:
         reach = max(abs(end) for end in (c.value, c.low, c.high) if end is not None)
-        spans[c.measure] = max(spans.get(c.measure, 1e-9), 1.1 * reach)
+        spans[scale(c)] = max(spans.get(scale(c), 1e-9), 1.1 * reach)
     return tuple(
         Gap(
             titles.get(c.against, c.against),
@@ -152,7 +158,7 @@ def _gaps(run: AnyRun) -> tuple[Gap, ...]:
             interval(c.low, c.high, c.measure, sign=True),
             FINDINGS[finding(c)] + (f": {c.why}" if c.low is None and c.why else ""),
             finding(c),
-            difference(c.value, c.low, c.high, span=spans[c.measure]),
+            difference(c.value, c.low, c.high, span=spans[scale(c)]),
         )
         for c in run.manifest.comparisons
     )
