@@ -24,10 +24,12 @@ from equipoise.options import (
     Label,
     LabelSeparator,
     Messages,
+    OrderOf,
     Prompt,
     Quiet,
     References,
     RowsArgument,
+    RowsOfRunArgument,
     RunArgument,
     Task,
     Text,
@@ -77,8 +79,9 @@ def demo(
 
 @app.command()
 def audit(
-    rows: RowsArgument,
+    rows: RowsOfRunArgument = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the audit.")] = Path("audit"),
+    order: OrderOf = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="Base model whose encoder looks at the rows, or `none`."),
@@ -101,15 +104,24 @@ def audit(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what is wrong with ROWS, measured, and what to try; write audit.json and a report."""
+    """Say what is wrong with ROWS, measured, and what to try; write audit.json and a report.
+
+    With --order RUN say what the order of the data did to RUN, and write order.json and a page.
+    """
+    from equipoise.commands import order_of, rows_to_audit
     from equipoise.costs import read_costs
     from equipoise.data.read import read_rows
     from equipoise.progress import shown, silent
 
     stated = None if costs is None else read_costs(costs)
     columns = _columns(text, label, group, weight, id_, time, separator=label_separator)
+    if order is not None:
+        for_rows = {"--model": model is not None, "--costs": stated, "--no-texts": no_texts}
+        unused = [name for name, given in for_rows.items() if given]
+        say(json_, *order_of(order, rows, out, columns, encoding, unused=unused, quiet=quiet))
+        return
     with quiet_output():
-        table = read_rows(rows, columns=columns, encoding=encoding)
+        table = read_rows(rows_to_audit(rows), columns=columns, encoding=encoding)
     with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
         from equipoise.auditing import audit_table, check_folder, write_audit
         from equipoise.report import write_report

@@ -88,6 +88,55 @@ WRITING_DEMO: dict[str, Any] = {
 """What the demo trains its tiny writer with."""
 
 
+def rows_to_audit(rows: str | None) -> str:
+    if rows is None:
+        raise SettingsError(
+            "audit: give ROWS to be looked at, or --order RUN to look at the order of a run's data"
+        )
+    return rows
+
+
+def order_of(
+    run: Path,
+    rows: str | None,
+    out: Path,
+    columns: ColumnNames,
+    encoding: str | None,
+    *,
+    unused: list[str],
+    quiet: bool,
+) -> tuple[dict[str, Any], str]:
+    """Relate places in the first epoch to final losses; what to print.
+
+    unused  Options that are named and have nothing to say here.
+    """
+    from equipoise.progress import shown, silent
+
+    if unused:
+        raise SettingsError(
+            *(f"{name}: has nothing to say to --order; leave it out" for name in unused)
+        )
+    read_manifest(run)
+    with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
+        from equipoise.auditing import check_folder
+        from equipoise.auditing.order import audit_order
+        from equipoise.records.order import write_order
+        from equipoise.report.order_page import order_text, write_order_report
+
+        check_folder(out)
+        record = audit_order(
+            run,
+            rows,
+            columns=None if columns == ColumnNames() else columns,
+            encoding=encoding,
+            progress=progress,
+        )
+        write_order(out, record)
+        page = write_order_report(out)
+    answer = record.to_json() | {"folder": str(out), "report": str(page)}
+    return answer, order_text(record, page)
+
+
 def evaluate_with(
     run: Path,
     rows: str,

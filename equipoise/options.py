@@ -19,6 +19,22 @@ RowsArgument = Annotated[
         "and test in one of these forms, or hf:owner/name[:config].",
     ),
 ]
+RowsOfRunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ROWS",
+        help="As of `train`; with --order by default the rows that the run was made of.",
+    ),
+]
+OrderOf = Annotated[
+    Path | None,
+    typer.Option(
+        "--order",
+        metavar="RUN",
+        help="Folder of a finished run: say how a row's place in its first epoch relates to the "
+        "row's final loss.",
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")

@@ -87,9 +87,10 @@ class Remedy:
     """Whether it makes up for unequal class shares."""
     needs: tuple[str, ...] = ()
     """What the function wants beside the arguments of its kind, by argument name: "counts",
-    "log_prior", "vectors", "row_losses" (n,) nats per learned token under the base, "row_gains" (n,)
-    what a short training takes off them, "row_seen" (n,) whether the row stood in it. All are of the training rows as fed; the caller gives them. A loss may
-    name "progress", the share of optimizer steps done: the loop gives it on every call."""
+    "log_prior", "vectors", "row_losses" (n,) nats per learned token under the base, "row_gains"
+    (n,) what a short training takes off them, "row_seen" (n,) whether the row stood in it. All are
+    of the training rows as fed; the caller gives them. A loss may name "progress", the share of
+    optimizer steps done: the loop gives it on every call."""
     prior_shift: Callable[..., Any] | None = None
     """Only for a loss that corrects the prior: (counts, **settings) -> (K,) nats that it adds to
     the log prior under which softmax(logits) is a posterior. For a binary loss: (labels (n, K) of
