@@ -99,7 +99,11 @@ ASSIGNMENTS = [
         ("bitsandbytes", "pip install"),
     ),
     Case("unknown measure", train("--measure", "f1"), ("'f1'", "macro_f1")),
-    Case("measure that offsets can't serve", train("--measure", "mcc"), ("mcc", "offsets")),
+    Case(
+        "measure that offsets can't serve",
+        train("--measure", "mcc", "--remedy", "measure_offsets"),
+        ("mcc", "offsets"),
+    ),
     Case("unknown baseline", train("--baseline", "luck"), ("baselines", "luck")),
     Case("none beside a baseline", train("--baseline", "none", "--baseline", "tfidf"), ("none",)),
     Case("unknown tracker", train("--track", "papyrus"), ("papyrus", "mlflow")),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from equipoise import commands
 from equipoise.data import ColumnNames, check_rows, read_rows
 from equipoise.demo.replies import MOST_TEST, MOST_TRAIN, REPLIES, texts_of, write_reply_rows
 from equipoise.models.config import ModelConfig
 from equipoise.models.load import find_base, load_body
 from equipoise.models.writing.random_base import save_random_base
 from equipoise.models.writing.template import sequences
+from equipoise.recipe import make_recipe
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +63,26 @@ def test_the_base_is_a_decoder_that_reads_every_byte(rows: Path, tmp_path: Path)
     assert tokens.unknown_share == 0
     text = base.tokenizer.decode(base.tokenizer("né 😬 £1\n").input_ids)
     assert text == "né 😬 £1\n"
+
+
+def test_the_demo_trains_both_kinds_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What either run does is tested elsewhere: two to three minutes are too long here."""
+    asked: list[tuple[str, Path, dict[str, Any]]] = []
+
+    def trained(rows: str, out: Path, settings: dict[str, Any], *_: Any, **__: Any) -> Any:
+        make_recipe(settings)
+        asked.append((rows, out, settings))
+        return {"run": str(out)}, f"run: {out}"
+
+    monkeypatch.setattr(commands, "train_on", trained)
+    record, said = commands.demo_runs(tmp_path / "demo", seed=0, force=False, quiet=True)
+    assert [out for _, out, _ in asked] == [tmp_path / "demo", tmp_path / "demo-writing" / "run"]
+    assert record["run"] == str(tmp_path / "demo")
+    assert record["writing"] == {"run": str(tmp_path / "demo-writing" / "run")}
+    assert "with random weights: it shows the path" in said
+    rows, _, settings = asked[1]
+    assert read_rows(rows).written
+    assert settings["remedies"] == ["sqrt_sampler"]
+    assert find_base(ModelConfig(name=settings["model"]["name"]), writes=True).causal
