@@ -60,7 +60,7 @@ def run_text(run: Run, report: Path) -> str:
     for title, judged in arms:
         cells = [_cell(judged.measures[measure]) for measure in shown]
         lines.append(f"{title:<{width}}  " + "".join(f"{cell:<24}" for cell in cells).rstrip())
-    if manifest.writes:
+    if manifest.writes and several:
         lines += ["", *_categories(scores)]
     said = [c.says for c in manifest.comparisons if several or not c.measure.startswith("macro_")]
     lines += ["", *(said if manifest.writes else (c.says for c in manifest.comparisons))]

@@ -103,7 +103,7 @@ def result_section(
         gaps=_gaps(run),
         columns=tuple(title for title, _ in judged),
         lines=_lines(run, [scores for _, scores in judged]),
-        bands=_bands(run.scores, in_bands),
+        bands=() if in_bands == () else _bands(run.scores, in_bands),
         missing=run.missing_baselines,
     )
 
