@@ -32,16 +32,25 @@ class Clock:
     """The moments at which steps ended."""
 
     ends: list[float] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
+    """Seconds of processor until then, over all threads: of use where others use the cores."""
     peak: int = 0
     """Bytes, when the last of them ended."""
 
     def step(self) -> None:
         self.ends.append(time.perf_counter())
+        self.spent.append(time.process_time())
         self.peak = device_peak() or peak_rss()
 
-    def record(self, learned: int, read: int, spent_once: float = 0.0) -> dict[str, Any]:
-        """learned, read  Tokens of all steps: those learned, and all. spent_once: seconds."""
-        return rates(self.ends, learned, read, spent_once) | {
+    def record(
+        self, learned: int, read: int, once: tuple[float, float] = (0.0, 0.0)
+    ) -> dict[str, Any]:
+        """learned, read  Tokens of all steps: those learned, and all. once: seconds, and those of
+        processor, that are spent once."""
+        on_processor = rates(self.spent, learned, read, once[1])
+        names = ("loop_seconds", "spent_once_seconds", "tokens_per_second")
+        return rates(self.ends, learned, read, once[0]) | {
+            "processor": {name: on_processor[name] for name in names},
             "peak_mib": round(self.peak / 2**20),
             "peak_on_device": device_peak() is not None,
         }
@@ -107,15 +116,16 @@ def train_ours(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
             "split": {"threshold": 1.0, "keep_crossing": True},
         }
     )
-    clock, caching = Clock(), [0.0]
+    clock, caching = Clock(), [0.0, 0.0]
     states = arm.ensure_states
 
     def timed(*given: Any, **named: Any) -> Any:
-        begun = time.perf_counter()
+        begun = time.perf_counter(), time.process_time()
         try:
             return states(*given, **named)
         finally:
-            caching[0] += time.perf_counter() - begun
+            caching[0] += time.perf_counter() - begun[0]
+            caching[1] += time.process_time() - begun[1]
 
     arm.ensure_states = timed
 
@@ -130,7 +140,7 @@ def train_ours(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     )
     tokens = sequences(turns, find_base(recipe.model, writes=True), too_long="left")
     counted = [asked["epochs"] * int(n) for n in (tokens.learned.sum(), len(tokens.ids))]
-    return clock.record(counted[0], counted[1], caching[0])
+    return clock.record(counted[0], counted[1], (caching[0], caching[1]))
 
 
 def train_trl(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
