@@ -17,7 +17,7 @@ from benchmarks.forgetting import not_dominated, passages
 from benchmarks.generation import chosen_rows, rare_of, rarest, target_met
 from benchmarks.label_text import examples_of, options_of, unit_of, words_of
 from benchmarks.paired import Difference
-from benchmarks.sft_arms import rates, shares
+from benchmarks.sft_arms import Clock, rates, shares
 from benchmarks.writing_runs import TextSums, text_differences, unpacked
 from equipoise.errors import SettingsError
 
@@ -139,8 +139,27 @@ def test_rates_count_the_first_step_and_what_is_spent_once() -> None:
     assert shares({"a": 1.0, "b": 3.0}, 1) == {"b": 0.75, "rest": 0.25}
 
 
+def test_a_clock_tells_both_times() -> None:
+    clock = Clock(ends=[1.0, 3.0], spent=[0.5, 1.0])
+    found = clock.record(100, 200, (1.0, 1.0))
+    assert found["tokens_per_second"] == 20
+    assert found["processor"] == {
+        "loop_seconds": 1,
+        "spent_once_seconds": 1,
+        "tokens_per_second": 50,
+    }
+    clock.step()
+    assert len(clock.ends) == len(clock.spent) == 3
+    assert clock.peak > 0
+
+
 def test_speed_is_compared_with_memory() -> None:
-    arm = {"tokens_per_second": 10.0, "loop_tokens_per_second": 10.0, "peak_mib": 100}
+    arm = {
+        "tokens_per_second": 10.0,
+        "loop_tokens_per_second": 10.0,
+        "peak_mib": 100,
+        "processor": {"tokens_per_second": 20.0},
+    }
     arms = {"trl": arm, "ours": arm | {"tokens_per_second": 14.0}}
     assert sft_speed.compare(arms)["ours"]["goal_met"] is True
     arms["ours"] = arms["ours"] | {"peak_mib": 120}
