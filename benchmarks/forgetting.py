@@ -26,7 +26,7 @@ from benchmarks.arms import SEEDS
 from benchmarks.common import Bench, Result, Unit
 from benchmarks.generation import e2e_rows, mean_figures
 from benchmarks.sets import load_lines, open_lines
-from benchmarks.tiny_base import need_tiny_base
+from benchmarks.tiny_base import VERSION, need_tiny_base
 from benchmarks.writing_runs import Line, run_apart, text_differences, unpacked
 
 BOOKS = "books_pd"
@@ -65,7 +65,7 @@ def unit_of(
     books: str, arm: str, seed: int, sizes: dict[str, int] | None = None, **tuning: Any
 ) -> Unit:
     """books  "validation" or "test": whose loss is measured. sizes, tuning  For trials."""
-    settings = {"books": books, "arm": arm, "seed": seed, "changes": ARMS[arm]}
+    settings = {"books": books, "arm": arm, "seed": seed, "changes": ARMS[arm], "base": VERSION}
     name = f"{arm}.s{seed}" if books == "validation" else f"final.{arm}.s{seed}"
     return Unit(name, settings | (sizes or SIZES) | TUNING | tuning)
 

@@ -30,7 +30,7 @@ from benchmarks.arms import SEEDS
 from benchmarks.common import Bench, Result, Unit
 from benchmarks.sets import load_lines, open_lines, stratified_cap
 from benchmarks.single_remedies import kept_states
-from benchmarks.tiny_base import need_tiny_base
+from benchmarks.tiny_base import VERSION, need_tiny_base
 from benchmarks.writing_runs import Line, run_apart, text_differences, unpacked
 
 SET = "e2e_nlg"
@@ -63,7 +63,8 @@ def unit_of(
     condition: str, arm: str, seed: int, sizes: dict[str, int] | None = None, **tuning: Any
 ) -> Unit:
     """sizes, tuning  In place of SIZES and TUNING, to try the benchmark itself."""
-    settings = {"condition": condition, "arm": arm, "seed": seed, **(sizes or SIZES)}
+    settings = {"condition": condition, "arm": arm, "seed": seed, "base": VERSION}
+    settings |= sizes or SIZES
     return Unit(f"{condition}.{arm}.s{seed}", settings | TUNING | tuning)
 
 

@@ -32,7 +32,7 @@ from benchmarks.judged import judge
 from benchmarks.quality import differences_in
 from benchmarks.sets import Pair, TextSet
 from benchmarks.single_remedies import kept_states
-from benchmarks.tiny_base import need_tiny_base
+from benchmarks.tiny_base import VERSION, need_tiny_base
 
 SETS = ("trec6", "atis_intents", "hate_offensive")
 PLAIN = "plain"
@@ -70,7 +70,7 @@ def words_of(name: str, classes: Sequence[str]) -> dict[str, str]:
 
 def unit_of(name: str, arm: str, seed: int, sizes: dict[str, int] | None = None) -> Unit:
     """sizes  In place of SIZES, to try the benchmark itself."""
-    settings = {"set": name, "arm": arm, "seed": seed, **(sizes or SIZES)}
+    settings = {"set": name, "arm": arm, "seed": seed, "base": VERSION, **(sizes or SIZES)}
     if arm in TUNED:
         settings |= TUNING
     else:
