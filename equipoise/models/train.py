@@ -228,7 +228,7 @@ def _arguments(job: _Job, device_rows: int) -> Any:
     from transformers import TrainingArguments
 
     config, plan = job.config, job.plan
-    lower_is_better = ("loss", "log_loss", "brier", "expected_cost", "hamming_loss")
+    lower_is_better = ("loss", "macro_loss", "log_loss", "brier", "expected_cost", "hamming_loss")
     precision = resolved_precision(config.precision)
     arguments = TrainingArguments(
         output_dir=str(job.folder),

@@ -32,6 +32,10 @@ def token_loss(scores: Tensor, labels: Tensor, _: float) -> Tensor:
     return F.cross_entropy(scores, labels, reduction="none")
 
 
+def loss_of(found: NDArray[np.float64]) -> dict[str, float]:
+    return {"loss": -float(found[:, 0].sum() / found[:, 1].sum())}
+
+
 def uneven(**fields: Any) -> WrittenFeed:
     rng = np.random.default_rng(5)
     weights = 10 ** rng.uniform(-2, 1, size=ROWS)
@@ -48,6 +52,9 @@ def trained(
     epochs: int = 1,
     stepped: Callable[[int, int], None] = lambda step, steps: None,
     validation: WrittenFeed | None = None,
+    choose_by: str = "last",
+    measure: Callable[[NDArray[np.float64]], dict[str, float]] | None = None,
+    rate: float = 1e-3,
 ) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(0)
     draws = np.stack([rng.permutation(len(feed)) for _ in range(epochs)])
@@ -61,6 +68,7 @@ def trained(
         schedule="constant",
         weight_decay=0,
         clip_norm=0,
+        choose_by=choose_by,
     )
     train_classifier(
         writer,
@@ -69,11 +77,9 @@ def trained(
         validation,
         row_loss=token_loss,
         predict=row_log_probs,
-        measure=(lambda found: {"loss": -float(found[:, 0].sum() / found[:, 1].sum())})
-        if validation is not None
-        else None,
+        measure=measure or (loss_of if validation is not None else None),
         config=config,
-        rates=(1e-3, 1e-3),
+        rates=(rate, rate),
         seed=3,
         folder=folder,
         log_line=lambda line: None,
@@ -129,3 +135,29 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(method: Any, tmp_pa
     again = trained(writer, feed, tmp_path / "cut", epochs=4, validation=uneven())
     for name, weight in whole.items():
         np.testing.assert_array_equal(again[name], weight, err_msg=name)
+
+
+@pytest.mark.parametrize("measure", ["loss", "macro_loss"])
+def test_the_epoch_that_is_kept_has_the_smallest_loss(measure: str, tmp_path: Path) -> None:
+    """At this rate the random targets of training make validation worse with every epoch."""
+    seen: list[float] = []
+
+    def watched(found: NDArray[np.float64]) -> dict[str, float]:
+        seen.append(loss_of(found)["loss"])
+        return {measure: seen[-1]}
+
+    writer, _ = make_writer(save_writing_base(tmp_path / "base", "llama"), "full")
+    judged = make_feed(random_sequences(20, seed=9))
+    trained(
+        writer,
+        uneven(),
+        tmp_path / "run",
+        epochs=4,
+        validation=judged,
+        choose_by=measure,
+        measure=watched,
+        rate=3e-2,
+    )
+    kept = loss_of(row_log_probs(writer, judged))["loss"]
+    assert seen[0] < seen[-1]
+    assert kept == pytest.approx(min(seen), rel=1e-6)
