@@ -96,6 +96,16 @@ def test_a_run_leaves_what_it_says(llama: Path, rows: Path, tmp_path: Path) -> N
     ).resumed
 
 
+def test_no_baseline_means_none(llama: Path, rows: Path, tmp_path: Path) -> None:
+    from equipoise.report import write_report
+
+    done = run(llama, rows, tmp_path / "run", baselines=[], remedies=["sqrt_sampler"])
+    assert done.manifest.baselines == []
+    assert done.manifest.comparisons == []
+    assert not (tmp_path / "run" / "baselines").exists()
+    assert "Verdict" in write_report(tmp_path / "run").read_text()
+
+
 def test_the_same_seed_gives_the_same_bytes(llama: Path, rows: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         run(llama, rows, tmp_path / name, model__method="light")

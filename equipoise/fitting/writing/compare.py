@@ -58,8 +58,10 @@ def run_rivals(
 
 
 def _asked(prepared: Prepared) -> list[str]:
-    plain = "plain" in (prepared.recipe.baselines or ()) and prepared.recipe.remedies
-    return ["base", "plain"] if plain else ["base"]
+    """The untouched base costs no training, so it is left out only where nothing is asked for."""
+    if not prepared.recipe.baselines:
+        return []
+    return ["base", "plain"] if prepared.recipe.remedies else ["base"]
 
 
 def _rival(
