@@ -1,10 +1,10 @@
 """One arm on one set with one seed: what decides its result, running it, judging it, its price.
 
-`real_input`, `quality` and `single_remedies` are lists of such units. Every arm is a process of its
-own on the same three files, watched from outside, and judged by the same lines (`judged.py`).
-Training is capped at 6,000 rows (a stratified sample that keeps every class, drawn anew for each
-seed), validation at 1,500, test at 5,500, for all arms alike; the largest sets at fewer training
-rows (`LARGE`), so that three seeds of ten arms end within a day of a small machine.
+`real_input` and `quality` are lists of such units. Every arm is a process of its own on the same
+three files, watched from outside, and judged by the same lines (`judged.py`). Training is capped at
+6,000 rows (a stratified sample that keeps every class, drawn anew for each seed), validation at
+1,500, test at 5,500, for all arms alike; the largest sets at fewer training rows (`LARGE`), so that
+three seeds of ten arms end within a day of a small machine.
 """
 
 from __future__ import annotations
@@ -93,10 +93,6 @@ ALIKE = ("cores", "cpu", "system", "torch", "transformers")
 
 Parts = dict[str, tuple[Judged, dict[str, float]]]
 """Per judged split: its rows, and the measures that need whole probabilities."""
-
-
-class Refused(RuntimeError):
-    """The command said that what was asked for can't be done, and why."""
 
 
 def unit_of(
@@ -191,25 +187,20 @@ def run_equipoise(
     options: Sequence[str] = (),
     *,
     cache: Path | None = None,
-    balanced: bool = False,
 ) -> tuple[Child, dict[str, Any], Parts]:
     """The command as a user types it. Figures are computed from predictions.parquet by the same
     lines as the rivals' and must agree with scores.json.
 
     options   More of the command line. cache: a folder of states that outlives the unit.
-    balanced  Turn the test rows' probabilities from training's class shares to equal ones.
-    Raises Refused if the command ends in `error:` lines.
     """
     write_set(folder / settings["set"], rows)
     name, out = settings["set"], folder / "run"
     program = Path(sys.executable).parent / "equipoise"
     said = ["--seed", str(settings["seed"]), "--out", out, "--json", *options]
-    env = offline(folder) | ({"EQUIPOISE_CACHE": str(cache)} if cache else {})
     command = [program, "train", folder / name, *said]
-    child = run_child(command, cwd=folder, env=env, codes=(0, 2))
-    if "errors" in child.record:
-        raise Refused("; ".join(map(str, child.record["errors"])))
-    parts = read_run(out, name, rows, balanced=balanced)
+    env = offline(folder) | ({"EQUIPOISE_CACHE": str(cache)} if cache else {})
+    child = run_child(command, cwd=folder, env=env)
+    parts = read_run(out, name, rows)
     scores = json.loads((out / "scores.json").read_text())
     macro_f1 = scores["measures"]["macro_f1"]
     ours = measures(parts["test"][0], rows.train)["macro_f1"]
@@ -234,7 +225,10 @@ def run_equipoise(
 
 def read_run(out: Path, name: str, rows: TextSet, *, balanced: bool = False) -> Parts:
     """What a run folder says of the judged rows. Every test row must be there; a validation row
-    may have been left out because it resembles a test row."""
+    may have been left out because it resembles a test row.
+
+    balanced  Turn the test rows' probabilities from training's class shares to equal ones.
+    """
     from equipoise.records.decision import read_decision
     from equipoise.records.predictions import read_predictions
 
@@ -353,8 +347,3 @@ def taken_over(bench: Bench, unit: Unit) -> Result | None:
         return None
     content = Path(stored["paths"]["npz"]).read_bytes()
     return Result({**stored["result"], "taken_over_from": stored["date"]}, {"npz": content})
-
-
-def capped_by_words(name: str, words: int) -> int:
-    """How many training rows of a set hold at most `words` words, up to TRAIN_CAP."""
-    return min(TRAIN_CAP, WORDS[name][0], words // WORDS[name][3])

@@ -28,8 +28,8 @@ import numpy as np
 
 from benchmarks.arms import SEEDS
 from benchmarks.common import Bench, Result, Unit
+from benchmarks.machine import kept_states
 from benchmarks.sets import load_lines, open_lines, stratified_cap
-from benchmarks.single_remedies import kept_states
 from benchmarks.tiny_base import VERSION, need_tiny_base
 from benchmarks.writing_runs import Line, run_apart, text_differences, unpacked
 

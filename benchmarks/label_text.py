@@ -29,9 +29,9 @@ import numpy as np
 from benchmarks.arms import SEEDS, Parts, judged_result, look_alikes, run_equipoise
 from benchmarks.common import Bench, Child, Result, Unit, load_set, open_test, peak_rss
 from benchmarks.judged import judge
+from benchmarks.machine import kept_states
 from benchmarks.quality import differences_in
 from benchmarks.sets import Pair, TextSet
-from benchmarks.single_remedies import kept_states
 from benchmarks.tiny_base import VERSION, need_tiny_base
 
 SETS = ("trec6", "atis_intents", "hate_offensive")

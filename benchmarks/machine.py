@@ -111,6 +111,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def kept_states() -> Path:
+    """Where frozen states that outlive a unit are kept."""
+    named = os.environ.get("EQUIPOISE_BENCH_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "equipoise-benchmarks"
+
+
 def machine() -> dict[str, Any]:
     """What the figures depend on; nothing that names the machine or its folders."""
     model = platform.processor() or platform.machine()
