@@ -15,10 +15,10 @@ from equipoise.data.split import split_table
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction
-from equipoise.fitting.arms import Measures
 from equipoise.fitting.clock import timed
 from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
 from equipoise.fitting.kinds import Arm, Kind, kind_of
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.measure import measure_of, with_own_measure
 from equipoise.fitting.places import check_places
 from equipoise.fitting.prepared import Prepared
@@ -26,6 +26,7 @@ from equipoise.fitting.record import run_manifest, save_order
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base
 from equipoise.models.methods import head_kind
+from equipoise.models.trainer import Measure
 from equipoise.progress import Progress, silent
 from equipoise.recipe import Recipe, write_recipe
 from equipoise.records.files import text_sha256
@@ -162,7 +163,7 @@ def _trained(
     kind: Kind[Any],
     prepared: Prepared,
     opened: Opened,
-    measures: Measures,
+    measures: Measure,
     seconds: dict[str, float],
     started: float,
     progress: Progress,
@@ -170,18 +171,18 @@ def _trained(
     """Train, and write the model; what can't be trained leaves no folder behind."""
     out = opened.folder
     history = History(out / HISTORY)
+    watch = Watch(
+        opened.checkpoints / "run",
+        measures,
+        "training",
+        progress,
+        log_line=lambda line: history.append(
+            {"seconds": round(time.perf_counter() - started, 3)} | line
+        ),
+    )
     try:
         with timed(seconds, "training"):
-            arm: Arm = kind.train(
-                prepared,
-                checkpoints=opened.checkpoints / "run",
-                measures=measures,
-                log_line=lambda line: history.append(
-                    {"seconds": round(time.perf_counter() - started, 3)} | line
-                ),
-                progress=progress,
-                title="training",
-            )
+            arm: Arm = kind.train(prepared, watch)
     except EquipoiseError:
         abandon(opened)
         raise

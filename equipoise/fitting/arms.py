@@ -5,36 +5,33 @@ The run itself is an arm, and so are its baselines; all of them start from the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import ModelError
 from equipoise.fitting.head_stage import HeadStage, head_again, retrain_head, with_made
+from equipoise.fitting.loop import States, Watch, order_rows, states_of, train_watched, uncached
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.probe import Probe, classifier_probe
 from equipoise.fitting.several import treat_labels
 from equipoise.fitting.treatment import treat
-from equipoise.models.batches import StepPlan, plan_steps
-from equipoise.models.cache import CachedStates, cache_settings
+from equipoise.models.batches import StepPlan
+from equipoise.models.cache import CachedStates
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.feed import Feed
 from equipoise.models.heads import CosineHead, start_from_class_means, start_from_labels
-from equipoise.models.methods import build_classifier, learning_rates
+from equipoise.models.methods import build_classifier
 from equipoise.models.save import default_device
-from equipoise.models.states import ensure_states, pooled_vectors
-from equipoise.models.train import Trained, train_classifier
+from equipoise.models.states import pooled_vectors
+from equipoise.models.train import Trained
 from equipoise.models.trainable import Trainable
 from equipoise.progress import Progress
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.remedy import RemedySpec
-
-Measures = Callable[[NDArray[np.float64]], dict[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +48,8 @@ class TrainedArm:
     """A second training of the head alone, where a remedy asks for one."""
     log_source: NDArray[np.float64]
     """(K,) log class shares under which softmax(logits) is a posterior."""
-    states: dict[str, CachedStates | None]
-    """Of training and validation rows, where the method caches them."""
+    states: States
+    """Of training and validation rows."""
     notes: list[str]
     general: None = field(default=None, init=False)
     """Only a run that writes is measured on general texts."""
@@ -61,29 +58,19 @@ class TrainedArm:
 def train_arm(
     prepared: Prepared,
     specs: Sequence[RemedySpec],
-    *,
-    checkpoints: Path,
-    measures: Measures,
-    log_line: Callable[[dict[str, Any]], None],
-    progress: Progress,
-    title: str,
+    watch: Watch,
 ) -> TrainedArm:
     """Feed, weigh, order and train: the remedies at their moments, in order."""
-    recipe = prepared.recipe
     classifier, notes = _built(prepared)
     if prepared.several and isinstance(classifier.head, CosineHead):
         classifier.head.with_bias()
     classifier.to(default_device())
-    states = _states(prepared, classifier, ("train", "validation"), progress)
-    if classifier.cut is not None and states["train"] is None:
-        notes.append(
-            "states were not cached (the limit, the disk or the architecture does not allow it); "
-            "every step computed the frozen layers again"
-        )
+    states = _states(prepared, classifier, ("train", "validation"), watch.progress)
+    notes += uncached(classifier, states)
 
     @cache
     def vectors() -> NDArray[np.float32]:
-        return _vectors(prepared, classifier, states["train"], progress)
+        return _vectors(prepared, classifier, states["train"], watch.progress)
 
     def probe() -> Probe:
         def start() -> None:
@@ -91,7 +78,7 @@ def train_arm(
                 start_from_class_means(classifier.head, vectors(), prepared.labels["train"])
 
         feed = feed_of(prepared, "train", states["train"])
-        return classifier_probe(classifier, feed, prepared, checkpoints / "probe", start)
+        return classifier_probe(classifier, feed, prepared, watch.checkpoints / "probe", start)
 
     treated = (
         treat_labels(prepared, specs)
@@ -106,16 +93,9 @@ def train_arm(
         )
     feeds = {split: feed_of(prepared, split, held) for split, held in states.items()}
     feed = with_made(feeds["train"].take(treated.fed, treated.weights), treated.made)
-    plan = plan_steps(
-        treated.draws,
-        feed.lengths,
-        treated.strata,
-        np.random.default_rng([prepared.seed, 2]),
-        batch_rows=recipe.train.batch_rows,
-        bucket_steps=recipe.train.bucket_steps,
-    )
+    plan = order_rows(prepared, treated, feed.lengths)
     # Elsewhere the layers below change from the first step, and the head starts at random.
-    by_vectors = recipe.model.method in ("light", "head")
+    by_vectors = prepared.recipe.model.method in ("light", "head")
     if classifier.head is not None and (by_vectors or prepared.several):
         start = None
         if by_vectors:
@@ -125,22 +105,15 @@ def train_arm(
         else:
             assert start is not None
             start_from_class_means(classifier.head, start, feed.labels)
-    trained = train_classifier(
+    trained = train_watched(
+        prepared,
         classifier,
         feed,
         plan,
         feeds["validation"],
-        row_loss=treated.row_loss,
+        treated,
+        watch,
         wrapper=treated.wrapper,
-        measure=measures,
-        config=recipe.train,
-        rates=learning_rates(
-            recipe.model, recipe.train.learning_rate, recipe.train.head_learning_rate
-        ),
-        seed=prepared.seed,
-        folder=checkpoints,
-        log_line=log_line,
-        stepped=lambda step, steps: progress(title, step, steps),
     )
     head = None
     if head_again(prepared, specs):
@@ -151,10 +124,11 @@ def train_arm(
             treated,
             trained,
             feeds,
-            folder=checkpoints / "head",
-            measures=measures,
-            log_line=log_line,
-            stepped=lambda step, steps: progress(f"{title} the head again", step, steps),
+            replace(
+                watch,
+                checkpoints=watch.checkpoints / "head",
+                title=f"{watch.title} the head again",
+            ),
         )
     acted = {record.name: record for record in treated.records + (head.records if head else [])}
     return TrainedArm(
@@ -190,7 +164,7 @@ def _vectors(
     return pooled_vectors(classifier, prepared.base, prepared.tokens["train"], progress=progress)
 
 
-def all_states(prepared: Prepared, progress: Progress) -> dict[str, CachedStates | None]:
+def all_states(prepared: Prepared, progress: Progress) -> States:
     """States of every split, from the untouched base. Training needs none of the test rows', so
     they are computed when a baseline asks for them, and not before."""
     classifier, _ = _built(prepared)
@@ -207,19 +181,13 @@ def _states(
     classifier: SequenceClassifier,
     splits: Sequence[str],
     progress: Progress,
-) -> dict[str, CachedStates | None]:
+) -> States:
     """States of the splits; None for methods that train what lies below."""
     if prepared.recipe.model.method not in ("light", "head") or (
         prepared.recipe.model.method == "light" and classifier.cut is None
     ):
         return dict.fromkeys(splits, None)
-    settings = cache_settings()
-    return {
-        split: ensure_states(
-            classifier, prepared.base, prepared.tokens[split], settings, progress=progress
-        )
-        for split in splits
-    }
+    return states_of(prepared, classifier, splits, progress)
 
 
 def feed_of(prepared: Prepared, split: str, states: CachedStates | None) -> Feed:

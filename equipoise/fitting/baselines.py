@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from equipoise.evaluate.compare import compare
 from equipoise.evaluate.judge import judge
-from equipoise.fitting.arms import Measures, TrainedArm, trained_parameters
+from equipoise.fitting.arms import TrainedArm, trained_parameters
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import plain_predictions
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.rivals import plain_logits, tfidf_logits, vectors_logits
-from equipoise.progress import Progress
 from equipoise.recipe import BASELINES
 from equipoise.records.predictions import Predictions, write_predictions
 from equipoise.records.run import BaselineRecord, Comparison
@@ -44,17 +44,18 @@ def run_baselines(
     arm: TrainedArm,
     predictions: Predictions,
     folder: Path,
-    checkpoints: Path,
-    measures: Measures,
+    watch: Watch,
     seconds: dict[str, float],
-    progress: Progress,
 ) -> tuple[list[BaselineRecord], list[Comparison]]:
     """Predictions and scores of every baseline that is asked for, and what sets the run apart
-    from each. Left out: vectors where no states are cached, plain where no remedy is in use."""
+    from each. Left out: vectors where no states are cached, plain where no remedy is in use.
+
+    watch   Of a training without remedies.
+    """
     records, comparisons = [], []
     for name in _asked(prepared, arm):
         with timed(seconds, stage := f"baseline {name}"):
-            found = _logits(name, prepared, arm, predictions, checkpoints, measures, progress)
+            found = _logits(name, prepared, arm, predictions, watch)
         if found is None:
             continue
         logits, parameters = found
@@ -89,27 +90,19 @@ def _logits(
     prepared: Prepared,
     arm: TrainedArm,
     predictions: Predictions,
-    checkpoints: Path,
-    measures: Measures,
-    progress: Progress,
+    watch: Watch,
 ) -> tuple[dict[str, NDArray[np.float64]], int | None] | None:
     splits: list[str] = [part for part in ("validation", "test") if part in prepared.tokens]
     if name == "tfidf":
         return tfidf_logits(prepared, splits), None
     if name == "vectors":
-        found = vectors_logits(prepared, splits, progress)
+        found = vectors_logits(prepared, splits, watch.progress)
         return None if found is None else (found, None)
     if all(REMEDIES[spec.name].moment == "decision" for spec in prepared.recipe.specs):
         # Remedies on the decision leave the training alone: its logits are the plain ones.
         own = {split: predictions.of_split(split).logits for split in splits}
         return own, trained_parameters(arm.classifier)
-    return plain_logits(
-        prepared,
-        splits,
-        checkpoints=checkpoints / "plain",
-        measures=measures,
-        progress=progress,
-    )
+    return plain_logits(prepared, splits, watch)
 
 
 def _compare(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, check_class
 from equipoise.evaluate.quick import quick_measures
-from equipoise.fitting.arms import Measures, TrainedArm, train_arm
+from equipoise.fitting.arms import TrainedArm, train_arm
 from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import (
@@ -22,6 +21,7 @@ from equipoise.fitting.decide import (
     names_of_groups,
 )
 from equipoise.fitting.kinds import Judged
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared, prepare
 from equipoise.fitting.prices import check_costs
 from equipoise.fitting.probe import probe_faults
@@ -30,6 +30,7 @@ from equipoise.fitting.several import measure_faults, remedy_faults, setting_fau
 from equipoise.models.load import Base
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import load_classifier, save_classifier
+from equipoise.models.trainer import Measure
 from equipoise.progress import Progress
 from equipoise.recipe import Recipe
 from equipoise.records.decision import write_decision
@@ -64,12 +65,12 @@ class Classifying:
     def check(self, prepared: Prepared) -> list[str]:
         return window_warnings(prepared) + _check_settings(prepared)
 
-    def measures(self, prepared: Prepared) -> Measures:
+    def measures(self, prepared: Prepared) -> Measure:
         recipe = prepared.recipe
         return quick_measures(prepared.splits.validation, prepared.classes, recipe.train.choose_by)
 
-    def train(self, prepared: Prepared, **how: Any) -> TrainedArm:
-        return train_arm(prepared, prepared.recipe.specs, **how)
+    def train(self, prepared: Prepared, watch: Watch) -> TrainedArm:
+        return train_arm(prepared, prepared.recipe.specs, watch)
 
     def save(self, out: Path, prepared: Prepared, arm: TrainedArm) -> None:
         model = prepared.recipe.model
@@ -111,10 +112,9 @@ class Classifying:
         seconds: dict[str, float],
         progress: Progress,
     ) -> tuple[list[BaselineRecord], list[Comparison]]:
-        measures = self.measures(prepared)
-        return run_baselines(
-            prepared, arm, judged.record, out, checkpoints, measures, seconds, progress
-        )
+        title = "training the plain baseline"
+        watch = Watch(checkpoints / "plain", self.measures(prepared), title, progress)
+        return run_baselines(prepared, arm, judged.record, out, watch, seconds)
 
 
 CLASSIFYING = Classifying()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.treatment import Treatment, of_kind, treat_head
 from equipoise.models.batches import StepPlan, plan_steps
@@ -20,7 +20,6 @@ from equipoise.models.heads import make_head, start_from_class_means
 from equipoise.models.methods import LEARNING_RATES, head_kind
 from equipoise.models.outputs import feed_vectors
 from equipoise.models.train import Trained, train_classifier
-from equipoise.models.trainer import Measure
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.remedy import RemedySpec
 
@@ -56,17 +55,14 @@ def retrain_head(
     first: Treatment,
     trained: Trained,
     feeds: Mapping[str, Feed],
-    *,
-    folder: Path,
-    measures: Measure,
-    log_line: Callable[[dict[str, Any]], None],
-    stepped: Callable[[int, int], None],
+    watch: Watch,
 ) -> HeadStage:
     """Train the head in place on vectors, by the very loop that trained the body.
 
     first, trained  The first training: its treatment, and what came of it.
     feeds           The training rows as given (not as fed), and the validation rows.
-    folder          Holds what a killed training needs to go on. The vectors are computed again.
+    watch           Its checkpoints hold what a killed training needs to go on; the vectors are
+                    computed again.
     """
     rows = np.unique(first.fed)
     own = feeds["train"]
@@ -105,13 +101,13 @@ def retrain_head(
             plan,
             judged,
             row_loss=treated.row_loss,
-            measure=measures,
+            measure=watch.measures,
             config=prepared.recipe.train.model_copy(update={"epochs": plan.epochs}),
             rates=_rates(prepared),
             seed=prepared.seed,
-            folder=folder,
-            log_line=lambda line: log_line(_after(line, trained)),
-            stepped=stepped,
+            folder=watch.checkpoints,
+            log_line=lambda line: watch.log_line(_after(line, trained)),
+            stepped=watch.stepped,
         )
     finally:
         _require_grad(body, True)

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from equipoise.data.table import Table
 from equipoise.evaluate.deciding import DecidingMeasure
-from equipoise.fitting.arms import Measures
 from equipoise.fitting.head_stage import HeadStage
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.models.batches import StepPlan
 from equipoise.models.load import Base
 from equipoise.models.train import Trained
 from equipoise.models.trainable import Trainable
+from equipoise.models.trainer import Measure
 from equipoise.progress import Progress
 from equipoise.recipe import Recipe
 from equipoise.records.decision import DecisionRule
@@ -94,13 +95,11 @@ class Kind(Protocol[A]):
         """Doubts, a line each. Raises SettingsError with every fault that only rows can tell."""
         ...
 
-    def measures(self, prepared: Prepared) -> Measures:
+    def measures(self, prepared: Prepared) -> Measure:
         """What training looks at after every epoch."""
         ...
 
-    def train(self, prepared: Prepared, **how: Any) -> A:
-        """`how` as of `arms.train_arm`."""
-        ...
+    def train(self, prepared: Prepared, watch: Watch) -> A: ...
 
     def save(self, out: Path, prepared: Prepared, arm: A) -> None: ...
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.fitting.arms import Measures, all_states, feed_of, train_arm, trained_parameters
+from equipoise.fitting.arms import all_states, feed_of, train_arm, trained_parameters
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.models.baselines import tfidf_baseline, vectors_baseline
 from equipoise.models.outputs import predict_feed
@@ -18,24 +18,11 @@ from equipoise.records.rows import Rows
 
 
 def plain_logits(
-    prepared: Prepared,
-    splits: Sequence[str],
-    *,
-    checkpoints: Path,
-    measures: Measures,
-    progress: Progress,
+    prepared: Prepared, splits: Sequence[str], watch: Watch
 ) -> tuple[dict[str, NDArray[np.float64]], int]:
     """Logits of the same recipe without remedies, and how many weights it trained."""
-    states = all_states(prepared, progress)
-    arm = train_arm(
-        prepared,
-        (),
-        checkpoints=checkpoints,
-        measures=measures,
-        log_line=lambda _: None,
-        progress=progress,
-        title="training the plain baseline",
-    )
+    states = all_states(prepared, watch.progress)
+    arm = train_arm(prepared, (), watch)
     if arm.classifier.cut is not None:
         if any(states[split] is None for split in splits):
             states = dict.fromkeys(states, None)
@@ -45,7 +32,7 @@ def plain_logits(
         split: predict_feed(arm.classifier, feed_of(prepared, split, states[split]))
         for split in splits
     }
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    shutil.rmtree(watch.checkpoints, ignore_errors=True)
     return logits, trained_parameters(arm.classifier)
 
 

@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
         def killed(*_: Any, **__: Any) -> Any:
             raise KeyboardInterrupt
 
-        patched.setattr(arm, "train_classifier", killed)  # the short training is done by then
+        patched.setattr(arm, "train_watched", killed)  # the short training is done by then
         with pytest.raises(KeyboardInterrupt):
             run(llama, rows, tmp_path / "killed", *asked)
     assert (tmp_path / "killed" / "checkpoints" / "run" / "probe" / "finished.json").exists()

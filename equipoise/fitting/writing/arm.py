@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.fitting.loop import States, Watch, order_rows, states_of, train_watched, uncached
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.probe import Probe, writer_probe
 from equipoise.fitting.treatment import treat
@@ -25,13 +24,12 @@ from equipoise.fitting.writing.keep import (
     starting_weights,
     with_replay,
 )
-from equipoise.models.batches import StepPlan, plan_steps
-from equipoise.models.cache import CachedStates, cache_settings
+from equipoise.models.batches import StepPlan
+from equipoise.models.cache import CachedStates
 from equipoise.models.feed import Fed
-from equipoise.models.methods import learning_rates
 from equipoise.models.save import default_device
-from equipoise.models.states import ensure_states, pooled_vectors
-from equipoise.models.train import Trained, train_classifier
+from equipoise.models.states import pooled_vectors
+from equipoise.models.train import Trained
 from equipoise.models.writing.build import build_writer
 from equipoise.models.writing.feed import WrittenFeed
 from equipoise.models.writing.outputs import row_log_probs
@@ -41,8 +39,6 @@ from equipoise.models.writing.writer import Writer, packing_holds
 from equipoise.progress import Progress
 from equipoise.records.run import GeneralRecord, RemedyRecord
 from equipoise.remedies.remedy import RemedySpec
-
-Measures = Callable[[NDArray[np.float64]], dict[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +50,7 @@ class TrainedWriter:
     plan: StepPlan
     remedies: list[RemedyRecord]
     fed: NDArray[np.int64]
-    states: dict[str, CachedStates | None]
+    states: States
     packs: bool
     """Whether rows may share a line."""
     notes: list[str]
@@ -64,26 +60,13 @@ class TrainedWriter:
     head: None = field(default=None, init=False)
 
 
-def train_writer(
-    prepared: Prepared,
-    specs: Sequence[RemedySpec],
-    *,
-    checkpoints: Path,
-    measures: Measures,
-    log_line: Callable[[dict[str, Any]], None],
-    progress: Progress,
-    title: str,
-) -> TrainedWriter:
+def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) -> TrainedWriter:
     """Feed, weigh, order and train: the remedies at their moments, by the rows' categories."""
     recipe = prepared.recipe
     writer, notes = build_writer(prepared.base, recipe.model, prepared.seed)
     writer.to(default_device())
-    states = _states(prepared, writer, progress)
-    if writer.cut is not None and states["train"] is None:
-        notes.append(
-            "states were not cached (the limit, the disk or the architecture does not allow it); "
-            "every step computed the frozen layers again"
-        )
+    states = _states(prepared, writer, watch.progress)
+    notes += uncached(writer, states)
 
     @cache
     def vectors() -> NDArray[np.float32]:
@@ -91,13 +74,13 @@ def train_writer(
         if held is not None:
             return held.vectors
         tokens = prepared.tokens["train"]
-        return pooled_vectors(writer, prepared.base, tokens, progress=progress)
+        return pooled_vectors(writer, prepared.base, tokens, progress=watch.progress)
 
     packs = recipe.write.packing and packing_holds(writer)
 
     def probe() -> Probe:
         feed = feed_of(prepared, "train", states["train"], packs)
-        return writer_probe(writer, feed, prepared, checkpoints / "probe")
+        return writer_probe(writer, feed, prepared, watch.checkpoints / "probe")
 
     treated = treat(prepared, specs, vectors, probe)
     if recipe.write.packing and not packs and not writer.two_parts:
@@ -112,14 +95,7 @@ def train_writer(
         states = dict.fromkeys(states, None)  # what is replayed has none
     feeds = {split: feed_of(prepared, split, held, packs) for split, held in states.items()}
     feed = feeds["train"].take(treated.fed, treated.weights)
-    plan = plan_steps(
-        treated.draws,
-        feed.lengths,
-        treated.strata,
-        np.random.default_rng([prepared.seed, 2]),
-        batch_rows=recipe.train.batch_rows,
-        bucket_steps=recipe.train.bucket_steps,
-    )
+    plan = order_rows(prepared, treated, feed.lengths)
     start = starting_weights(writer) if keep.interpolate < 1 else {}
     wrapper = kl_wrapper(writer, keep.kl) if keep.kl else None
     fed: Fed = feed
@@ -128,23 +104,16 @@ def train_writer(
         rng = np.random.default_rng([prepared.seed, 5])
         fed = Replayed(feed, general)
         plan = with_replay(plan, len(feed), len(general), keep.replay_share, rng)
-    trained = train_classifier(
+    trained = train_watched(
+        prepared,
         writer,
         fed,
         plan,
         feeds["validation"],
-        row_loss=treated.row_loss,
-        predict=row_log_probs,
-        measure=measures,
-        config=recipe.train,
-        rates=learning_rates(
-            recipe.model, recipe.train.learning_rate, recipe.train.head_learning_rate
-        ),
-        seed=prepared.seed,
-        folder=checkpoints,
-        log_line=log_line,
-        stepped=lambda step, steps: progress(title, step, steps),
+        treated,
+        watch,
         wrapper=wrapper,
+        predict=row_log_probs,
     )
     if start:
         interpolate(writer, start, keep.interpolate, recipe.model)
@@ -195,17 +164,9 @@ def bare_feed(tokens: Sequences, base: Reads, *, packs: bool) -> WrittenFeed:
     )
 
 
-def _states(
-    prepared: Prepared, writer: Writer, progress: Progress
-) -> dict[str, CachedStates | None]:
+def _states(prepared: Prepared, writer: Writer, progress: Progress) -> States:
     """States of training and validation rows at the cut; None where there is none."""
     splits = ("train", "validation")
     if writer.cut is None:
         return dict.fromkeys(splits, None)
-    settings = cache_settings()
-    return {
-        split: ensure_states(
-            writer, prepared.base, prepared.tokens[split], settings, progress=progress
-        )
-        for split in splits
-    }
+    return states_of(prepared, writer, splits, progress)

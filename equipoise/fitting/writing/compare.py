@@ -6,6 +6,7 @@ from pathlib import Path
 
 from equipoise.evaluate.texts import compare_texts
 from equipoise.fitting.clock import timed
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.writing.arm import train_writer
 from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
@@ -72,16 +73,9 @@ def _rival(
         writer = build_writer(prepared.base, settings, prepared.seed)[0].to(default_device())
         trained = 0
     else:
-        arm = train_writer(
-            prepared,
-            (),
-            checkpoints=checkpoints,
-            measures=quick_written(prepared),
-            log_line=lambda _: None,
-            progress=progress,
-            title="training without remedies",
-        )
-        writer = arm.classifier
+        title = "training without remedies"
+        watch = Watch(checkpoints, quick_written(prepared), title, progress)
+        writer = train_writer(prepared, (), watch).classifier
         trained = sum(p.numel() for p in writer.parameters() if p.requires_grad)
     writer.eval()
     base = prepared.base

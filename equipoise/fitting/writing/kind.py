@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
@@ -11,14 +10,16 @@ from equipoise.evaluate.deciding import DecidingMeasure
 from equipoise.evaluate.texts.overlap import check_sacrebleu
 from equipoise.fitting.clock import timed
 from equipoise.fitting.kinds import Judged
+from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.record import save_rows
-from equipoise.fitting.writing.arm import Measures, TrainedWriter, train_writer
+from equipoise.fitting.writing.arm import TrainedWriter, train_writer
 from equipoise.fitting.writing.compare import run_rivals
 from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
 from equipoise.fitting.writing.keep import files_read
 from equipoise.fitting.writing.prepare import prepare_written, resolve_written
 from equipoise.models.load import Base
+from equipoise.models.trainer import Measure
 from equipoise.models.writing.save import load_writer, save_writer
 from equipoise.models.writing.sequences import Sequences
 from equipoise.models.writing.template import asked_tokens
@@ -74,11 +75,11 @@ class Writing:
         said = sum(cuts, Cut()).says()
         return [] if said is None else [f"{said}; raise max_tokens if what was cut matters"]
 
-    def measures(self, prepared: Prepared) -> Measures:
+    def measures(self, prepared: Prepared) -> Measure:
         return quick_written(prepared)
 
-    def train(self, prepared: Prepared, **how: Any) -> TrainedWriter:
-        return train_writer(prepared, prepared.recipe.specs, **how)
+    def train(self, prepared: Prepared, watch: Watch) -> TrainedWriter:
+        return train_writer(prepared, prepared.recipe.specs, watch)
 
     def save(self, out: Path, prepared: Prepared, arm: TrainedWriter) -> None:
         save_writer(out, arm.classifier, prepared.base, prepared.recipe.model)

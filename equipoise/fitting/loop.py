@@ -1,0 +1,118 @@
+"""What arms of both kinds do alike around the training loop: order the rows, train, look on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.treatment import Treatment
+from equipoise.models.batches import StepPlan, plan_steps
+from equipoise.models.cache import CachedStates, cache_settings
+from equipoise.models.feed import Fed
+from equipoise.models.methods import learning_rates
+from equipoise.models.states import ensure_states
+from equipoise.models.train import Trained, train_classifier
+from equipoise.models.trainable import Trainable
+from equipoise.models.trainer import Measure, Predict, Wrapper
+from equipoise.progress import Progress, silent
+
+_STREAM = 2
+"""Of the seed's random streams, the one that orders rows."""
+
+States = dict[str, CachedStates | None]
+"""By split; None where the method or the architecture caches none."""
+
+
+def _nobody(line: dict[str, Any]) -> None:
+    """A log that nobody reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """Where a training keeps what it needs to go on, and who looks at it."""
+
+    checkpoints: Path
+    measures: Measure
+    """What is measured on validation rows after every epoch."""
+    title: str
+    progress: Progress = silent
+    log_line: Callable[[dict[str, Any]], None] = field(default=_nobody)
+
+    def stepped(self, step: int, steps: int) -> None:
+        self.progress(self.title, step, steps)
+
+
+def states_of(
+    prepared: Prepared, model: Trainable, splits: Sequence[str], progress: Progress
+) -> States:
+    """States of the splits' rows at the model's cut, or pooled vectors alone if it has none."""
+    settings = cache_settings()
+    return {
+        split: ensure_states(
+            model, prepared.base, prepared.tokens[split], settings, progress=progress
+        )
+        for split in splits
+    }
+
+
+def uncached(model: Trainable, states: States) -> list[str]:
+    """A note for the user where frozen layers are computed at every step."""
+    if model.cut is None or states["train"] is not None:
+        return []
+    return [
+        "states were not cached (the limit, the disk or the architecture does not allow it); "
+        "every step computed the frozen layers again"
+    ]
+
+
+def order_rows(prepared: Prepared, treated: Treatment, lengths: NDArray[np.int64]) -> StepPlan:
+    """The treated rows in steps. lengths (m,) tokens of each row as fed."""
+    config = prepared.recipe.train
+    return plan_steps(
+        treated.draws,
+        lengths,
+        treated.strata,
+        np.random.default_rng([prepared.seed, _STREAM]),
+        batch_rows=config.batch_rows,
+        bucket_steps=config.bucket_steps,
+    )
+
+
+def train_watched(
+    prepared: Prepared,
+    model: Trainable,
+    feed: Fed,
+    plan: StepPlan,
+    validation: Fed,
+    treated: Treatment,
+    watch: Watch,
+    *,
+    wrapper: Wrapper | None = None,
+    predict: Predict | None = None,
+) -> Trained:
+    """The one training loop with the recipe's settings and the treatment's loss."""
+    config = prepared.recipe.train
+    return train_classifier(
+        model,
+        feed,
+        plan,
+        validation,
+        row_loss=treated.row_loss,
+        wrapper=wrapper,
+        predict=predict,
+        measure=watch.measures,
+        config=config,
+        rates=learning_rates(
+            prepared.recipe.model, config.learning_rate, config.head_learning_rate
+        ),
+        seed=prepared.seed,
+        folder=watch.checkpoints,
+        log_line=watch.log_line,
+        stepped=watch.stepped,
+    )
