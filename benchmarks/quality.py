@@ -33,6 +33,8 @@ OURS = "equipoise"
 TRAINERS = ("trainer_plain", "trainer_weights", "trainer_sampler", "trainer_early")
 ARMS = ("tfidf_plain", "tfidf", "vectors", "smote", OURS, *TRAINERS, "setfit")
 NOT_FOR_SEVERAL_LABELS = ("smote",)
+ONE_SEED = ("setfit",)
+"""Arms too dear for all seeds: several times what the others take."""
 MARGIN = -0.01
 """How far the lower bound to the best rival may reach below 0."""
 WINS_WANTED = 5
@@ -143,8 +145,12 @@ def verdict(
         "better_than_every_trainer": len(trainers) == len(TRAINERS)
         and all(difference.low > 0 for difference in trainers),
         "complete": len(rivals) >= len(ARMS) - 1 - len(NOT_FOR_SEVERAL_LABELS)
-        and all(difference.seeds == len(SEEDS) for difference in rivals.values()),
+        and all(d.seeds == len(seeds_of(rival)) for rival, d in rivals.items()),
     }
+
+
+def seeds_of(arm: str) -> Sequence[int]:
+    return SEEDS[:1] if arm in ONE_SEED else SEEDS
 
 
 def goal_met(verdicts: dict[str, dict[str, Any]]) -> bool:
@@ -187,14 +193,14 @@ def table(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return lines
 
 
-def units_of(seeds: Sequence[int] = SEEDS) -> list[Unit]:
+def units_of() -> list[Unit]:
     """One seed of everything first, and cheap arms before dear ones: a partial result says most."""
     return [
         unit_of(name, arm, seed)
-        for seed in seeds
+        for seed in SEEDS
         for arm in ARMS
         for name in WORDS
-        if not (name in MULTI_LABEL and arm in NOT_FOR_SEVERAL_LABELS)
+        if seed in seeds_of(arm) and not (name in MULTI_LABEL and arm in NOT_FOR_SEVERAL_LABELS)
     ]
 
 
