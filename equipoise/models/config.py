@@ -64,7 +64,8 @@ class ModelConfig(_Settings):
     max_tokens: PositiveInt = 128
     """Longer rows are cut there; how many were is counted and reported."""
     trained_layers: PositiveInt | None = None
-    """Upper layers that `light` trains; None: half of them, at least one."""
+    """Upper layers that `light` trains; None: half of them, of a classifier five at least, where
+    it has so many; one at least stays frozen."""
     rank: PositiveInt = 8
     """LoRA rank, virtual tokens of prefix and prompt, or width of the bottleneck adapter / 8."""
     alpha: PositiveFloat = 16.0

@@ -34,6 +34,10 @@ LEARNING_RATES: dict[Method, tuple[float, float]] = {
 }
 """Highest learning rate of (body, head) where the user gives none."""
 
+LEAST_TRAINED = 5
+"""Layers that `light` trains of an encoder with few: all but the lowest of six. On no set was half
+of them better (`benchmarks/depth.py`); a deep model's upper half holds more than these."""
+
 
 def build_classifier(
     base: Base,
@@ -70,7 +74,7 @@ def build_classifier(
         body = with_peft(body, base, settings, own_head)
     classifier = SequenceClassifier(body, head, pooling=base.pooling, causal=base.causal)
     if settings.method == "light":
-        notes += train_upper(classifier, settings)
+        notes += train_upper(classifier, settings, least=LEAST_TRAINED)
     if settings.method == "adapter":
         classifier.added = add_bottlenecks(body, settings.rank * 8, generator)
     if native and settings.method not in PEFT_METHODS:
@@ -126,14 +130,14 @@ def learning_rates(
     return body or usual[0], head or (usual[1] if body is None else body * usual[1] / usual[0])
 
 
-def default_cut(layers: int, trained: int | None) -> int:
-    """Number of the first trained layer: the upper half trains, at least one layer, and at least
-    one stays frozen. Half beats a third by a little: `benchmarks/defaults.py`."""
-    upper = trained if trained is not None else max(1, layers // 2)
+def default_cut(layers: int, trained: int | None, least: int = 1) -> int:
+    """Number of the first trained layer: the upper half trains, or the upper `least` if they are
+    more; at least one layer trains, and at least one stays frozen."""
+    upper = trained if trained is not None else max(least, layers // 2, 1)
     return max(1, layers - upper)
 
 
-def train_upper(classifier: Trainable, settings: ModelConfig) -> list[str]:
+def train_upper(classifier: Trainable, settings: ModelConfig, *, least: int = 1) -> list[str]:
     """Cut the body and let what stands above train; notes where that can't be."""
     layers = find_layers(classifier.body)
     if layers is None:
@@ -148,7 +152,7 @@ def train_upper(classifier: Trainable, settings: ModelConfig) -> list[str]:
             f"trained_layers={settings.trained_layers}: the model has {len(layers)} layers; "
             f"trained the upper {len(layers) - 1}"
         )
-    cut = Cut(classifier.body, default_cut(len(layers), settings.trained_layers))
+    cut = Cut(classifier.body, default_cut(len(layers), settings.trained_layers, least))
     for parameter in cut.trained_parameters(classifier.body):
         parameter.requires_grad_(True)
     classifier.cut = cut

@@ -217,8 +217,9 @@ def test_more_trained_layers_than_there_are_is_said(bases: Bases) -> None:
     assert notes == ["trained_layers=9: the model has 3 layers; trained the upper 2"]
 
 
-def test_a_third_of_the_layers_trains_by_default() -> None:
+def test_half_of_the_layers_trains_by_default_or_five() -> None:
     assert [default_cut(layers, None) for layers in (2, 3, 6, 12, 32)] == [1, 2, 3, 6, 16]
+    assert [default_cut(layers, None, 5) for layers in (2, 3, 6, 8, 12)] == [1, 1, 1, 3, 6]
     assert [default_cut(6, trained) for trained in (1, 2, 5, 6, 7)] == [5, 4, 1, 1, 1]
 
 

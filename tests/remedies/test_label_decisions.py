@@ -14,7 +14,11 @@ from equipoise.errors import DivergedError, FolderError, SettingsError, ShapeErr
 from equipoise.records.decision import DecisionRule, Defer, read_decision, write_decision
 from equipoise.remedies.decisions.apply import posterior
 from equipoise.remedies.decisions.fit_several import cross_fitted_labels, fit_label_rule
-from equipoise.remedies.decisions.label_offsets import common_offset, fit_label_offsets
+from equipoise.remedies.decisions.label_offsets import (
+    _gain_errors,
+    common_offset,
+    fit_label_offsets,
+)
 from equipoise.remedies.decisions.label_values import LABEL_VALUES, label_measure
 from equipoise.remedies.decisions.several import decide_labels, label_thresholds
 from equipoise.remedies.log_odds import log_odds, sigmoid
@@ -264,3 +268,33 @@ class TestCrossFitting:
                 parse_remedies(["posthoc_logit_adjustment"]), z, y, classes=("a", "b", "c"),
                 log_source=ZERO, log_target=ZERO, log_given=ZERO, start=ZERO,
             )  # fmt: skip
+
+
+def test_rows_of_one_cluster_are_too_few_for_thresholds() -> None:
+    z, labels = drawn(40)
+    start = np.array([0.1, 0.2, 0.3])
+    one = np.zeros(40, dtype=np.int64)
+    rng = np.random.default_rng(0)
+    offsets, note = fit_label_offsets(z, labels, "macro_f1", start, one, rng, **FIT)
+    np.testing.assert_array_equal(offsets, start)
+    assert "too few" in note
+
+
+@pytest.mark.parametrize("measure", LABEL_VALUES)
+def test_copies_are_no_further_evidence_for_thresholds(measure: str) -> None:
+    z, labels = drawn(60)
+    plain = (z >= 0).astype(np.int64)
+    other = (z >= 0.7).astype(np.int64)
+    lone = np.arange(60)
+    errors = [
+        _gain_errors(
+            *(np.repeat(table, times, axis=0) for table in (labels, plain)),
+            [np.repeat(other, times, axis=0)],
+            measure,
+            np.repeat(lone, times),
+            np.random.default_rng(1),
+        )[0]
+        for times in (1, 20)
+    ]
+    assert errors[0] > 0
+    assert errors[1] == pytest.approx(errors[0])

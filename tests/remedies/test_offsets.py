@@ -5,7 +5,9 @@ import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
+from equipoise.remedies.decisions.adjustment import _value
 from equipoise.remedies.decisions.apply import posterior
+from equipoise.remedies.decisions.offsets import _gain_error
 from equipoise.remedies.decisions.values import VALUES, evaluate
 from equipoise.remedies.prior import trained_correction
 
@@ -207,3 +209,32 @@ def test_one_hundred_fifty_classes_in_two_seconds():
         )
         spent.append(time.process_time() - begun)
     assert min(spent) < 2
+
+
+def test_what_is_expected_of_a_class_may_be_less_than_a_row():
+    """20 rows surely of class 0, and one that is of either by a half, decided as 1: class 0 expects
+    20 right of 20.5, class 1 half a row right of half a row."""
+    held = np.array([[1.0, 0.0]] * 20 + [[0.5, 0.5]])
+    decided = np.array([0] * 20 + [1])
+    found = _value(VALUES["balanced_accuracy"], held, decided)
+    assert found == pytest.approx((20 / 20.5 + 1) / 2)
+
+
+@pytest.mark.parametrize("copies", [2, 20])
+def test_copies_of_rows_are_no_further_evidence(copies):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=60)
+    decided, without = (np.where(rng.random(60) < 0.7, labels, 0) for _ in range(2))
+    lone = np.arange(60)
+    errors = [
+        _gain_error(
+            "macro_f1",
+            *(np.repeat(column, times) for column in (labels, decided, without)),
+            3,
+            np.repeat(lone, times),
+            np.random.default_rng(1),
+        )
+        for times in (1, copies)
+    ]
+    assert errors[0] > 0
+    assert errors[1] == pytest.approx(errors[0])

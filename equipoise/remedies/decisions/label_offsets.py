@@ -13,7 +13,7 @@ from equipoise.remedies.decisions.label_values import (
     label_value,
     label_weights_of,
 )
-from equipoise.remedies.decisions.offsets import stratified_folds
+from equipoise.remedies.decisions.offsets import drawn_times, stratified_folds
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -53,7 +53,7 @@ def fit_label_offsets(
             measure, arXiv:1402.1892.
     """
     label_value(measure)  # an unknown name is an error, however few the rows
-    if len(labels) < 2 * folds or not 0 < labels.sum() < labels.size:
+    if len(np.unique(clusters)) < 2 * folds or not 0 < labels.sum() < labels.size:
         return start, f"no thresholds for {measure}: {len(labels)} labelled rows are too few"
     ways: dict[str, Fit] = {
         "one threshold for all labels": lambda z, y: common_offset(z, y, measure),
@@ -65,7 +65,7 @@ def fit_label_offsets(
     plain = (moved >= 0).astype(np.int64)
     held_out = {way: _unseen(moved, labels, fold, fit) for way, fit in ways.items()}
     before, *after = _values(labels, [plain, *held_out.values()], measure)
-    errors = _gain_errors(labels, plain, list(held_out.values()), measure, rng)
+    errors = _gain_errors(labels, plain, list(held_out.values()), measure, clusters, rng)
     kept = None
     for way, value, error in zip(ways, after, errors, strict=True):
         better = kept is None or value > kept[1]
@@ -172,11 +172,16 @@ def _values(
 
 
 def _gain_errors(
-    labels: Ints, plain: Ints, decisions: list[Ints], measure: str, rng: np.random.Generator
+    labels: Ints,
+    plain: Ints,
+    decisions: list[Ints],
+    measure: str,
+    clusters: Ints,
+    rng: np.random.Generator,
 ) -> list[float]:
-    """Standard error of each decision's gain over the plain one, by resampling rows."""
-    n = len(labels)
-    drawn = rng.integers(n, size=(_RESAMPLES, n))
-    weights = np.stack([np.bincount(rows, minlength=n) for rows in drawn]).astype(np.float64)
+    """Standard error of each decision's gain over the plain one, by resampling clusters of rows."""
+    weights = drawn_times(clusters, _RESAMPLES, rng).astype(np.float64)
+    # Drawn clusters differ in size: scaled to n rows, so that shares of all rows keep their sense.
+    weights *= len(labels) / weights.sum(axis=1, keepdims=True)
     base, *others = _values(labels, [plain, *decisions], measure, weights)
     return [float(np.std(other - base)) for other in others]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import SettingsError
+from equipoise.remedies.decisions.values import over
 
 Array = NDArray[np.float64]
 Value = Callable[[Array, Array, Array, float], Array]
@@ -20,12 +21,12 @@ Value = Callable[[Array, Array, Array, float], Array]
 
 
 def _f1(both: Array, decided: Array, held: Array, rows: float) -> Array:
-    return np.asarray(2 * both / np.maximum(decided + held, 1))
+    return over(2 * both, decided + held)
 
 
 def _balanced(both: Array, decided: Array, held: Array, rows: float) -> Array:
-    recall = both / np.maximum(held, 1)
-    left_out = 1 - (decided - both) / np.maximum(rows - held, 1)
+    recall = over(both, held)
+    left_out = 1 - over(decided - both, rows - held)
     return np.asarray((recall + left_out) / 2)
 
 

@@ -42,7 +42,7 @@ def fit_measure_offsets(
     `passes` rounds. Each offset then keeps n / (n + shrink_rows) of its way from `start`, n being
     the class's rows. All of it is done on each fold's other rows too: unless the offsets so found
     raise the measure on the rows that they have not seen, by more than the standard error of the
-    gain (100 bootstrap resamples), `start` is returned.
+    gain (100 bootstrap resamples of clusters), `start` is returned.
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, start (K,) nats: no offsets, or
               those that another remedy has set; clusters (n,) any numbers, equal for duplicates,
@@ -65,7 +65,7 @@ def fit_measure_offsets(
     name = name_of(measure)
     if isinstance(measure, str):
         class_value(measure)  # an unknown name is an error, however few the rows
-    if len(np.unique(labels)) < 2 or len(labels) < 2 * folds:
+    if len(np.unique(labels)) < 2 or len(np.unique(clusters)) < 2 * folds:
         return start, f"no offsets for {name}: {len(labels)} labelled rows are too few"
     fold = stratified_folds(labels, clusters, folds, rng)
     without = np.argmax(log_p + start, axis=1)
@@ -75,7 +75,7 @@ def fit_measure_offsets(
         fitted = _ascend(log_p[seen], labels[seen], measure, start, shrink_rows, passes)
         decided[held] = np.argmax(log_p[held] + fitted, axis=1)
     before, after = (evaluate(measure, labels, d, log_p.shape[1]) for d in (without, decided))
-    error = _gain_error(measure, labels, decided, without, log_p.shape[1], rng)
+    error = _gain_error(measure, labels, decided, without, log_p.shape[1], clusters, rng)
     figures = (
         f"{name} on unseen folds {after:.4f} with them, {before:.4f} without "
         f"(standard error of the gain {error:.4f})"
@@ -128,15 +128,27 @@ def _gain_error(
     decided: Ints,
     without: Ints,
     classes: int,
+    clusters: Ints,
     rng: np.random.Generator,
 ) -> float:
-    """Standard error of measure(decided) - measure(without), by resampling rows."""
+    """Standard error of measure(decided) - measure(without), by resampling clusters of rows."""
     gains = []
-    for _ in range(_RESAMPLES):
-        rows = rng.integers(len(labels), size=len(labels))
+    for times in drawn_times(clusters, _RESAMPLES, rng):
+        rows = np.repeat(np.arange(len(labels)), times)
         values = (evaluate(measure, labels[rows], d[rows], classes) for d in (decided, without))
         gains.append(next(values) - next(values))
     return float(np.std(gains))
+
+
+def drawn_times(clusters: Ints, resamples: int, rng: np.random.Generator) -> Ints:
+    """(resamples, n) how often each row is drawn where clusters are drawn whole: copies of a row
+    are no further evidence."""
+    _, begins, member = np.unique(clusters, return_index=True, return_inverse=True)
+    count = len(begins)
+    rank = np.argsort(np.argsort(begins))[member]  # whatever the numbers are, only the rows count
+    drawn = rng.integers(count, size=(resamples, count))
+    times = np.stack([np.bincount(picked, minlength=count) for picked in drawn])
+    return np.asarray(times[:, rank], dtype=np.int64)
 
 
 def stratified_folds(labels: Ints, clusters: Ints, folds: int, rng: np.random.Generator) -> Ints:

@@ -52,9 +52,14 @@ def _of_present(rows: Array) -> Array:
     return np.asarray((rows > 0) / np.count_nonzero(rows), dtype=np.float64)
 
 
+def over(part: Array, whole: Array) -> Array:
+    """0/0 is 0. Rows that are expected, not counted, may be fewer than one."""
+    return np.asarray(part / np.where(whole > 0, whole, 1), dtype=np.float64)
+
+
 VALUES: dict[str, ClassValue] = {
-    "macro_f1": ClassValue(lambda r, d, n: 2 * r / np.maximum(d + n, 1), _of_present),
-    "balanced_accuracy": ClassValue(lambda r, d, n: r / np.maximum(n, 1), _of_present),
+    "macro_f1": ClassValue(lambda r, d, n: over(2 * r, d + n), _of_present),
+    "balanced_accuracy": ClassValue(lambda r, d, n: over(r, n), _of_present),
     "accuracy": ClassValue(lambda r, d, n: r, lambda rows: (rows > 0) / rows.sum()),
 }
 """Macro means run over the classes that have rows."""
