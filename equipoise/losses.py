@@ -103,9 +103,8 @@ def for_trainer(
     `num_items_in_batch`: the Trainer's count of labelled rows in the whole optimizer step, over
     all micro-batches and (with `average_tokens_across_devices`, its default) all processes. It is
     the same for each micro-batch, so gradients add up to those of the whole batch however it is
-    cut. The divisor is the number of rows, not the sum of their weights, which no micro-batch can
-    know; class weights have mean 1 over the training rows, so both agree on average, and a batch
-    without rare rows is not weighed up. Without a count (older Trainers) rows of the batch divide.
+    cut. The divisor is the number of rows, not the sum of their weights: class weights have mean 1
+    over the training rows, and a step without rare rows must not be weighed up. Without a count (older Trainers) rows of the batch divide.
 
     loss           a name ("cross_entropy", or one of `LOSSES`), or a function
                    (logits (rows, K), labels (rows,), **settings) -> (rows,) nats.

@@ -148,3 +148,27 @@ def test_a_curriculum_ends_balanced(rows: Path, tiny_base: Path, tmp_path: Path)
     assert first.tolist() == done.counts(np.arange(len(done.labels))).tolist()
     assert np.ptp(last) <= 1
     np.testing.assert_allclose(done.log_source, log_shares(done.counts(done.order[1:].ravel())))
+
+
+def test_what_rows_weigh_moves_the_shares_and_not_its_unit(
+    rows: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    with rows.open(encoding="utf-8", newline="") as file:
+        table = list(csv.reader(file))
+    models = []
+    for times in (1, 4):
+        named = tmp_path / f"by{times}.csv"
+        with named.open("w", encoding="utf-8", newline="") as file:
+            weights = (times * (8 if row[2] == "music" else 1) for row in table[1:])
+            csv.writer(file).writerows([*row, w] for row, w in zip(table, ["weight", *weights]))
+        recipe = make_recipe(
+            {"model": {"name": str(tiny_base)}, "train": {"epochs": 1}, "remedies": []}
+            | {"baselines": []}
+        )
+        out = tmp_path / f"run{times}"
+        run = fit(named, out, recipe, columns=ColumnNames(weight="weight"))
+        counts = np.array(list(run.manifest.rows.splits["train"].counts.values()))
+        found = read_decision(out / "decision.json").log_source
+        np.testing.assert_allclose(found, log_shares(counts * [1, 1, 8]))
+        models.append((out / "model" / "model.safetensors").read_bytes())
+    assert models[0] == models[1]

@@ -192,12 +192,11 @@ def _states(
 
 def feed_of(prepared: Prepared, split: str, states: CachedStates | None) -> Feed:
     """The rows of a split as the loop takes them, each at its own weight."""
-    rows = prepared.rows(split)
     alone = prepared.recipe.model.method == "head" and states is not None
     return Feed(
         tokens=None if alone else prepared.tokens[split],
         labels=prepared.labels[split],
-        weights=np.ones(len(rows)) if rows.weights is None else rows.weights,
+        weights=prepared.weights(split),
         states=None if alone else states,
         vectors=states.vectors if alone and states is not None else None,
         pad_id=prepared.base.tokenizer.pad_token_id or 0,

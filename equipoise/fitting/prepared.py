@@ -66,6 +66,13 @@ class Prepared:
         assert isinstance(rows, Rows)
         return rows
 
+    def weights(self, split: str) -> NDArray[np.float64]:
+        """(n,) what the user says that each row counts in training, 1 on the mean."""
+        given = self.rows(split).weights
+        if given is None:
+            return np.ones(len(self.rows(split)))
+        return np.asarray(given / given.mean(), dtype=np.float64)
+
 
 def prepare(
     splits: Splits, recipe: Recipe, base: Base, seed: int, own: DecidingMeasure | None = None

@@ -122,7 +122,7 @@ def treat_labels(prepared: Prepared, specs: Sequence[RemedySpec]) -> Treatment:
         strata=_rarest(prepared),
         row_loss=build_binary_loss(losses[0] if losses else None, labels),
         wrapper=build_wrapper(wrappers[0] if wrappers else None, labels.sum(axis=0)),
-        log_source=source_log_odds(losses, labels),
+        log_source=source_log_odds(losses, labels, prepared.weights("train")),
         given={},
         records=[_record(spec) for spec in specs],
     )

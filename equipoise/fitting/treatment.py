@@ -185,7 +185,9 @@ def _arranged(
     class_weights = build_weights(specs, counts, **given)
     weights = class_weights[labels] * row_weights
     losses, wrappers = of_kind(specs, "loss"), of_kind(specs, "wrapper")
-    seen = drawn_counts(labels, in_effect(specs, head.draws), classes, row_weights)
+    # What the user says that rows count moves the shares that the loss sees, as a remedy does.
+    counted = row_weights * prepared.weights("train")[fed.rows]
+    seen = drawn_counts(labels, in_effect(specs, head.draws), classes, counted)
     return Treatment(
         fed=fed.rows,
         made=fed.made,

@@ -1,6 +1,6 @@
 """States on disk, so that no row passes the frozen layers twice.
 
-    CACHE/<key>/            one base model, tokenizer, cut and dtype
+    CACHE/<key>/            one base model, tokenizer, cut, and number format of the weights
         <segment>.states    float32 states of the segment's rows, end to end
         <segment>.npz       row keys, where each row starts, pooled vectors
 
@@ -18,6 +18,7 @@ import re
 import time
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ _KEY = re.compile("[0-9a-f]{24}")
 _FILE = re.compile(r"\.?[0-9a-f]{32}\.(states|npz|part)")
 _STALE_SECONDS = 3600.0
 """A file under a temporary name that is older belongs to a process that was killed."""
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -149,15 +151,18 @@ class StateCache:
 
     def __init__(self, settings: CacheSettings, key: str) -> None:
         self.settings = settings
+        self.key = key
         self.folder = settings.folder / key
         self._index: dict[bytes, tuple[str, int, int]] = {}
-        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self._asked: list[bytes] = []
         self._starts: dict[str, NDArray[np.int64]] = {}
         self._widths: dict[str, int] = {}
         self._read_segments()
 
     def missing(self, keys: list[bytes]) -> list[int]:
-        """Positions of the rows that no segment holds, each distinct row once."""
+        """Positions of the rows that no segment holds, each distinct row once. What is asked for
+        here is kept when room is made."""
+        self._asked = keys
         seen: set[bytes] = set()
         out = []
         for i, key in enumerate(keys):
@@ -188,21 +193,22 @@ class StateCache:
             width=width,
         )
         index.replace(self.folder / f"{name}.npz")
-        self._take(name, keys, starts, vectors, width)
+        self._take(name, keys, starts, width)
         self._shrink(keep=name)
 
     def read(self, keys: list[bytes]) -> CachedStates:
         """Every row must be held; see `missing`. Raises FileNotFoundError if another process has
-        dropped one since this cache was opened."""
+        dropped one since this cache was opened, or a file is damaged."""
         places = [self._index[key] for key in keys]
         names = sorted({name for name, _, _ in places})
         number = {name: i for i, name in enumerate(names)}
+        pooled = {name: self._vectors(name) for name in names}
         lengths, starts, vectors = [], [], []
         for name, start, row in places:
             bounds = self._starts[name]
             lengths.append(int(bounds[row + 1] - bounds[row]))
             starts.append(start)
-            vectors.append(self._vectors[name][row])
+            vectors.append(pooled[name][row])
         return CachedStates(
             [self._map(name) for name in names],
             np.array([number[name] for name, _, _ in places], dtype=np.int64),
@@ -216,28 +222,39 @@ class StateCache:
             try:
                 with path.open("rb") as file, np.load(file) as index:
                     raw = index["keys"].tobytes()
-                    starts, vectors, width = index["starts"], index["vectors"], index["width"]
+                    starts, width = index["starts"], index["width"]
                 size = (self.folder / f"{path.stem}.states").stat().st_size
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            except _DAMAGED:
                 continue  # a damaged segment is recomputed, and ages out
             keys = [raw[i : i + 16] for i in range(0, len(raw), 16)]
-            whole = len(starts) == len(keys) + 1 and len(vectors) == len(keys)
+            whole = len(starts) == len(keys) + 1
             if whole and size == int(starts[-1]) * int(width) * 4:
-                self._take(path.stem, keys, starts, vectors, int(width))
+                self._take(path.stem, keys, starts, int(width))
 
     def _take(
         self,
         name: str,
         keys: list[bytes],
         starts: NDArray[np.int64],
-        vectors: NDArray[np.float32],
         width: int,
     ) -> None:
         self._starts[name] = starts
-        self._vectors[name] = vectors
         self._widths[name] = width
         for row, key in enumerate(keys):
             self._index.setdefault(key, (name, int(starts[row]), row))
+
+    def _vectors(self, name: str) -> NDArray[np.float32]:
+        """Of one segment, read only now: those of all old ones together may be gigabytes."""
+        path = self.folder / f"{name}.npz"
+        try:
+            with path.open("rb") as file, np.load(file) as index:
+                vectors: NDArray[np.float32] = index["vectors"]
+            if len(vectors) != len(self._starts[name]) - 1:
+                raise ValueError("not a vector for each row")
+        except _DAMAGED as error:
+            path.unlink(missing_ok=True)  # so that its rows are computed again
+            raise FileNotFoundError(f"{path.name}: {error}") from None
+        return vectors
 
     def _map(self, name: str) -> NDArray[np.float32]:
         path = self.folder / f"{name}.states"
@@ -265,12 +282,12 @@ class StateCache:
             size += stat.st_size
             if path.suffix == ".states":
                 segments[path] = stat.st_mtime
-        mine = {name for name, _, _ in self._index.values()} | {keep}
+        mine = {self._index[key][0] for key in self._asked if key in self._index} | {keep}
         for path in sorted(segments, key=segments.__getitem__):
             if size <= self.settings.limit_bytes:
                 return
             if path.parent == self.folder and path.stem in mine:
-                continue  # rows of this very run may be there
+                continue  # it holds rows that are about to be read
             index = path.with_suffix(".npz")
             size -= _bytes(path) + _bytes(index)
             index.unlink(missing_ok=True)

@@ -19,8 +19,9 @@ Batch = dict[str, Tensor]
 
 
 class Fed(Protocol):
-    """Rows that can become batches; `labels` and `weights` are in each of them, an entry for
-    whatever has a loss of its own."""
+    """Rows that can become batches. In each are `labels`, `weights` (what a loss is multiplied by)
+    and `counts` (what it counts in the step's divisor), an entry for whatever has a loss of its
+    own."""
 
     def __len__(self) -> int: ...
 
@@ -30,8 +31,8 @@ class Fed(Protocol):
         ...
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """The model's inputs for `rows`. No rows give one row of weight 0, since a process with
-        nothing to do in a small last step must still take part in it."""
+        """The model's inputs for `rows`. No rows give one row of weight and count 0, since a
+        process with nothing to do in a small last step must still take part in it."""
         ...
 
 
@@ -44,7 +45,7 @@ class Feed:
     labels: NDArray[np.int64]
     """(n,) class numbers; -1 where unknown (never in training)."""
     weights: NDArray[np.float64]
-    """(n,) how much each row counts in the loss."""
+    """(n,) what each row's loss is multiplied by; 1 on the mean of the rows fed."""
     states: CachedStates | None
     """States at the cut; None: the model computes everything from token ids."""
     pad_id: int = 0
@@ -73,6 +74,7 @@ class Feed:
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """See `Fed.batch`."""
         weights = self.weights[rows] if len(rows) else np.zeros(1)
+        counts = np.ones(len(rows)) if len(rows) else np.zeros(1)
         rows = rows if len(rows) else np.zeros(1, dtype=np.int64)
         inputs: Batch = {}
         if self.vectors is not None:
@@ -87,6 +89,7 @@ class Feed:
                 inputs["states"] = torch.from_numpy(states)
         inputs["labels"] = torch.from_numpy(self.labels[rows])
         inputs["weights"] = torch.from_numpy(weights)
+        inputs["counts"] = torch.from_numpy(counts)
         return inputs
 
 

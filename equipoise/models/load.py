@@ -40,6 +40,9 @@ _DROPOUTS = (
     "classifier_dropout",
 )
 
+_POOLING_RULE = "1_Pooling/config.json"
+"""Where an encoder publishes how its states become one vector."""
+
 
 @dataclass(frozen=True, eq=False)
 class Base:
@@ -60,7 +63,7 @@ class Base:
     max_tokens: int
     """The smaller of what was asked for and what the model's positions allow."""
     fingerprint: str
-    """SHA-256 over configuration, tokenizer and weights."""
+    """SHA-256 over configuration, tokenizer, chat template, pooling rule, weights and code."""
     trust_remote_code: bool
 
 
@@ -230,15 +233,16 @@ def _offline_package() -> Path | None:
 
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    kinds = ("*.json", "*.safetensors", "*.txt", "*.model")
+    kinds = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py", _POOLING_RULE)
     for path in sorted({path for kind in kinds for path in folder.glob(kind)}):
-        digest.update(f"{path.name}\x1f{file_sha256(path)}\x1e".encode())
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{name}\x1f{file_sha256(path)}\x1e".encode())
     return digest.hexdigest()
 
 
 def _pooling(folder: Path, causal: bool) -> str:
     """The rule an encoder publishes in 1_Pooling/config.json; else mean, or last for decoders."""
-    published = folder / "1_Pooling" / "config.json"
+    published = folder / _POOLING_RULE
     if published.exists():
         try:
             rules = json.loads(published.read_text(encoding="utf-8"))

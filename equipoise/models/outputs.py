@@ -60,7 +60,7 @@ def _predict_rows(
     batch = {
         name: value.to(device)
         for name, value in feed.batch(rows).items()
-        if name not in ("labels", "weights")
+        if name not in ("labels", "weights", "counts")
     }
     try:
         logits: NDArray[np.float64] = forward(**batch).double().cpu().numpy()

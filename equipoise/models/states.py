@@ -46,35 +46,59 @@ def ensure_states(
     """States and vectors of every row of `tokens`, the missing ones computed with the base's
     untouched weights in float32 and evaluation mode.
 
-    Returns None where they can't be had: the cache is off or too small, the disk is too full, or
-    the model can't be cut. Then training recomputes the lower layers in every step. Without a cut
-    vectors are all there is, and those are small enough to be held in memory instead.
+    Returns None where they can't be had: the cache is off or too small, its folder can't be
+    written to, the disk is too full, or the model can't be cut. Then training recomputes the lower
+    layers in every step. Without a cut vectors are all there is, and those are small enough to be
+    held in memory instead.
     """
     cut = classifier.cut
     if cut is not None and not classifier.one_pass:
         return None
     layer = cut.number if cut is not None else "vectors"
-    key = cache_key(base.fingerprint, layer, classifier.states_name, base.causal, "float32")
+    key = cache_key(
+        base.fingerprint, layer, classifier.states_name, base.causal, _stored_as(classifier)
+    )
     width = base.config.get_text_config().hidden_size
     total = int(tokens.lengths.sum()) if cut is not None else len(tokens)
     needed = total * width * 4
-    if needed > settings.limit_bytes or needed > 0.9 * _free_bytes(settings):
-        if cut is not None:
-            return None
-        return vectors_alone(pooled_vectors(classifier, base, tokens, progress=progress))
+    if needed <= settings.limit_bytes and needed <= 0.9 * _free_bytes(settings):
+        try:
+            return _from_cache(classifier, base, tokens, StateCache(settings, key), progress)
+        except OSError:
+            pass  # a folder of somebody else's, or a disk that has filled up since
+    if cut is not None:
+        return None
+    return vectors_alone(pooled_vectors(classifier, base, tokens, progress=progress))
+
+
+def _from_cache(
+    classifier: Trainable,
+    base: Base,
+    tokens: Tokens,
+    cache: StateCache,
+    progress: Progress | None,
+) -> CachedStates | None:
+    """What is missing is computed first. Raises OSError if the cache can't be read or written."""
     keys = row_keys(tokens)
     for _ in range(_ATTEMPTS):
-        cache = StateCache(settings, key)
         missing = np.array(cache.missing(keys), dtype=np.int64)
         if len(missing):
-            if cut is not None and not _cut_holds(classifier, base, tokens.take(missing[:8])):
+            sample = tokens.take(missing[:8])
+            if classifier.cut is not None and not _cut_holds(classifier, base, sample):
                 return None
             _compute(classifier, base, tokens, missing, keys, cache, progress)
         try:
             return cache.read(keys)
         except FileNotFoundError:
-            continue  # another process needed the room just now: what it took is computed again
+            # Another process needed the room just now: what it took is computed again.
+            cache = StateCache(cache.settings, cache.key)
     return None
+
+
+def _stored_as(classifier: Trainable) -> str:
+    """The number formats of the base's weights: float32, or what they were quantised to."""
+    kinds = {str(p.dtype).removeprefix("torch.") for p in classifier.body.parameters()}
+    return "+".join(sorted(kinds))
 
 
 def pooled_vectors(

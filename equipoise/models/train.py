@@ -26,6 +26,7 @@ from equipoise.models.trainer import (
     RowLoss,
     WeightedTrainer,
     Wrapper,
+    body_weights,
     diverged,
     last_checkpoint,
     load_trained,
@@ -69,6 +70,8 @@ class _Job:
     stepped: Callable[[int, int], None]
     wrapper: Wrapper | None
     predict: Predict | None
+    start: dict[str, torch.Tensor]
+    """What `l2_sp` holds on to, however often training begins again."""
 
     @property
     def watching(self) -> bool:
@@ -120,6 +123,7 @@ def train_classifier(
         stepped,
         wrapper,
         predict,
+        {n: p.detach().clone() for n, p in body_weights(classifier)} if config.l2_sp else {},
     )
     done = _finished(classifier, folder)
     if done:
@@ -197,6 +201,7 @@ def _run(job: _Job, device_rows: int) -> Trained:
         measure=job.measure,
         log_line=job.log_line,
         head_learning_rate=job.rates[1],
+        start=job.start,
         l1=config.l1,
         l2_sp=config.l2_sp,
         callbacks=[keeper],

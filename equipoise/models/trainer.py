@@ -2,7 +2,7 @@
 
 What differs from the Trainer is what imbalance asks for: which rows share a step is fixed by a
 plan; a step's loss is the sum of weight × loss over all its micro-batches and processes, divided
-once by the sum of weights; checkpoints hold only what is trained. The rest (mixed precision,
+once by how many there are; checkpoints hold only what is trained. The rest (mixed precision,
 accelerate, schedules, clipping, callbacks, trackers) is the Trainer's own.
 """
 
@@ -61,6 +61,7 @@ class WeightedTrainer(Trainer):
         log_line: Callable[[dict[str, Any]], None],
         head_learning_rate: float,
         l1: float,
+        start: dict[str, Tensor],
         l2_sp: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -76,7 +77,7 @@ class WeightedTrainer(Trainer):
         self.head_learning_rate = head_learning_rate
         self.l1 = l1
         self.l2_sp = l2_sp
-        self._start: dict[str, Tensor] = {}
+        self.start = start
         self.optimizer: torch.optim.Optimizer | None
         self.control: Any
         # A loss function marks the loss as already divided over the whole step, in every version
@@ -88,9 +89,6 @@ class WeightedTrainer(Trainer):
             eval_dataset=_Positions(0 if validation is None else len(validation)),
             **kwargs,
         )
-        if l2_sp:
-            # Before a checkpoint is read: resumed or not, the base is what holds.
-            self._start = {n: p.detach().clone() for n, p in self._body_weights()}
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         # Not prepared by accelerate: it would deal whole batches to processes, repeating some to
@@ -103,9 +101,13 @@ class WeightedTrainer(Trainer):
         )
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
-        """Sum of weights over the whole optimizer step: all micro-batches, all processes."""
+        """Rows (or learned tokens) of the whole optimizer step: all micro-batches, all processes.
+
+        Not their weights: a step that happens to hold no rare row, divided by the little that it
+        weighs, would count as much as one that does, and most of a rare class's weight be lost.
+        """
         self._part = 0  # this is called once, before the step's first micro-batch
-        total = torch.stack([batch["weights"].sum() for batch in batch_samples]).sum().to(device)
+        total = torch.stack([batch["counts"].sum() for batch in batch_samples]).sum().to(device)
         if self.args.world_size > 1:
             total = self.accelerator.gather(total).sum()
         return total
@@ -117,20 +119,20 @@ class WeightedTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | None = None,
     ) -> Any:
-        """This micro-batch's share of the step's loss: sum of weight × loss / the step's weights.
+        """This micro-batch's share of the step's loss: sum of weight × loss / the step's rows.
 
         Distributed training averages gradients over processes, so each share is multiplied by
         their number; the sum over processes is then what one process would have computed.
         """
-        weights = inputs.pop("weights")
+        weights, counts = inputs.pop("weights"), inputs.pop("counts")
         labels = inputs.pop("labels")
         run = Pass(model, self.model, inputs)
         losses = self._weighted_losses(run, labels, weights)
-        total = weights.sum() if num_items_in_batch is None else num_items_in_batch
-        total = torch.where(total > 0, total, 1.0)  # a step of rows that all weigh nothing
+        total = counts.sum() if num_items_in_batch is None else num_items_in_batch
+        total = torch.where(total > 0, total, 1.0)  # a step without rows
         loss = losses.sum() / total.to(losses.dtype)
         if self.l1 or self.l2_sp:
-            loss = loss + (weights.sum() / total).to(losses.dtype) * self._penalty(model)
+            loss = loss + (counts.sum() / total).to(losses.dtype) * self._penalty(model)
         loss = loss * self.args.world_size
         return (loss, run.logits) if return_outputs else loss
 
@@ -140,16 +142,10 @@ class WeightedTrainer(Trainer):
         found = [self.l1 * p.abs().sum() for p in trained] if self.l1 else []
         if self.l2_sp:
             found += [
-                self.l2_sp / 2 * (p - self._start[n].to(p)).square().sum()
-                for n, p in self._body_weights()
+                self.l2_sp / 2 * (p - self.start[n].to(p)).square().sum()
+                for n, p in body_weights(self.model)
             ]
         return torch.stack(found).sum()
-
-    def _body_weights(self) -> list[tuple[str, nn.Parameter]]:
-        """Trained weights that the base came with, or that stand in its layers; a head starts
-        from nothing that is worth keeping."""
-        named = self.model.named_parameters()
-        return [(n, p) for n, p in named if p.requires_grad and not n.startswith("head.")]
 
     def _weighted_losses(self, run: Pass, labels: Tensor, weights: Tensor) -> Tensor:
         """(rows,) weight × loss of a micro-batch.
@@ -231,6 +227,13 @@ class WeightedTrainer(Trainer):
         """Take over a checkpoint's state: steps done, and which of them was best."""
         self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
         return self.state
+
+
+def body_weights(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Trained weights that the base came with, or that stand in its layers; a head starts from
+    nothing that is worth keeping."""
+    named = model.named_parameters()
+    return [(n, p) for n, p in named if p.requires_grad and not n.startswith("head.")]
 
 
 class EpochKeeper(TrainerCallback):

@@ -40,15 +40,18 @@ def sigmoid(z: NDArray[Any]) -> Array:
     return np.asarray(np.where(z >= 0, 1, small) / (1 + small), dtype=np.float64)
 
 
-def source_log_odds(specs: Sequence[RemedySpec], labels: NDArray[np.int64]) -> Array:
+def source_log_odds(
+    specs: Sequence[RemedySpec], labels: NDArray[np.int64], weights: Array | None = None
+) -> Array:
     """(K,) log-odds of the shares under which sigmoid(logits) is the probability of each label.
 
     specs   Remedies in the loss.
-    labels  (n, K) 0/1 of the rows as fed to training.
+    labels  (n, K) 0/1 of the rows as fed to training. weights (n,): what each counts, mean 1.
     """
     from equipoise.remedies.losses.binary_table import BINARY_LOSSES  # torch, as in `prior`
 
-    found = log_odds(labels.sum(axis=0), len(labels))
+    held = labels.sum(axis=0) if weights is None else weights @ labels
+    found = log_odds(held, len(labels))
     for spec in specs:
         shift = BINARY_LOSSES[spec.name].prior_shift if spec.name in BINARY_LOSSES else None
         if shift is not None:

@@ -219,7 +219,7 @@ def relative_difference(found: dict[str, NDArray[Any]], whole: dict[str, NDArray
 def plain_gradients(
     folder: Path, dtype: torch.dtype, l1: float = 0.0, remedies: Sequence[str] = ()
 ) -> Gradients:
-    """The same by hand: one backward pass of sum(weight × loss) / sum(weight) per step."""
+    """The same by hand: one backward pass of sum(weight × loss) / rows per step."""
     classifier, base, _, _ = make(folder, method="full", dropout=0.0, head="linear")
     classifier.to(dtype).train()
     feed, order = drawn(remedies, uneven_feed(base))
@@ -232,13 +232,14 @@ def plain_gradients(
     for start in range(0, len(order), BATCH_ROWS):
         inputs = feed.batch(order[start : start + BATCH_ROWS])
         labels, weights = inputs.pop("labels"), inputs.pop("weights").to(dtype)
+        rows = inputs.pop("counts").sum().to(dtype)
         with all_in_float64():
             if wrapper is None:
                 losses = weights * losses_of(classifier(**inputs), labels)
             else:
                 run, rng = Pass(classifier, classifier, inputs), np.random.default_rng(0)
                 losses = wrapper(run, labels, weights, losses_of, rng)
-        loss = losses.sum() / weights.sum()
+        loss = losses.sum() / rows
         trained = [p for p in classifier.parameters() if p.requires_grad]
         loss = loss + l1 * sum(p.abs().sum() for p in trained)
         classifier.zero_grad()

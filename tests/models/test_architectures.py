@@ -142,7 +142,7 @@ def test_lower_weights_stay_byte_identical_and_upper_ones_move(
     feed = make_feed(base, ROWS, states=states)
     for _ in range(2):
         inputs = feed.batch(np.arange(len(feed)))
-        labels, _ = inputs.pop("labels"), inputs.pop("weights")
+        labels, *_ = (inputs.pop(name) for name in ("labels", "weights", "counts"))
         cross_entropy(classifier(**inputs), labels).mean().backward()
         optimizer.step()
         optimizer.zero_grad()

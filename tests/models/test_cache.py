@@ -132,7 +132,10 @@ def test_the_limit_drops_what_was_read_longest_ago(tmp_path: Path) -> None:
 
 def test_rows_of_the_run_itself_are_never_dropped(tmp_path: Path) -> None:
     cache = StateCache(CacheSettings(tmp_path, 1), KEY)
-    keys = fill(cache, range(5)) + fill(cache, range(5, 9))
+    keys, _ = rows_of(range(9))
+    assert cache.missing(keys) == list(range(9))
+    fill(cache, range(5))
+    fill(cache, range(5, 9))
     assert cache.read(keys).lengths.sum() == 31
 
 
@@ -238,3 +241,30 @@ def test_settings_come_from_the_environment(
     monkeypatch.delenv("EQUIPOISE_CACHE")
     monkeypatch.delenv("EQUIPOISE_CACHE_GB")
     assert cache_settings() == CacheSettings(Path.home() / ".cache" / "equipoise", 8_000_000_000)
+
+
+def test_old_rows_of_the_same_model_make_room_too(tmp_path: Path) -> None:
+    """Six calls on rows of their own: the folder keeps its limit, and the newest rows."""
+    settings = CacheSettings(tmp_path / "cache", 6_000)
+    for call in range(6):
+        cache = StateCache(settings, KEY)
+        keys, _ = rows_of(range(call * 40, call * 40 + 40))
+        assert cache.missing(keys) == list(range(40))
+        fill(cache, range(call * 40, call * 40 + 40))
+        assert len(cache.read(keys).lengths) == 40
+        assert cache_size(settings) <= 6_000
+    assert StateCache(settings, KEY).missing(keys) == []
+
+
+def test_a_segment_whose_vectors_are_damaged_is_computed_again(settings: CacheSettings) -> None:
+    keys = fill(StateCache(settings, KEY), range(60))
+    (index,) = (settings.folder / KEY).glob("*.npz")
+    raw = bytearray(index.read_bytes())
+    at = raw.index(b"vectors.npy") + 400
+    raw[at : at + 8] = bytes(8 * [255])
+    index.write_bytes(bytes(raw))
+    cache = StateCache(settings, KEY)
+    if not cache.missing(keys):  # its keys are whole
+        with pytest.raises(FileNotFoundError):
+            cache.read(keys)
+    assert len(StateCache(settings, KEY).missing(keys)) == 60

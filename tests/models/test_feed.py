@@ -31,10 +31,11 @@ def test_vectors_alone_are_fed_and_taken() -> None:
     assert taken.lengths.tolist() == [1, 1, 1]
     assert taken.weights.tolist() == [4, 1, 4]
     batch = taken.batch(np.array([0, 2]))
-    assert batch.keys() == {"vectors", "labels", "weights"}
+    assert batch.keys() == {"vectors", "labels", "weights", "counts"}
     assert batch["vectors"].tolist() == vectors[[3, 1]].tolist()
     nobody = taken.batch(np.array([], dtype=np.int64))
-    assert nobody["weights"].tolist() == [0]
+    assert batch["counts"].tolist() == [1, 1]
+    assert nobody["weights"].tolist() == nobody["counts"].tolist() == [0]
     assert nobody["vectors"].shape == (1, 3)
 
 

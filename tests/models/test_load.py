@@ -78,6 +78,17 @@ def test_the_fingerprint_is_that_of_weights_configuration_and_tokenizer(
         path.write_bytes(before + (b" " if name.endswith("json") else b"\0"))
         assert find_base(ModelConfig(name=str(folder))).fingerprint != first, name
         path.write_bytes(before)
+    added = {
+        "chat_template.jinja": "{{ messages }}",
+        "1_Pooling/config.json": '{"pooling_mode_cls_token": true}',
+        "modeling_own.py": "x = 1",
+    }
+    for name, text in added.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        assert find_base(ModelConfig(name=str(folder))).fingerprint != first, name
+        path.unlink()
 
 
 def test_a_tokenizer_without_padding_pads_with_another_token(bases: Bases, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_every_cut_base_and_pooling_has_states_of_its_own(bases: Bases, tmp_path
     settings = CacheSettings(tmp_path, PLENTY)
     variants = [
         make(bases("bert"), method="light"),
-        make(bases("bert"), method="light", trained_layers=2),
+        make(bases("bert"), method="light", trained_layers=1),
         make(bases("bert"), method="light", pooling="cls"),
         make(bases("roberta"), method="light"),
         make(bases("bert"), method="head"),
@@ -132,3 +132,30 @@ def test_training_without_a_cache_ends_with_the_same_weights(
     for name, weight in after[0].items():
         np.testing.assert_allclose(after[1][name], weight, rtol=0, atol=1e-5, err_msg=name)
     assert any(np.abs(after[0][name] - moved[name]).max() > 1e-3 for name in moved)
+
+
+def test_a_base_in_another_number_format_has_states_of_its_own(
+    bases: Bases, tmp_path: Path
+) -> None:
+    """As a base in 4 bits, under `head`, would leave vectors that no other run must read."""
+    settings = CacheSettings(tmp_path, PLENTY)
+    coarse, base, _, _ = make(bases("bert"), method="head")
+    tokens = token_rows(base, ROWS)
+    first = ensure_states(coarse.bfloat16(), base, tokens, settings)
+    classifier, base, _, _ = make(bases("bert"), method="head")
+    own = ensure_states(classifier, base, tokens, settings)
+    assert first is not None
+    assert own is not None
+    assert len(list(tmp_path.iterdir())) == 2
+    np.testing.assert_allclose(
+        own.vectors, pooled_vectors(classifier, base, tokens), rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("method", ["light", "head"])
+def test_a_folder_that_cannot_be_written_to_is_done_without(bases: Bases, method: str) -> None:
+    classifier, base, _, _ = make(bases("bert"), method=method)
+    found = ensure_states(
+        classifier, base, token_rows(base, ROWS), CacheSettings(Path("/dev/null/x"), PLENTY)
+    )
+    assert (found is None) == (method == "light")

@@ -54,7 +54,7 @@ def batch_of(
     if cached:
         classifier.cut.skip_lower()
     inputs = feed.batch(np.arange(8, 16))
-    labels, weights = inputs.pop("labels"), inputs.pop("weights")
+    labels, weights, _ = (inputs.pop(name) for name in ("labels", "weights", "counts"))
     weights = weights * torch.arange(8)  # one row weighs nothing
     return classifier.eval(), inputs, labels, weights
 

@@ -138,12 +138,12 @@ def feed_of(
     prepared: Prepared, split: str, states: CachedStates | None, packs: bool
 ) -> WrittenFeed:
     """The rows of a split as the loop takes them, each at its own weight."""
-    rows, tokens = prepared.rows(split), prepared.tokens[split]
+    tokens = prepared.tokens[split]
     assert isinstance(tokens, Sequences)
     return replace(
         bare_feed(tokens, prepared.base, packs=packs),
         labels=prepared.labels[split],
-        weights=np.ones(len(rows)) if rows.weights is None else rows.weights,
+        weights=prepared.weights(split),
         states=states,
         weigh=prepared.recipe.write.weigh,
     )

@@ -52,7 +52,10 @@ def files_read(config: KeepConfig) -> str:
 
 
 def plain_feed(rows: Rows, base: Base, like: WrittenFeed | None, packs: bool) -> WrittenFeed:
-    """General texts as the loop takes them; none is too long, since the window's end cuts it."""
+    """General texts as the loop takes them; none is too long, since the window's end cuts it.
+
+    like    The rows that they stand beside: a text weighs on the scale of a row.
+    """
     assert rows.turns is not None
     tokenizer = base.tokenizer
     return WrittenFeed(
@@ -61,7 +64,7 @@ def plain_feed(rows: Rows, base: Base, like: WrittenFeed | None, packs: bool) ->
         weights=np.ones(len(rows)),
         states=None,
         pad_id=tokenizer.pad_token_id or 0,
-        weigh="token",
+        weigh="token" if like is None else like.weigh,
         packed=packs,
         start_id=0 if like is None else like.start_id,
     )
@@ -94,12 +97,16 @@ class Replayed:
         own feed."""
         if not len(rows):
             return self.own.batch(rows)
-        joined, weights = self._joined(rows)
+        joined, weights, counts = self._joined(rows)
         inputs, owner = joined.laid_out(np.arange(len(rows)))
         inputs["weights"] = torch.from_numpy(weights[owner])
+        inputs["counts"] = torch.from_numpy(counts[owner])
         return inputs
 
-    def _joined(self, rows: NDArray[np.int64]) -> tuple[WrittenFeed, NDArray[np.float64]]:
+    def _joined(
+        self, rows: NDArray[np.int64]
+    ) -> tuple[WrittenFeed, NDArray[np.float64], NDArray[np.float64]]:
+        """The rows as one feed, and what each learned token of a row weighs and counts."""
         n = len(self.own)
         first, second = rows[rows < n], rows[rows >= n] - n
         order = np.argsort(np.argsort(rows >= n, kind="stable"), kind="stable")
@@ -107,6 +114,7 @@ class Replayed:
         weights = np.concatenate(
             [self.own.token_weights(first), self.general.token_weights(second)]
         )
+        counts = np.concatenate([self.own.token_counts(first), self.general.token_counts(second)])
         joined = WrittenFeed(
             tokens=tokens.take(order),
             labels=np.zeros(len(rows), dtype=np.int64),
@@ -116,7 +124,7 @@ class Replayed:
             packed=self.own.packed,
             start_id=self.own.start_id,
         )
-        return joined, weights[order]
+        return joined, weights[order], counts[order]
 
 
 def together(one: Sequences, other: Sequences) -> Sequences:

@@ -25,7 +25,7 @@ class WrittenFeed:
     labels: Ints
     """(n,) category numbers."""
     weights: NDArray[np.float64]
-    """(n,) how much each row counts."""
+    """(n,) what each row's losses are multiplied by; 1 on the mean of the rows fed."""
     states: CachedStates | None
     """States at the cut; None: the model computes everything from token ids."""
     pad_id: int = 0
@@ -74,13 +74,23 @@ class WrittenFeed:
         factors = np.divide(equal, share, out=np.zeros_like(share), where=share > 0)
         return np.asarray(weights * factors[self.labels[rows]])
 
+    def token_counts(self, rows: Ints) -> NDArray[np.float64]:
+        """(rows,) what each learned token of a row counts in the step's divisor: 1, or where rows
+        or categories are weighed its part of a row."""
+        if self.weigh == "token":
+            return np.ones(len(rows))
+        return np.asarray(1 / np.maximum(self.tokens.learned_lengths[rows], 1))
+
     def batch(self, rows: Ints) -> Batch:
-        """The model's inputs for `rows`; `labels` and `weights` have an entry per learned token.
-        No rows give one row of weight 0, as in `Feed`."""
+        """The model's inputs for `rows`; `labels`, `weights` and `counts` have an entry per learned
+        token. No rows give one row of weight and count 0, as in `Feed`."""
         given = rows if len(rows) else np.zeros(1, dtype=np.int64)
         inputs, owner = self.laid_out(given)
-        per_row = self.token_weights(given) if len(rows) else np.zeros(1)
-        inputs["weights"] = torch.from_numpy(per_row[owner])
+        nothing = np.zeros(1)
+        weights = self.token_weights(given) if len(rows) else nothing
+        counts = self.token_counts(given) if len(rows) else nothing
+        inputs["weights"] = torch.from_numpy(weights[owner])
+        inputs["counts"] = torch.from_numpy(counts[owner])
         return inputs
 
     def laid_out(self, rows: Ints) -> tuple[Batch, Ints]:

@@ -122,8 +122,7 @@ def test_the_head_is_asked_for_learned_tokens_alone(tmp_path: Path) -> None:
     body.lm_head.register_forward_hook(lambda _, given, __: seen.append(given[0].shape))
     feed = make_feed(random_sequences(6))
     batch = feed.batch(np.arange(6))
-    batch.pop("weights")
-    labels = batch.pop("labels")
+    labels, *_ = (batch.pop(name) for name in ("labels", "weights", "counts"))
     writer(**batch)
     assert seen == [(1, len(labels), 32)]
     assert len(labels) == feed.tokens.learned_lengths.sum()
@@ -154,11 +153,14 @@ def test_weights_by_token_row_and_category() -> None:
     shared = by["category"].token_weights(rows) * learned
     assert shared[:4].sum() == pytest.approx(shared[4:].sum())
     assert shared.sum() == pytest.approx(weights.sum())
+    assert by["token"].token_counts(rows).tolist() == [1] * 6
+    for weigh in ("row", "category"):
+        np.testing.assert_allclose(by[weigh].token_counts(rows) * learned, 1)
 
 
 def test_a_batch_without_rows_weighs_nothing() -> None:
     batch = make_feed(random_sequences(3)).batch(np.empty(0, np.int64))
-    assert float(batch["weights"].sum()) == 0
+    assert float(batch["weights"].sum()) == float(batch["counts"].sum()) == 0
     assert len(batch["labels"]) == len(batch["weights"]) == len(batch["places"])
 
 
