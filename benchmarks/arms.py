@@ -63,7 +63,7 @@ ARM_SETTINGS: dict[str, dict[str, Any]] = {
     "tfidf": {"arm_version": 1},
     "vectors": {"arm_version": 1},
     "smote": {"arm_version": 1, "neighbours": 5},
-    "equipoise": {"arm_version": 3, "command": "equipoise train SET --seed S --out RUN"},
+    "equipoise": {"arm_version": 4, "command": "equipoise train SET --seed S --out RUN"},
     "trainer_plain": _TRAINER,
     "trainer_weights": {**_TRAINER, "balance": "class_weights"},
     "trainer_sampler": {**_TRAINER, "balance": "sampler"},
@@ -330,7 +330,7 @@ def price_seconds(unit: Unit) -> float:
         case "smote":
             return 60 + (train + judged) * tokens * forward
         case "equipoise":
-            return 40 + (train + judged) * tokens * forward + 5 * train * tokens * trained / 3
+            return 40 + (train + judged) * tokens * forward + 5 * train * tokens * trained / 2
         case "setfit":
             passes = 2 * int(s["pairs_a_row"])
             return 30 + passes * train * padded * trained + judged * tokens * forward

@@ -147,7 +147,7 @@ def price_seconds(unit: Unit) -> float:
     s = unit.settings
     tokens = 1.35 * WORDS[s["set"]][3] + 2
     judged = s["validation_cap"] + s["test_cap"]
-    return 5 + tokens * (5 * int(s["train_cap"]) * 0.085e-3 + judged * 0.12e-3)
+    return 5 + tokens * (5 * int(s["train_cap"]) * 0.13e-3 + judged * 0.12e-3)
 
 
 def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
