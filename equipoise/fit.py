@@ -26,6 +26,7 @@ from equipoise.fitting.record import run_manifest, save_order
 from equipoise.models.able import check_able
 from equipoise.models.load import find_base
 from equipoise.models.methods import head_kind
+from equipoise.models.quiet import own_draws
 from equipoise.models.trainer import Measure
 from equipoise.progress import Progress, silent
 from equipoise.recipe import Recipe, write_recipe
@@ -85,6 +86,7 @@ def fit(
     )
 
 
+@own_draws()  # libraries seed the global generators: whoever calls goes on with their own draws
 def fit_table(
     table: Table,
     out: Path,

@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from equipoise.costs import Costs, read_costs
+from equipoise.data.cells import whole
 from equipoise.data.raw import listing
 from equipoise.data.table import WHOLE, Table, fingerprint
 from equipoise.records.rows import Rows, text_column
@@ -134,8 +135,8 @@ def _is_missing(cell: Any) -> bool:
 
 
 def name_of(label: Any) -> str:
-    """A label's name in the run's files: 7, True and 'rare' as "7", "True" and "rare"."""
-    return str(label.item() if isinstance(label, np.generic) else label)
+    """A label's name in the run's files: 7, 7.0, True and 'rare' as "7", "7", "True" and "rare"."""
+    return str(whole(label.item() if isinstance(label, np.generic) else label))
 
 
 def in_memory(

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.data.cell_faults import faulty_rows, has_half_surrogate
 from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
+from equipoise.data.raw import listing
 from equipoise.data.table import Table
 from equipoise.errors import DataError, FolderError, SettingsError
 from equipoise.evaluate.deciding import (
@@ -23,7 +25,9 @@ from equipoise.evaluate.deciding import (
 )
 from equipoise.evaluate.judge import judge
 from equipoise.fitting.decide import names_of_groups, predict_given
+from equipoise.fitting.seen import seen_before
 from equipoise.models.predict import predict_logits
+from equipoise.models.quiet import quiet_libraries
 from equipoise.models.save import LoadedClassifier, load_classifier
 from equipoise.models.writing.save import load_writer
 from equipoise.recipe import Recipe
@@ -34,7 +38,7 @@ from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
 from equipoise.remedies.decisions.apply import with_estimated_prior
-from equipoise.writer_run import LoadedWriterRun
+from equipoise.writer_run import LoadedWriterRun, check_listed
 
 
 class LoadedRun:
@@ -73,15 +77,23 @@ class LoadedRun:
         estimate_prior  Decide for the class shares that these texts have, as their scores tell
                         (`prior_shift`); some hundred texts and more. False: for the shares that
                         the run was decided for.
-        Raises DataError naming the texts that are empty or not text, or if there are not as many
-        groups or amounts as texts, or no amounts where the rule needs them.
+        Raises DataError naming the texts that are empty, not text, or no Unicode, or for a lone
+        text in place of a list, not as many groups or amounts as texts, or no amounts where the
+        rule needs them.
         """
+        check_listed(texts, "texts")
         column = text_column(list(texts))
         bad = [i for i, t in enumerate(column, 1) if not isinstance(t, str) or not t.strip()]
         if bad:
             raise DataError(
                 f"texts {', '.join(map(str, bad[:10]))}{', ...' if len(bad) > 10 else ''} "
                 "are empty or not text; leave them out"
+            )
+        halves = faulty_rows(column.tolist(), has_half_surrogate)
+        if halves:  # tokenizers refuse the whole batch, and don't say which text it was
+            raise DataError(
+                f"text with half a surrogate pair in {listing(halves)}; it is no character: write "
+                "the pair, or the character itself"
             )
         if estimate_prior and self.rule.kind == "labels":
             raise SettingsError(
@@ -164,7 +176,7 @@ class LoadedRun:
         measure: OwnFunction | DecidingMeasure | str | None = None,
     ) -> tuple[Predictions, Scores]:
         """Predict and judge labelled rows that the run has not seen; all parts of a folder
-        together.
+        together. `warnings` of the scores tell of rows that it has seen.
 
         estimate_prior  As in `predict`, without a look at the labels.
         measure         A further measure, in place of the run's: a function
@@ -183,6 +195,7 @@ class LoadedRun:
         if rows.labels is None:
             raise DataError(f"{table.source}: has no labels; name the column with --label")
         labels = self._labels(rows, table.source)
+        seen = seen_before(self.folder, rows, chose="chose the decision rule")
         given = self.predict(
             rows.texts.tolist(),
             ids=rows.ids,
@@ -213,7 +226,7 @@ class LoadedRun:
             trained_counts=self.manifest.rows.splits["train"].counts,
             seed=seed,
         )
-        return labelled, scores
+        return labelled, replace(scores, warnings=seen)
 
 
 def load(folder: str | Path, *, device: str | None = None) -> LoadedRun | LoadedWriterRun:
@@ -223,10 +236,11 @@ def load(folder: str | Path, *, device: str | None = None) -> LoadedRun | Loaded
     path = Path(folder)
     manifest = read_manifest(path)
     try:
-        if manifest.writes:
-            return LoadedWriterRun(path, manifest, load_writer(path, device=device))
-        classifier = load_classifier(path, device=device)
-        return LoadedRun(path, manifest, classifier, read_decision(path / "decision.json"))
+        with quiet_libraries():
+            if manifest.writes:
+                return LoadedWriterRun(path, manifest, load_writer(path, device=device))
+            classifier = load_classifier(path, device=device)
+            return LoadedRun(path, manifest, classifier, read_decision(path / "decision.json"))
     except Exception as error:
         # Whatever a library makes of a broken file; ours to mend if every file is as written.
         damaged = _damaged(path, manifest)

@@ -40,7 +40,8 @@ class SplitConfig(BaseModel):
     """Share of the rows held out to judge with, when one file holds everything; 0: none are, and
     the run is judged on the rows that it also chose with."""
     keep_crossing: bool = False
-    """Keep training rows whose duplicates stand in a given validation or test file."""
+    """Keep training rows whose duplicates stand in a given validation or test file, or, with a time
+    column, that are as late as its rows."""
     threshold: float = Field(default=0.8, gt=0, le=1)
     """Similarity from which two texts count as look-alikes and stay together; 1: only equal ones
     do."""
@@ -129,17 +130,8 @@ class Recipe(BaseModel):
         return self
 
     def columns(self, named: ColumnNames) -> ColumnNames:
-        """With the column that costs are times of, as the costs call it unless it is named.
-
-        Raises SettingsError if such a column is named and no cost is times one.
-        """
-        column = None if self.stated_costs is None else self.stated_costs.column
-        if column is None and named.cost is not None:
-            raise SettingsError(
-                f"--cost {named.cost}: no cost is times a column; say so in the file of --costs, "
-                "as `fraud: {legitimate: {times: amount}}`, or leave --cost out"
-            )
-        return replace(named, cost=named.cost or column)
+        """`with_cost_column` for the recipe's costs."""
+        return with_cost_column(self.stated_costs, named)
 
     def _check_measure(self) -> None:
         """Raises ValueError unless all who decide by the measure know it, with one label a row or
@@ -194,6 +186,20 @@ class Recipe(BaseModel):
     @property
     def id(self) -> str:
         return text_sha256(self.model_dump_json())[:12]
+
+
+def with_cost_column(costs: Costs | None, named: ColumnNames) -> ColumnNames:
+    """With the column that costs are times of, as the costs call it unless it is named.
+
+    Raises SettingsError if such a column is named and no cost is times one.
+    """
+    column = None if costs is None else costs.column
+    if column is None and named.cost is not None:
+        raise SettingsError(
+            f"--cost {named.cost}: no cost is times a column; say so in the file of --costs, "
+            "as `fraud: {legitimate: {times: amount}}`, or leave --cost out"
+        )
+    return replace(named, cost=named.cost or column)
 
 
 def _fitted_measures() -> tuple[str, ...]:

@@ -126,6 +126,11 @@ def sampler_for(
     if spec.name not in BATCHES or BATCHES[spec.name].kind != "sampler":
         names = ", ".join(name for name, found in BATCHES.items() if found.kind == "sampler")
         raise SettingsError(f"remedy {spec.name!r} is not a sampler; samplers are: {names}")
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ShapeError(
+            f"labels have shape {labels.shape} and type {labels.dtype}; expected one whole number "
+            "per row (np.unique(labels, return_inverse=True)[1] numbers names)"
+        )
     known = classes if classes is not None else int(labels.max(initial=0)) + 1
     if epochs < 1:
         raise SettingsError(f"epochs is {epochs}; expected 1 or more")

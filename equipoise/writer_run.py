@@ -16,6 +16,7 @@ from equipoise.data.messages import CellFault, to_turns
 from equipoise.data.table import Table
 from equipoise.errors import DataError
 from equipoise.evaluate.texts import judge_texts
+from equipoise.fitting.seen import seen_before
 from equipoise.fitting.writing.arm import bare_feed
 from equipoise.fitting.writing.judge import record_of, spread, written_for
 from equipoise.models.writing.config import DecodeConfig
@@ -82,8 +83,10 @@ class LoadedWriterRun:
         seed    Decides what is drawn, if anything is; None: the run's.
         kept    A file that holds what is written so far: a call that was killed goes on there.
                 It is removed at the end.
-        Raises DataError naming what is empty, not text or not a conversation.
+        Raises DataError naming what is empty, not text or not a conversation, or if it is a lone
+        text or conversation in place of a list.
         """
+        check_listed(asked, "what is asked")
         turns, faults = [], []
         for number, one in enumerate(asked, 1):
             try:
@@ -142,7 +145,8 @@ class LoadedWriterRun:
         progress: Progress = silent,
     ) -> tuple[Written, Scores]:
         """How likely the right texts of rows are that the run has not seen, what is written for
-        them, and how good it is; all parts of a folder together.
+        them, and how good it is; all parts of a folder together. `warnings` of the scores tell of
+        rows that the run has seen.
 
         decode_rows  Rows that are written, spread over the categories; the others are judged by
                      their loss alone. None: as many as the run wrote.
@@ -154,8 +158,11 @@ class LoadedWriterRun:
         if rows.labels is None:
             raise DataError(f"{table.source}: has no answers; name them with --completion")
         self._check_special(rows)
+        seen = seen_before(self.folder, rows, chose="were there to choose by")
         groups = None if rows.groups is None else rows.groups.tolist()
-        rows = replace(rows, clusters=cluster_rows(rows.texts.tolist(), groups))
+        assert rows.turns is not None
+        together = cluster_rows(rows.texts.tolist(), groups, turns=rows.turns.tolist())
+        rows = replace(rows, clusters=together)
         assert rows.turns is not None
         assert rows.labels is not None
         base = self._reads()
@@ -183,7 +190,7 @@ class LoadedWriterRun:
             seed=self.manifest.seed if seed is None else seed,
         )
         _remove(kept)
-        return written, scores
+        return written, replace(scores, warnings=seen)
 
     def _written(self, table: Table) -> Rows:
         rows = table.joined()
@@ -209,6 +216,19 @@ class LoadedWriterRun:
             self.writer.module.two_parts,
             self.writer.max_tokens,
         )
+
+
+def check_listed(given: Any, what: str) -> None:
+    """Raises DataError for a lone text, whose letters would be taken for texts, and for a lone
+    conversation, whose turns would be."""
+    if isinstance(given, str):
+        raise DataError(f"{what}: a lone text goes into a list, as [{given[:40]!r}]")
+    if isinstance(given, list | tuple) and given and all(map(_is_turn, given)):
+        raise DataError(f"{what}: a lone conversation goes into a list, as [[turn, turn, ...]]")
+
+
+def _is_turn(one: Any) -> bool:
+    return isinstance(one, Turn | Mapping)
 
 
 def _turns(asked: Asked) -> tuple[Turn, ...]:

@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 import equipoise
 from equipoise import EquipoiseClassifier
+from equipoise.errors import DataError
 from tests.tiny_estimator import TEXTS, TOPICS, tiny_estimator
 
 
@@ -55,6 +56,20 @@ def test_bad_rows_are_value_errors(tiny: EquipoiseClassifier, case: str) -> None
     assert "--" not in str(caught.value)
     with pytest.raises(NotFittedError):
         tiny.predict(FOUR)
+
+
+@pytest.mark.parametrize("ask", ["predict", "predict_proba", "deferred", "decision_function"])
+def test_a_text_that_no_tokenizer_reads_is_named(tiny: EquipoiseClassifier, ask: str) -> None:
+    """In the words of fit; tokenizers say TypeError, and not which text it was."""
+    broken = [*TEXTS[:3], "\ud83d bank"]
+    said = "text with half a surrogate pair in row 4"
+    with pytest.raises(ValueError, match=said):
+        tiny.fit([*broken, *TEXTS[4:]], TOPICS)
+    tiny.fit(TEXTS, TOPICS)
+    with pytest.raises(ValueError, match=said):
+        getattr(tiny, ask)(broken)
+    with pytest.raises(DataError, match=said):
+        tiny.run_.loaded().predict(broken)
 
 
 SETTINGS: dict[str, tuple[dict[str, Any], str]] = {

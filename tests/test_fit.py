@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import re
 import shutil
 from collections import defaultdict
@@ -14,9 +15,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 
 import equipoise
+from equipoise.fit import fit
+from equipoise.recipe import make_recipe
 from equipoise.records.files import file_sha256
 from equipoise.records.predictions import read_predictions
 from tests.cli_runner import Outcome, run_cli
@@ -55,6 +59,36 @@ def priced(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     )
     assert done.code == 0, done.stderr
     return folder / "run"
+
+
+def test_fit_takes_no_draws_from_the_caller(
+    tmp_path: Path, tiny_base: Path, tiny_rows: Path
+) -> None:
+    """Libraries seed the global generators; a caller who draws afterwards drew the same every
+    time."""
+    recipe = make_recipe(
+        {
+            "model": {"name": str(tiny_base), "method": "head"},
+            "train": {"epochs": 1},
+            "baselines": [],
+        }
+    )
+
+    def drawn() -> tuple[float, ...]:
+        return random.random(), np.random.rand(), float(torch.rand(1))  # noqa: NPY002
+
+    random.seed(11)
+    np.random.seed(11)  # noqa: NPY002
+    torch.manual_seed(11)
+    expected = [drawn(), drawn()]
+    random.seed(11)
+    np.random.seed(11)  # noqa: NPY002
+    torch.manual_seed(11)
+    found = []
+    for name in ("one", "two"):
+        fit(tiny_rows, tmp_path / name, recipe)
+        found.append(drawn())
+    assert found == expected
 
 
 class TestTrain:

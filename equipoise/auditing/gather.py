@@ -15,7 +15,7 @@ from equipoise.data.memberships import rarest_labels
 from equipoise.data.split import split_table
 from equipoise.data.table import WHOLE, Table
 from equipoise.errors import DataError, SettingsError
-from equipoise.records.rows import Column, Rows, indicators, label_text, text_column
+from equipoise.records.rows import Column, Rows, all_turns, indicators, label_text, text_column
 
 _PLACE = "\x00place"
 """A column of our own that tells where a row of a split came from; no file can name it so, since
@@ -63,6 +63,7 @@ def gather(
             rows.texts.tolist(),
             groups.tolist() if groups is not None and any(groups) else None,
             stands_for,
+            turns=all_turns(parts.values()),
             seed=seed,
         ).ids,
         groups=groups,

@@ -19,7 +19,7 @@ def faulty_rows(cells: list[Any], is_faulty: Callable[[str], bool]) -> list[int]
     ]
 
 
-def _has_surrogate(cell: str) -> bool:
+def has_half_surrogate(cell: str) -> bool:
     if cell.isascii():
         return False
     try:
@@ -34,7 +34,7 @@ CELL_FAULTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ("a null byte", lambda cell: "\0" in cell, "remove it; was the file cut off or binary?"),
     (
         "half a surrogate pair",
-        _has_surrogate,
+        has_half_surrogate,
         r"it is no character; write \ud83d\ude00 as a pair, or the character itself",
     ),
 )

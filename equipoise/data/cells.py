@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from equipoise.records.rows import Column, text_column
 
 GROUP_JOIN = " | "
 """Between the cells of several group columns."""
+_LARGEST_WHOLE = 2.0**64
+"""Beyond it no column of whole numbers reaches, and the digits of a float are not its own."""
 
 
 def texts(part: RawPart, column: str, faults: list[str]) -> Column:
@@ -67,6 +70,7 @@ def name_of(cell: Any, classes: tuple[str, ...] | None) -> str | None:
         return ""
     if is_text(cell):
         return str(cell)
+    cell = whole(cell)
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, int):
@@ -75,6 +79,23 @@ def name_of(cell: Any, classes: tuple[str, ...] | None) -> str | None:
     if isinstance(cell, float):
         return "" if math.isnan(cell) else repr(cell)
     return None
+
+
+def whole(cell: Any) -> Any:
+    """A whole number that is kept as a float as an int, a number of numpy's as Python's; anything
+    else as it is.
+
+    pandas keeps a column of whole numbers as floats once a single cell is missing: customer 7 of
+    one file is customer 7.0 of another, and is to stay one customer.
+
+    >>> whole(7.0), whole(7.5), whole("7.0")
+    (7, 7.5, '7.0')
+    """
+    if isinstance(cell, np.number | np.bool_):
+        cell = cell.item()
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _LARGEST_WHOLE:
+        return int(cell)
+    return cell
 
 
 def groups(part: RawPart, columns: tuple[str, ...], faults: list[str]) -> Column:
@@ -141,7 +162,7 @@ def _numbers(
 
 
 def _number(cell: Any) -> float | None:
-    if isinstance(cell, bool) or not isinstance(cell, int | float | str):
+    if isinstance(cell, bool) or not isinstance(cell, Real | str):
         return None
     try:
         return float(cell)

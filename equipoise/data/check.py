@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,14 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from equipoise.data.cell_faults import CELL_FAULTS, faulty_rows, repeated_ids
+from equipoise.data.cells import GROUP_JOIN
 from equipoise.data.check_written import repeated_prompts, written_faults
 from equipoise.data.normalise import plain_key
 from equipoise.data.raw import LISTED, listing
 from equipoise.data.table import TRAIN, Table
 from equipoise.errors import DataError
-from equipoise.records.rows import Rows, label_text
+from equipoise.records.rows import Rows, label_text, names_in
 from equipoise.records.turns import ANY_CATEGORY
 
+_POINT_ZERO = re.compile(r"(-?\d+)\.0+")
 FEW_ROWS = 3
 """A class needs a row each for training, validation and test."""
 
@@ -55,6 +58,7 @@ def check_rows(table: Table) -> list[str]:
         *table.warnings,
         *_rows_without_labels(table),
         *_look_alike_labels(table),
+        *_look_alike_numbers(table),
         *_rare_classes(table),
         *_classes_across_parts(table),
         *_conflicting_labels(table),
@@ -143,6 +147,37 @@ def _look_alike_labels(table: Table) -> Iterable[str]:
                 f"{said.labels} {' and '.join(map(repr, sorted(labels)))} differ only by case or "
                 f"spaces and count as different {said.classes}; write them alike if they are one"
             )
+
+
+def _look_alike_numbers(table: Table) -> Iterable[str]:
+    """Text "1.0" beside "1", which is most often one number that two programs wrote. Numbers that
+    are no text are one in reading."""
+    said = _words(table)
+    for role, what in (("labels", said.classes), ("groups", "groups"), ("ids", "rows")):
+        names: set[str] = set()
+        for rows in table.parts.values():
+            column = getattr(rows, role)
+            names.update(
+                name
+                for cell in ([] if column is None else column.tolist())
+                if cell is not None
+                for name in names_in(cell)
+            )
+        twins = sorted(name for name in names if (one := _as_whole(name)) != name and one in names)
+        if twins:
+            listed = ", ".join(f"{_as_whole(name)!r} and {name!r}" for name in twins[:LISTED])
+            more = f" and {len(twins) - LISTED:,} more" if len(twins) > LISTED else ""
+            shown = said.labels if role == "labels" else role
+            yield (
+                f"{shown} {listed}{more} are written as whole numbers and with a point, and count "
+                f"as different {what}; write them alike if they are one"
+            )
+
+
+def _as_whole(name: str) -> str:
+    """ "1" for "1.0"; of a group of several columns each."""
+    found = [(_POINT_ZERO.fullmatch(part), part) for part in name.split(GROUP_JOIN)]
+    return GROUP_JOIN.join(part if match is None else match[1] for match, part in found)
 
 
 def _rare_classes(table: Table) -> Iterable[str]:

@@ -1,10 +1,13 @@
 """Groups of rows that must stay on one side of every split.
 
-Three things tie rows together, from the strongest:
+Four things tie rows together, from the strongest:
 
-1. the user's group column, and
-2. the same text (up to case, spaces and punctuation): these two are never cut;
-3. look-alikes, pairs of texts that share at least `threshold` of their pieces. They tie chains:
+1. the user's group column,
+2. the same text (up to case, spaces and punctuation), and
+3. one conversation: a row whose question a longer row answers on its way. These are never cut, nor
+   are conversations that open with the same question and answer, unless so many do (more than the
+   cap below) that it is a greeting;
+4. look-alikes, pairs of texts that share at least `threshold` of their pieces. They tie chains:
    A is like B, B like C, and A need not be like C at all. In data made from templates a chain
    runs through a whole class, and a class that can't be divided can't be judged. So what
    look-alikes tie together is capped. Links are taken from the most alike downwards, and one that
@@ -19,10 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.data.conversations import Ties, openings, steps
 from equipoise.data.look_alikes import Links, find_links
 from equipoise.data.normalise import duplicate_key
 from equipoise.data.shingles import Places
 from equipoise.errors import SettingsError, ShapeError
+from equipoise.records.turns import Turn
 
 ALWAYS_TIED = 10
 CLASS_SHARE = 0.05
@@ -43,6 +48,8 @@ class Clusters:
     """Pairs of different texts that look alike."""
     cut: int
     """Of those, pairs that the cap keeps in different clusters."""
+    steps: int = 0
+    """Rows whose question a longer row answers on its way, and those longer rows."""
 
 
 def cluster_rows(
@@ -50,6 +57,7 @@ def cluster_rows(
     groups: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     *,
+    turns: Sequence[Sequence[Turn]] | None = None,
     threshold: float = 0.8,
     max_cluster: int | None = None,
     seed: int = 0,
@@ -62,7 +70,13 @@ def cluster_rows(
     [0, 0]
     """
     return find_clusters(
-        texts, groups, labels, threshold=threshold, max_cluster=max_cluster, seed=seed
+        texts,
+        groups,
+        labels,
+        turns=turns,
+        threshold=threshold,
+        max_cluster=max_cluster,
+        seed=seed,
     ).ids
 
 
@@ -71,12 +85,15 @@ def find_clusters(
     groups: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     *,
+    turns: Sequence[Sequence[Turn]] | None = None,
     threshold: float = 0.8,
     max_cluster: int | None = None,
     seed: int = 0,
 ) -> Clusters:
-    """Tie rows with the same text, with the same group ("" is none) and look-alikes.
+    """Tie rows with the same text, with the same group ("" is none), of one conversation, and
+    look-alikes.
 
+    turns        What is said in each row, where rows are written; `texts` are their questions.
     threshold    Jaccard similarity of three-letter pieces, above 0 to 1, from which two texts look
                  alike; 0.8 is about one changed word in ten. At 1 only equal sets of pieces do.
     max_cluster  Rows (of one class, where labels are given) that look-alikes may tie to the
@@ -84,19 +101,26 @@ def find_clusters(
     Time         about 1 minute for a million short rows on two cores, nearly linear.
     Raises       ShapeError if the columns differ in length; SettingsError for a bad setting.
     """
-    _check(texts, groups, labels, threshold, max_cluster)
+    _check(texts, groups, labels, turns, threshold, max_cluster)
     key_of_row = [duplicate_key(text) for text in texts]
     text_of_row, keys = codes(key_of_row), list(dict.fromkeys(key_of_row))
-    atoms = _atoms(text_of_row, len(keys), groups)
+    class_of_row = codes(labels) if labels is not None else np.zeros(len(texts), dtype=np.int64)
+    caps = _caps(class_of_row, max_cluster)
+    ties = [] if groups is None else [_of_groups(groups)]
+    on_the_way = steps(() if turns is None else turns)
+    atoms = _atoms(text_of_row, len(keys), [*ties, on_the_way])
+    if turns is not None:
+        branches = _without_greetings(openings(turns), atoms[text_of_row], class_of_row, caps)
+        atoms = _atoms(text_of_row, len(keys), [*ties, on_the_way, branches])
     found = find_links(keys, threshold=threshold, seed=seed)
     between = Links(atoms[found.left], atoms[found.right], found.similarity)
-    class_of_row = codes(labels) if labels is not None else np.zeros(len(texts), dtype=np.int64)
-    joined = _join(between, atoms[text_of_row], class_of_row, _caps(class_of_row, max_cluster))
+    joined = _join(between, atoms[text_of_row], class_of_row, caps)
     return Clusters(
         ids=codes(joined[atoms[text_of_row]].tolist()),
         repeated=len(texts) - len(keys),
         links=len(found.left),
         cut=int((joined[between.left] != joined[between.right]).sum()),
+        steps=len(np.unique(on_the_way.row)),
     )
 
 
@@ -114,10 +138,11 @@ def _check(
     texts: Sequence[str],
     groups: Sequence[str] | None,
     labels: Sequence[str] | None,
+    turns: Sequence[Sequence[Turn]] | None,
     threshold: float,
     max_cluster: int | None,
 ) -> None:
-    for name, column in (("groups", groups), ("labels", labels)):
+    for name, column in (("groups", groups), ("labels", labels), ("turns", turns)):
         if column is not None and len(column) != len(texts):
             raise ShapeError(f"{len(texts)} texts but {len(column)} {name}; give one per row")
     faults = []
@@ -136,17 +161,43 @@ def _caps(class_of_row: Places, max_cluster: int | None) -> list[int]:
     return [max(ALWAYS_TIED, int(rows * CLASS_SHARE)) for rows in np.bincount(class_of_row)]
 
 
-def _atoms(text_of_row: Places, texts: int, groups: Sequence[str] | None) -> Places:
-    """(texts,) number of the piece that the text belongs to: texts tied by the user's groups."""
-    if groups is None:
-        return np.arange(texts)
-    grouped = np.array([bool(group) for group in groups], dtype=bool)
-    group_of_row = codes([group for group in groups if group])
-    return _components(
-        text_of_row[grouped],
-        texts + group_of_row,
-        texts + int(group_of_row.max(initial=-1)) + 1,
-    )[:texts]
+def _of_groups(groups: Sequence[str]) -> Ties:
+    grouped = np.flatnonzero([bool(group) for group in groups])
+    return Ties(grouped.astype(np.int64), codes([group for group in groups if group]))
+
+
+def _atoms(text_of_row: Places, texts: int, ties: Sequence[Ties]) -> Places:
+    """(texts,) number of the piece that the text belongs to: texts tied by what is never cut."""
+    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    nodes = texts
+    for tie in ties:
+        left.append(text_of_row[tie.row])
+        right.append(nodes + tie.name)
+        nodes += int(tie.name.max(initial=-1)) + 1
+    return _components(np.concatenate(left), np.concatenate(right), nodes)[:texts]
+
+
+def _without_greetings(
+    found: Ties, atom_of_row: Places, class_of_row: Places, caps: Sequence[int]
+) -> Ties:
+    """The openings that tie no more rows of a class than the cap to their largest piece. What more
+    rows open with is how people greet, and says nothing of what follows."""
+    if not len(found.row):
+        return found
+    atom, label = atom_of_row[found.row], class_of_row[found.row]
+    piece, place, rows = np.unique(
+        np.stack([found.name, atom]), axis=1, return_inverse=True, return_counts=True
+    )
+    # Pieces come sorted by opening; the last of each in order of rows is its largest.
+    order = np.lexsort((rows, piece[0]))
+    ends = np.cumsum(np.bincount(piece[0])) - 1
+    is_largest = np.zeros(len(rows), dtype=bool)
+    is_largest[order[ends]] = True
+    loose = ~is_largest[place.ravel()]
+    cell, many = np.unique(found.name[loose] * len(caps) + label[loose], return_counts=True)
+    greetings = np.unique(cell[many > np.array(caps)[cell % len(caps)]] // len(caps))
+    kept = ~np.isin(found.name, greetings)
+    return Ties(found.row[kept], found.name[kept])
 
 
 def _components(left: Places, right: Places, nodes: int) -> Places:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from equipoise.data.arrow_files import read_hub, read_parquet
-from equipoise.data.raw import RawPart, join_parts
+from equipoise.data.raw import RawPart, join_parts, listing
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE
 from equipoise.data.text_files import decode, parse_delimited, parse_json_lines, read_bytes
 from equipoise.errors import DataError
@@ -22,7 +24,7 @@ _STEMS = {
     "test": TEST,
 }
 # The hub writes large splits as train-00000-of-00003.parquet.
-_SHARD = re.compile(r"-\d+-of-\d+$")
+_SHARD = re.compile(r"-(\d+)-of-(\d+)$")
 
 
 def read_parts(source: str | Path, encoding: str | None = None) -> dict[str, RawPart]:
@@ -75,6 +77,7 @@ def _read_file(path: Path, encoding: str | None) -> RawPart:
 
 def _read_folder(folder: Path, encoding: str | None) -> dict[str, RawPart]:
     found: dict[str, list[Path]] = {}
+    numbered: dict[str, list[tuple[int, int] | None]] = {}
     for path in sorted(folder.iterdir()):
         form = form_of(path)
         if form is None or not path.is_file():
@@ -83,17 +86,22 @@ def _read_folder(folder: Path, encoding: str | None) -> dict[str, RawPart]:
         split = _STEMS.get(_SHARD.sub("", stem))
         if split is not None:
             found.setdefault(split, []).append(path)
+            shard = _SHARD.search(stem)
+            numbered.setdefault(split, []).append(shard and (int(shard[1]), int(shard[2])))
     if not found:
         held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise DataError(
             f"{folder}: holds no train, validation or test file in one of the forms "
             f"{', '.join(FORMS)}; it holds {held}"
         )
-    faults = [
-        f"{folder}: {' and '.join(p.name for p in paths)} are all {split} rows; keep one of them"
-        for split, paths in found.items()
-        if len(paths) > 1 and not all(_SHARD.search(p.name.split(".")[0]) for p in paths)
-    ]
+    faults: list[str] = []
+    for split, paths in found.items():
+        shards_of = [number for number in numbered[split] if number is not None]
+        if len(shards_of) == len(paths):
+            faults += _shard_faults(f"{folder}: the {split} rows", shards_of)
+        elif len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            faults.append(f"{folder}: {names} are all {split} rows; keep one of them")
     if faults:
         raise DataError(*faults)
     parts = {}
@@ -110,6 +118,33 @@ def _read_folder(folder: Path, encoding: str | None) -> dict[str, RawPart]:
     if faults:
         raise DataError(*faults)
     return parts
+
+
+def _shard_faults(where: str, shards: list[tuple[int, int]]) -> Iterable[str]:
+    """What is wrong with the numbers of shards and the totals that their names give: without a
+    word a lost shard would be lost rows, and one that is there twice rows that count twice."""
+    totals = sorted({total for _, total in shards})
+    if len(totals) > 1:
+        yield (
+            f"{where} are shards of {' and of '.join(map(str, totals))} files; keep those of one "
+            "download"
+        )
+        return
+    (total,) = totals
+    held = Counter(number for number, _ in shards)
+    # The hub counts from 0. Some tools count from 1: then the last has the total's number.
+    first = 1 if 0 not in held and total in held else 0
+    needed = range(first, first + total)
+    missing = [number for number in needed if number not in held]
+    double = sorted(number for number, files in held.items() if files > 1)
+    beyond = sorted(number for number in held if number not in needed)
+    if missing:
+        lack = listing(missing, "shard")
+        yield f"{where} lack {lack} of {total}, counted from {first}; copy or download the rest"
+    if double:
+        yield f"{where} hold {listing(double, 'shard')} more than once; keep one file of each"
+    if beyond:
+        yield f"{where} hold {listing(beyond, 'shard')} of {total}, counted from {first}; rename it"
 
 
 def _named(parts: dict[str, RawPart], name: str) -> dict[str, RawPart]:

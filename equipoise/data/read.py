@@ -76,8 +76,7 @@ def read_rows(
         parts=parts,
         columns={role: ", ".join(names) for role, names in (first | others).items()}
         | ({} if separator is None else {"label_separator": separator}),
-        # What decides the split or the price of a row makes it another table.
-        fingerprint=fingerprint(parts, others=first.get("time", ())),
+        fingerprint=fingerprint(parts),
         faults=tuple(fault for part in raw.values() for fault in part.faults) + tuple(faults),
         warnings=tuple(warnings),
     )
@@ -135,7 +134,8 @@ def _to_rows(
     return Rows(
         **{role: column for role, column in found.items() if column is not None},
         columns={
-            name: text_column([None if cell is BROKEN else cell for cell in column])
+            # Some are names too: of groups that a remedy balances, of times.
+            name: text_column([None if cell is BROKEN else cells.whole(cell) for cell in column])
             for name, column in part.cells.items()
             if name not in taken
         },

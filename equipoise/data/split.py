@@ -4,28 +4,27 @@ One file (or only a train file): 70 % training, 15 % validation, 15 % test. Trai
 train becomes validation. Train and validation: they stay, and there is no test. All three: they
 stay. Whatever was given to judge is never touched; where a duplicate, a look-alike or a group runs
 through two given parts, the one further from judging gives way: training to validation and test,
-validation to test. The notes say how many rows that took.
+validation to test. So do, forward in time, training rows as late as what was given to judge. The
+notes say how many rows that took.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.data.allot import allot
+from equipoise.data.crossing import Guard, Parts, listed_classes
 from equipoise.data.duplicates import Clusters, codes, find_clusters
-from equipoise.data.forward import latest, time_values
+from equipoise.data.forward import hold_out_latest
 from equipoise.data.memberships import memberships, rarest_labels
-from equipoise.data.raw import LISTED
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
 from equipoise.errors import DataError, SettingsError, ShapeError
-from equipoise.records.rows import Rows, Splits
-
-_Parts = dict[str, Rows]
+from equipoise.records.rows import Rows, Splits, all_turns
 
 
 def split_table(
@@ -48,11 +47,12 @@ def split_table(
                    No row trains that is as late as the first judged row.
     threshold, max_cluster
                    What counts as look-alike and how much it may tie; see `find_clusters`.
-    keep_crossing  Keep training rows whose duplicate, look-alike or group is also in a judged
-                   part, with a note, rather than leaving them out.
+    keep_crossing  Keep training rows whose duplicate, look-alike, conversation or group is also in
+                   a judged part, or that are as late as rows that were given to judge, with a
+                   note, rather than leaving them out.
     Raises         SettingsError for bad shares; DataError if there are no training rows or
-                   labels, if a part would be empty, or if more than half of the training rows
-                   would have to be left out.
+                   labels, if a part would be empty, if times can't be read, or if more than half
+                   of the training rows would have to be left out.
     """
     _check_shares(validation_share, test_share)
     parts, clusters = _grouped(table, threshold, max_cluster, seed)
@@ -63,9 +63,11 @@ def split_table(
     if TEST in missing and (VALIDATION in parts or test_share == 0):
         missing.remove(TEST)
         notes.append("no test part: the model is judged on the rows that also chose it")
-    guard = _Guard(table.source, keep_crossing)
+    guard = Guard(table.source, keep_crossing)
     if len(parts) > 1:
         parts = guard.drop_crossing(parts, notes)
+        if time_column is not None:
+            parts = guard.drop_late(parts, time_column, notes)
     if missing:
         taken = {part: shares[part] for part in missing}
         if time_column is None:
@@ -74,10 +76,10 @@ def split_table(
             notes.append(_share_note(held, f"stratified by {kind}, seed {seed}"))
             parts = parts | held
         else:
-            held, borders = _hold_out_latest(parts[TRAIN], taken, time_column, table.source)
+            held, borders = hold_out_latest(parts[TRAIN], taken, time_column, table.source)
             notes.append(_share_note(held, f"by {time_column!r}: {borders}"))
             parts = guard.drop_crossing(parts | held, notes)
-    _check_parts(parts, table.source)
+    _check_parts(parts, table.source, clusters)
     notes.extend(_class_notes(parts))
     return Splits(parts[TRAIN], parts[VALIDATION], parts.get(TEST), tuple(notes))
 
@@ -127,7 +129,7 @@ def _check_shares(validation_share: float, test_share: float) -> None:
 
 def _grouped(
     table: Table, threshold: float, max_cluster: int | None, seed: int
-) -> tuple[_Parts, Clusters]:
+) -> tuple[Parts, Clusters]:
     """The given parts with cluster numbers found over all of them; one file counts as training
     rows."""
     parts = {TRAIN if name == WHOLE else name: rows for name, rows in table.parts.items()}
@@ -143,11 +145,11 @@ def _grouped(
             raise DataError(f"{table.source}: the {name} rows have no labels; add a label column")
         labels += rows.labels.tolist()
         groups += [""] * len(rows) if rows.groups is None else rows.groups.tolist()
-    texts = [text for rows in parts.values() for text in rows.texts.tolist()]
     found = find_clusters(
-        texts,
+        [text for rows in parts.values() for text in rows.texts.tolist()],
         groups if any(groups) else None,
         rarest_labels(labels),
+        turns=all_turns(parts.values()),
         threshold=threshold,
         max_cluster=max_cluster,
         seed=seed,
@@ -159,7 +161,7 @@ def _grouped(
     }, found
 
 
-def _hold_out(rows: Rows, taken: dict[str, float], seed: int) -> _Parts:
+def _hold_out(rows: Rows, taken: dict[str, float], seed: int) -> Parts:
     """Training rows and the parts taken from them, stratified, clusters together."""
     (row, names), cluster = memberships(_labels(rows).tolist()), codes(_clusters(rows).tolist())
     shares = np.array([1 - sum(taken.values()), *taken.values()])
@@ -168,86 +170,17 @@ def _hold_out(rows: Rows, taken: dict[str, float], seed: int) -> _Parts:
     return {name: rows.take(part == place) for place, name in enumerate([TRAIN, *taken])}
 
 
-def _hold_out_latest(
-    rows: Rows, taken: dict[str, float], column: str, source: str
-) -> tuple[_Parts, str]:
-    """Training rows, and the latest as the parts taken from them; and from when on in words."""
-    if column not in rows.columns:
-        raise DataError(
-            f"{source}: has no column {column!r} for the time; its other columns are "
-            f"{', '.join(map(repr, rows.columns)) or 'none'}; name the right one with --time"
-        )
-    cells = rows.columns[column].tolist()
-    times = time_values(cells, column, source)
-    left = np.ones(len(rows), dtype=bool)
-    parts: _Parts = {}
-    borders = []
-    for name in reversed(taken):
-        border = latest(times[left], taken[name] * len(rows))
-        if border is None:
-            raise DataError(
-                f"{source}: {column!r} holds too few different times to divide the rows forward "
-                "in time; leave --time out, or name a finer column"
-            )
-        here = left & (times >= border)
-        parts[name] = rows.take(here)
-        left &= ~here
-        borders.append(f"{name} from {cells[int(np.flatnonzero(times == border)[0])]}")
-    parts[TRAIN] = rows.take(left)
-    return {name: parts[name] for name in (TRAIN, *taken)}, ", ".join(reversed(borders))
-
-
-@dataclass(frozen=True)
-class _Guard:
-    """What is done with rows whose cluster is also in a part nearer to judging."""
-
-    source: str
-    keep: bool
-
-    def drop_crossing(self, parts: _Parts, notes: list[str]) -> _Parts:
-        for name, nearer in ((VALIDATION, [TEST]), (TRAIN, [VALIDATION, TEST])):
-            judged = [part for part in nearer if part in parts]
-            if name not in parts or not judged:
-                continue
-            rows = parts[name]
-            clusters = np.concatenate([_clusters(parts[part]) for part in judged])
-            crossing = np.isin(_clusters(rows), clusters)
-            count = int(crossing.sum())
-            if not count:
-                continue
-            where = " or ".join(judged)
-            if self.keep:
-                notes.append(
-                    f"{count:,} of {len(rows):,} {name} rows repeat, resemble or share a group "
-                    f"with rows of {where}, and were kept as asked; the scores flatter the model"
-                )
-                continue
-            if count > len(rows) / 2:
-                raise DataError(
-                    f"{self.source}: {count:,} of {len(rows):,} {name} rows repeat, resemble or "
-                    f"share a group with rows of {where}; name only group columns that should "
-                    "stay on one side, mend the files, or keep such rows (keep_crossing)"
-                )
-            notes.append(
-                f"left out {count:,} of {len(rows):,} {name} rows that repeat, resemble or share "
-                f"a group with rows of {where}"
-            )
-            notes.extend(_emptied(rows, crossing, name))
-            parts = parts | {name: rows.take(~crossing)}
-        return parts
-
-
-def _emptied(rows: Rows, crossing: NDArray[np.bool_], name: str) -> list[str]:
-    gone = sorted(rows.take(crossing).counts().keys() - rows.take(~crossing).counts().keys())
-    return [f"that leaves no {name} row of {_listed(gone, rows)}"] if gone else []
-
-
-def _check_parts(parts: _Parts, source: str) -> None:
+def _check_parts(parts: Parts, source: str, clusters: Clusters) -> None:
     for name, rows in parts.items():
         if not len(rows):
+            greeting = (
+                ", or leave out rows that are but a greeting: they tie every conversation that "
+                "begins so"
+            )
             raise DataError(
                 f"{source}: no rows are left for {name}; add rows (a class needs at least three "
                 "rows that are no duplicates), or give a file of its own"
+                f"{greeting if clusters.steps else ''}"
             )
     counts = parts[TRAIN].counts()
     if parts[TRAIN].written:
@@ -273,6 +206,11 @@ def _cluster_notes(found: Clusters) -> list[str]:
             f"{found.repeated:,} rows repeat the text of another (but for case, spaces and "
             "punctuation) and stay with it"
         )
+    if found.steps:
+        notes.append(
+            f"{found.steps:,} rows are steps of one conversation (one answers on its way what "
+            "another asks) and stay together"
+        )
     if found.links:
         cut = (
             f"; {found.cut:,} of them are apart all the same, where a chain of look-alikes had "
@@ -284,12 +222,12 @@ def _cluster_notes(found: Clusters) -> list[str]:
     return notes
 
 
-def _share_note(held: _Parts, how: str) -> str:
+def _share_note(held: Parts, how: str) -> str:
     counts = ", ".join(f"{len(rows):,} {name}" for name, rows in held.items())
     return f"{sum(map(len, held.values())):,} rows divided into {counts} ({how})"
 
 
-def _class_notes(parts: _Parts) -> list[str]:
+def _class_notes(parts: Parts) -> list[str]:
     notes = []
     train = parts[TRAIN].counts()
     for name in (VALIDATION, TEST):
@@ -297,22 +235,15 @@ def _class_notes(parts: _Parts) -> list[str]:
             absent = [label for label in train if label not in parts[name].counts()]
             if absent:
                 notes.append(
-                    f"{_listed(absent, parts[TRAIN])}: trained, but without a row in {name}; "
-                    "too few rows (or groups of rows) to be there as well"
+                    f"{listed_classes(absent, parts[TRAIN])}: trained, but without a row in "
+                    f"{name}; too few rows (or groups of rows) to be there as well"
                 )
             unseen = [label for label in parts[name].counts() if label not in train]
             if unseen:
                 notes.append(
-                    f"{_listed(unseen, parts[TRAIN])}: in {name}, but without a training row"
+                    f"{listed_classes(unseen, parts[TRAIN])}: in {name}, but without a training row"
                 )
     return notes
-
-
-def _listed(labels: list[str], rows: Rows) -> str:
-    more = f" and {len(labels) - LISTED:,} more" if len(labels) > LISTED else ""
-    shown = ", ".join(map(repr, labels[:LISTED]))
-    one, many = ("category", "categories") if rows.written else ("class", "classes")
-    return f"{one if len(labels) == 1 else many} {shown}{more}"
 
 
 def _labels(rows: Rows) -> NDArray[Any]:

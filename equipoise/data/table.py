@@ -116,8 +116,8 @@ class Table:
     """Role to column name in the source, {"text": "body", "label": "topic"}; several group
     columns are joined by ", ". Where one was given, "label_separator" to what divides labels."""
     fingerprint: str
-    """SHA-256 over ids, texts, labels, groups, weights, amounts, turns, references and times of
-    every part, in order."""
+    """SHA-256 over all that a run can read of the rows: ids, texts, labels, groups, weights,
+    amounts, turns, references and the other columns of every part, in order."""
     faults: tuple[str, ...] = field(default=())
     """Faults of single cells and lines, one line each; `check_rows` raises them with its own."""
     warnings: tuple[str, ...] = field(default=())
@@ -153,10 +153,14 @@ class Table:
         )
 
 
-def fingerprint(parts: dict[str, Rows], others: tuple[str, ...] = ()) -> str:
+def fingerprint(parts: dict[str, Rows]) -> str:
     """SHA-256 over part names, ids, texts, labels, groups, weights, amounts, turns, references and
-    the cells of the `others` columns in order; each cell is preceded by its length, so that
-    ("ab", "c") and ("a", "bc") differ."""
+    the other columns by name; each cell is preceded by its length, so that ("ab", "c") and
+    ("a", "bc") differ.
+
+    The other columns count because a run may read any of them: by time it is divided, by others
+    remedies balance groups or set thresholds. Other cells there are another run.
+    """
     digest = hashlib.sha256()
     for name, rows in parts.items():
         digest.update(f"{name}:{len(rows)}\n".encode())
@@ -175,12 +179,20 @@ def fingerprint(parts: dict[str, Rows], others: tuple[str, ...] = ()) -> str:
             for column in (rows.turns, rows.references)
             if column is not None
         ]
-        columns += [np.array(list(map(str, rows.columns[name].tolist()))) for name in others]
+        for other, column in sorted(rows.columns.items()):
+            digest.update(_measured(other))
+            columns.append(
+                text_column([None if cell is None else str(cell) for cell in column.tolist()])
+            )
         for cells in zip(*(column.tolist() for column in columns), strict=True):
-            for cell in cells:
-                raw = b"" if cell is None else cell.encode("utf-8", "surrogatepass")
-                digest.update(b"%d:" % (-1 if cell is None else len(raw)) + raw)
+            digest.update(b"".join(map(_measured, cells)))
     return digest.hexdigest()
+
+
+def _measured(cell: str | None) -> bytes:
+    """The cell with its length before it; -1 for none."""
+    raw = b"" if cell is None else cell.encode("utf-8", "surrogatepass")
+    return b"%d:" % (-1 if cell is None else len(raw)) + raw
 
 
 def _one_text(label: Any) -> str | None:

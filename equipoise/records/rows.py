@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -120,6 +120,14 @@ def text_column(values: list[Any] | tuple[Any, ...]) -> Column:
     """An object column that numpy does not turn into fixed-width text or a matrix."""
     # Filled one by one: tuples of one length would become the rows of a matrix.
     return np.fromiter(values, dtype=object, count=len(values))
+
+
+def all_turns(parts: Iterable[Rows]) -> list[Any] | None:
+    """The turns of the rows of every part, in order; None unless all of them are written."""
+    columns = [rows.turns for rows in parts]
+    if any(column is None for column in columns):
+        return None
+    return [turns for column in columns if column is not None for turns in column.tolist()]
 
 
 def names_in(label: Any) -> tuple[Any, ...]:

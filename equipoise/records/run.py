@@ -13,7 +13,7 @@ RUN/
   order.npy              (epochs, rows) position in the fed rows at each place: the data order
   fed_rows.parquet       id of every row fed; of a made vector the row it was made from
   head_order.npy, head_rows.parquet   the same of a second training of the head, if there was one
-  splits.parquet         id, split, cluster, label of every row
+  splits.parquet         id, split, cluster, label of every row, and a mark of its text
   baselines/NAME/        predictions.parquet and scores.json of each baseline
   report.html            the report
 """

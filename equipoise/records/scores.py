@@ -77,6 +77,8 @@ class Scores:
     """"head", "middle", "tail": {"classes": [names], "rows": n in the split, "macro_f1": Estimate,
     "macro_recall": Estimate}; of texts "macro_<name>" for every measure."""
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What speaks against believing the figures, such as rows that were trained on."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -102,6 +104,7 @@ class Scores:
                 for band, record in self.bands.items()
             },
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
         }
 
 
@@ -126,6 +129,7 @@ def read_scores(path: Path) -> Scores:
                 for band, values in record["bands"].items()
             },
             notes=tuple(record["notes"]),
+            warnings=tuple(record.get("warnings", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FolderError(

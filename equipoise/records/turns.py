@@ -53,7 +53,8 @@ def answer(turns: Sequence[Turn]) -> str | None:
 
 def asked_text(turns: Sequence[Turn]) -> str:
     """What tells rows apart when duplicates are looked for: the turns before the answer, a line
-    each; of a plain text the text itself.
+    each; of a plain text the text itself. It can't tell that one row is the beginning of another:
+    `data/conversations.py` finds those.
 
     >>> asked_text([Turn("system", "Be brief."), Turn("user", "Is it?"), Turn("assistant", "Yes.")])
     'Be brief.\\nIs it?'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.data import check_rows, read_rows
+from equipoise.data import ColumnNames, check_rows, read_rows
 from equipoise.data.raw import listing
 from equipoise.errors import DataError
 
@@ -28,6 +28,24 @@ def test_labels_that_look_alike(tmp_path: Path) -> None:
     assert len(alike) == 2
     assert "'Spam' and 'spam' and 'spam '" in alike[0]
     assert "'ham' and 'ＨＡＭ'" in alike[1]
+
+
+def test_numbers_with_and_without_a_point(tmp_path: Path) -> None:
+    """Text is taken as it is, so what pandas wrote of a column with a missing cell is another
+    class, and another group, than the same number elsewhere."""
+    columns = ColumnNames(group=("who", "where"))
+    for part, ending in (("train", ".0"), ("test", "")):
+        rows = [f"{part} {n},{n % 2}{ending},{n}{ending},York,k{part}{n}.0" for n in range(8)]
+        content = "\n".join(["text,label,who,where,id", *rows])
+        (tmp_path / f"{part}.csv").write_text(content, encoding="utf-8")
+    said = [line for line in check_rows(read_rows(tmp_path, columns=columns)) if "a point" in line]
+    assert [line.split(" are written")[0] for line in said] == [
+        "labels '0' and '0.0', '1' and '1.0'",
+        "groups " + ", ".join(f"'{n} | York' and '{n}.0 | York'" for n in range(8)),
+    ]
+    assert "count as different classes; write them alike if they are one" in said[0]
+    alone = warnings(tmp_path, alone="".join(f"t{n},{n % 2}.0\n" for n in range(8)))
+    assert alone == [], "nothing to confuse them with"
 
 
 def test_classes_with_too_few_rows(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import csv
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equipoise.data import ColumnNames, Table, check_rows, read_rows
+from equipoise.data.cells import name_of
 from equipoise.errors import DataError
+from equipoise.given import group_names
 
 TEXTS = ["where is my parcel?", 'she said "no",\nthen left', "naïve café — 日本語 🙂", " spaced "]
 LABELS = ["order", "other", "order", "a, b"]
@@ -153,6 +157,51 @@ def test_numbers_are_accepted_as_labels(tmp_path: Path) -> None:
     assert rows.labels.tolist() == ["1", "true", "1.5"]
 
 
+def test_whole_floats_are_the_numbers_that_they_were(tmp_path: Path) -> None:
+    """pandas makes floats of whole numbers where one is missing, so that customer 1 of the test
+    file is customer 1.0 of the training file, and was trained and judged on."""
+    names = ["key", "who", "label", "when"]
+    train = pd.DataFrame([[1, 1, 0, 5], [2, 2, 1, 6], [3, None, 1, None]], columns=names)
+    test = pd.DataFrame([[4, 1, 0, 7], [5, 9, 1, 8]], columns=names)
+    train, test = (frame.assign(text=frame.key.map(str) + " text") for frame in (train, test))
+    train = train.astype({"key": "float64", "label": "float64"})
+    assert train.who.dtype == train.when.dtype == "float64"
+    for name, frame in (("train", train), ("test", test)):
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    columns = ColumnNames(id="key", group=("who",))
+    parts = read_rows(tmp_path, columns=columns).parts
+    assert parts["train"].ids.tolist() == ["1", "2", "3"]
+    assert parts["train"].counts() == {"0": 1, "1": 2}
+    assert parts["train"].groups is not None
+    assert parts["train"].groups.tolist() == ["1", "2", ""]
+    assert list(map(str, parts["train"].columns["when"])) == ["5", "6", "None"]
+    assert list(map(str, parts["test"].columns["when"])) == ["7", "8"]
+
+
+def test_one_number_is_one_class_however_json_writes_it(tmp_path: Path) -> None:
+    cells = ["1", "1.0", "1e0", "-0.0", "1e300", "2.5", "NaN"]
+    lines = [f'{{"text": "t{n}", "label": {cell}}}' for n, cell in enumerate(cells)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    rows = read_rows(tmp_path / "a.jsonl").parts["all"]
+    assert rows.labels is not None
+    assert rows.labels.tolist() == ["1", "1", "1", "0", "1e+300", "2.5", ""]
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [(np.int64(3), "3"), (np.float32(3), "3"), (np.float64(2.5), "2.5"), (np.bool_(True), "true")],
+)
+def test_numbers_of_numpy_are_names_too(cell: Any, name: str) -> None:
+    assert name_of(cell, None) == name
+    assert name_of(np.float64(1), ("no", "yes")) == "yes"
+
+
+def test_groups_in_memory_are_named_alike() -> None:
+    found = group_names(pd.Series([7, 7.0, np.int64(7), "7", None, 7.5], dtype=object), 6)
+    assert found is not None
+    assert found.tolist() == ["7", "7", "7", "7", "", "7.5"]
+
+
 def test_pandas_index_column_without_name(tmp_path: Path) -> None:
     pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}).to_csv(tmp_path / "a.csv")
     rows = read_rows(tmp_path / "a.csv").parts["all"]
@@ -198,6 +247,37 @@ def test_shards_and_class_names_as_the_hub_writes_them(tmp_path: Path) -> None:
     assert list(zip(rows.texts, rows.labels, strict=True)) == [("a", "fraud"), ("b", "ok")]
 
 
+def shards(folder: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (folder / name).write_text(f"text,label\ntext {number},x\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["train-00000-of-00003.csv"], "the train rows lack shards 1, 2 of 3"),
+        (["train-0-of-3.csv", "train-2-of-3.csv"], "lack shard 1 of 3"),
+        (["train-1-of-3.csv", "train-2-of-3.csv"], "lack shard 0 of 3, counted from 0"),
+        (["train-1-of-3.csv", "train-3-of-3.csv"], "lack shard 2 of 3, counted from 1"),
+        (["train-0-of-1.csv", "training-0-of-1.csv"], "hold shard 0 more than once"),
+        (["train-0-of-2.csv", "train-1-of-3.csv"], "of 2 and of 3 files"),
+        (["train-0-of-1.csv", "train-7-of-1.csv"], "hold shard 7 of 1"),
+        (["train.csv", "test-1-of-2.csv"], "the test rows lack shard 0 of 2"),
+        (["train-0-of-1.csv", "train.csv"], "are all train rows; keep one"),
+    ],
+)
+def test_shards_that_are_missing_or_double(names: list[str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        read_rows(shards(tmp_path, *names))
+
+
+def test_whole_sets_of_shards(tmp_path: Path) -> None:
+    names = ["train-0-of-2.csv", "train-1-of-2.csv", "test-1-of-2.csv", "test-2-of-2.csv"]
+    parts = read_rows(shards(tmp_path, *names)).parts
+    assert {name: len(rows) for name, rows in parts.items()} == {"train": 2, "test": 2}
+
+
 def test_labels_may_be_absent_only_for_prediction(tmp_path: Path) -> None:
     write(tmp_path, a_csv="text,other\nhello,1\n")
     assert read_rows(tmp_path / "a.csv", need_labels=False).parts["all"].labels is None
@@ -213,7 +293,6 @@ def test_fingerprint_sees_text_label_order_and_part(tmp_path: Path) -> None:
         return read_rows(tmp_path / "a.csv").fingerprint
 
     base = of("text,label\nab,c\nd,e\n")
-    assert base == of("text,label,other\nab,c,1\nd,e,2\n"), "other columns do not count"
     others = [
         of("text,label\na,bc\nd,e\n"),
         of("text,label\nd,e\nab,c\n"),
@@ -223,14 +302,26 @@ def test_fingerprint_sees_text_label_order_and_part(tmp_path: Path) -> None:
     assert len({base, *others}) == 5
 
 
-def test_fingerprint_sees_the_times_that_divide_the_rows(tmp_path: Path) -> None:
-    def of(content: str, time: str | None) -> str:
+def test_fingerprint_sees_every_column_that_a_run_may_read(tmp_path: Path) -> None:
+    """Remedies take groups from columns without a role (group_weights:column=channel), and a run
+    is divided by time: other cells there are another run."""
+
+    def of(content: str, time: str | None = None) -> str:
         (tmp_path / "a.csv").write_text(content)
         return read_rows(tmp_path / "a.csv", columns=ColumnNames(time=time)).fingerprint
 
-    early, late = "text,label,day\na,b,1\nc,d,2\n", "text,label,day\na,b,3\nc,d,2\n"
-    assert of(early, "day") != of(late, "day")
-    assert of(early, None) == of(late, None)
+    base = "text,label,day,channel\na,b,1,web\nc,d,2,app\n"
+    assert of(base) == of(base)
+    assert of(base) == of("channel,day,text,label\nweb,1,a,b\napp,2,c,d\n")
+    others = [
+        of("text,label\na,b\nc,d\n"),
+        of("text,label,day,channel\na,b,1,app\nc,d,2,web\n"),
+        of("text,label,day,channel\na,b,3,web\nc,d,2,app\n"),
+        of("text,label,channel,day\na,b,1,web\nc,d,2,app\n"),
+        of("text,label,day,site\na,b,1,web\nc,d,2,app\n"),
+    ]
+    assert len({of(base), *others}) == 6
+    assert of(base, "day") != of(base.replace(",1,", ",3,"), "day")
 
 
 class Hub:

@@ -263,6 +263,63 @@ def test_forward_in_time_leaves_out_earlier_copies_of_judged_rows() -> None:
     assert max(kept) < min(splits.validation.columns["when"].tolist())
 
 
+def test_no_row_trains_that_is_as_late_as_given_test_rows() -> None:
+    """Days 0 to 99 train, from day 80 on too late: the test begins on day 80."""
+    train = rows_of(["a", "b"] * 50, when=list(range(100)))
+    test = rows_of(["a", "b"] * 10, begin=1000, when=list(range(80, 100)))
+    splits = split_table(table_of(train=train, test=test), time_column="when")
+    assert splits.test is not None
+    assert splits.test.ids.tolist() == test.ids.tolist()
+    assert max(splits.train.columns["when"]) < min(splits.validation.columns["when"])
+    assert max(splits.validation.columns["when"]) == 79
+    assert (
+        "left out 20 of 100 train rows that are as late as the first row of test ('when' 80), "
+        "or later"
+    ) in splits.notes
+    kept = split_table(table_of(train=train, test=test), time_column="when", keep_crossing=True)
+    assert len(kept.train) + len(kept.validation) == 100
+    assert any("20 of 100 train rows" in n and "kept as asked" in n for n in kept.notes)
+    without = split_table(table_of(train=train, test=test))
+    assert len(without.train) + len(without.validation) == 100
+
+
+def test_the_first_judged_row_may_be_one_that_chooses() -> None:
+    train = rows_of(["a", "b"] * 20 + ["c"], when=[*range(40), 77])
+    validation = rows_of(["a", "b"] * 3, begin=100, when=[36, 37, 38, 39, 40, 41])
+    test = rows_of(["a", "b"] * 3, begin=200, when=[41, 42, 43, 44, 45, 46])
+    splits = split_table(
+        table_of(train=train, validation=validation, test=test), time_column="when"
+    )
+    assert sorted(splits.train.columns["when"]) == list(range(36))
+    assert len(splits.validation) == 6
+    said = "\n".join(splits.notes)
+    assert "left out 5 of 41 train rows that are as late as the first row of validation" in said
+    assert "that leaves no train row of class 'c'" in said
+    assert "1 of 6 validation rows are as late as the first test row" in said
+    two = split_table(table_of(train=train, validation=validation), time_column="when")
+    assert len(two.train) == 36
+
+
+def test_given_test_rows_that_are_older_than_training_are_refused() -> None:
+    train = rows_of(["a", "b"] * 20, when=[f"2024-01-{n % 28 + 1:02d}" for n in range(40)])
+    test = rows_of(["a", "b"] * 5, begin=100, when=["2020-01-01"] * 10)
+    table = table_of(train=train, test=test)
+    with pytest.raises(DataError, match="40 of 40 train rows are as late as the first row of test"):
+        split_table(table, time_column="when")
+    with pytest.raises(DataError, match="leave --time out"):
+        split_table(table, time_column="when")
+    assert len(split_table(table, time_column="when", keep_crossing=True).train) > 30
+
+
+def test_times_of_given_parts_are_on_one_scale() -> None:
+    train = rows_of(["a", "b"] * 20, when=list(range(40)))
+    test = rows_of(["a", "b"] * 5, begin=100, when=["2020-01-01"] * 10)
+    with pytest.raises(DataError, match="numbers in train, dates in test"):
+        split_table(table_of(train=train, test=test), time_column="when")
+    with pytest.raises(DataError, match=r"rows \(test\): has no column 'when'"):
+        split_table(table_of(train=train, test=rows_of(["a", "b"], begin=9)), time_column="when")
+
+
 def test_rows_of_one_moment_stay_on_one_side() -> None:
     rows = rows_of(["a", "b"] * 50, when=[n // 20 for n in range(100)])
     splits = split_table(table_of(all=rows), time_column="when")

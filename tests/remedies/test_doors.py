@@ -436,6 +436,10 @@ def test_what_samplers_refuse():
         sampler_for("guaranteed_presence", LABELS, epochs=1, seed=0)
     with pytest.raises(SettingsError, match="needs groups"):
         sampler_for("group_balanced_sampler", LABELS, epochs=1, seed=0)
+    with pytest.raises(ShapeError, match=r"one whole number per row .*np\.unique"):
+        balanced_sampler(["a", "b", "a"], epochs=1, seed=0)
+    with pytest.raises(ShapeError, match=r"labels have shape \(0,\)"):
+        sampler_for("sqrt_sampler", [], epochs=1, seed=0)
     with pytest.raises(ShapeError, match=r"groups have shape \(2,\); expected \(23,\)"):
         group_balanced_sampler(LABELS, ["a", "b"], epochs=1, seed=0)
     with pytest.raises(SettingsError, match="no training rows of class '7'"):
