@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.evaluate.estimates import overall_agreement
 from equipoise.evaluate.measures import ECE_BINS, bin_of
 from equipoise.evaluate.outcomes import outcomes
-from equipoise.evaluate.per_class import overall_agreement
 from equipoise.records.predictions import Predictions
 from equipoise.statistics.clusters import effective_rows, mean_cluster_size
 from equipoise.statistics.intervals import mid_p
@@ -55,7 +55,7 @@ def reliability(predictions: Predictions, *, bins: int = ECE_BINS) -> tuple[Curv
     p, tied = seen.probabilities, seen.clusters
     everywhere = np.arange(len(seen.labels))
     top = p.argmax(axis=1)
-    agree = overall_agreement(seen)
+    agree = overall_agreement(seen.labels == seen.decided, tied)
     curves = [curve_of(None, p[everywhere, top], top == seen.labels, tied, agree, bins)]
     curves += [
         curve_of(seen.classes[k], p[:, k], seen.labels == k, tied, agree, bins)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,30 @@ from numpy.typing import NDArray
 
 from equipoise.costs import CostTable
 from equipoise.errors import DataError, SettingsError
-from equipoise.evaluate import measures, ranking
+from equipoise.evaluate import measures
 from equipoise.evaluate.cost_intervals import cost_difference, mistakes_differ_in_price
 from equipoise.evaluate.deciding import KINDS, DecidingMeasure, is_deciding, parse_measure
 from equipoise.evaluate.deciding_intervals import deciding_difference
+from equipoise.evaluate.estimates import (
+    macro_average_precision,
+    macro_roc_auc,
+    mean_difference,
+    percentile,
+    without_interval,
+)
 from equipoise.evaluate.honesty import why_no_g_mean_interval
-from equipoise.evaluate.judge import percentile
 from equipoise.evaluate.outcomes import Outcomes, outcomes
-from equipoise.evaluate.per_class import independent_rows
+from equipoise.evaluate.per_class import (
+    ONE_CLASS,
+    average_precision_estimates,
+    independent_rows,
+    ranking_of,
+)
+from equipoise.evaluate.several.compare import LABEL_MEASURES, compared_labels
 from equipoise.records.predictions import Predictions
 from equipoise.records.rows import Column
 from equipoise.records.scores import Estimate
 from equipoise.statistics.bootstrap import resampler
-from equipoise.statistics.intervals import mean_interval
-from equipoise.statistics.sums import Floats
 
 LOWER_IS_BETTER = frozenset(
     {"expected_cost", "log_loss", "brier", "ece", "hamming_loss"}
@@ -91,6 +101,9 @@ def compare(
     difference has Student's interval over clusters. Where some mistakes are dearer than others,
     that of `expected_cost` allows for mistakes that no row has shown (`cost_intervals.py`).
     Measures by which users decide (`equipoise.evaluate.deciding`) have intervals of their own.
+    Where the two know different classes, `costs` are of both's together, sorted by name; a class
+    that one does not know counts 0 for it, as in `judge`; log loss is taken over the rows whose
+    class both know.
     Rows may come in different orders.
     Where a row may have several labels, `several/compare.py` compares; no costs are known there.
 
@@ -106,23 +119,21 @@ def compare(
             f"measure {measure!r} is not known; known are {', '.join((*MEASURES, *KINDS))}"
         )
     second = b.take(_same_rows(a, b))
-    seen = (outcomes(_widened(a, b), costs), outcomes(_widened(second, a), costs))
+    seen = (outcomes(a, costs, classes=b.classes), outcomes(second, costs, classes=a.classes))
     if isinstance(measure, DecidingMeasure):
         *values, estimate = deciding_difference(seen, measure, seed=seed, resamples=resamples)
         return _said(measure.text, values, estimate, names, len(a))
-    values = [_value(one, measure) for one in seen]
+    if measure in BY_ROW:
+        *values, estimate = _by_row(seen, measure)
+        return _said(measure, values, estimate, names, len(a))
+    if measure in WITHOUT_INTERVAL:
+        *values, estimate = without_interval(measure, [_ranked(one, measure) for one in seen])
+        return _said(measure, values, estimate, names, len(a))
+    values = [float(measures.decision_measures(one.sums)[measure]) for one in seen]
     if np.isnan(values).any():
         estimate = Estimate(None, why=f"{measure} is 0/0 for one of the two")
-    elif measure in BY_ROW:
-        estimate = _by_row(seen, measure)
     elif measure == "expected_cost" and mistakes_differ_in_price(seen[0]):
         estimate = cost_difference(seen, seed=seed, resamples=resamples)
-    elif measure in WITHOUT_INTERVAL:
-        estimate = Estimate(
-            values[1] - values[0],
-            why=f"no interval for a difference in {measure} was found to keep its promise; "
-            "compare by a measure of decisions, by log loss or by Brier score",
-        )
     else:
         estimate = difference_by_resampling(seen, seed=seed, resamples=resamples)[measure]
     return _said(measure, values, estimate, names, len(a))
@@ -144,17 +155,13 @@ def _several(
     resamples: int,
     names: tuple[str, str],
 ) -> Difference:
-    from equipoise.evaluate.several.compare import LABEL_MEASURES, compared_labels  # see `judge`
-
     if not isinstance(measure, str) or measure not in LABEL_MEASURES:
         raise SettingsError(
             f"measure {str(measure)!r} is not known where a row may have several labels; known are "
             f"{', '.join(LABEL_MEASURES)}"
         )
     second = b.take(_same_rows(a, b))
-    *values, estimate = compared_labels(
-        _widened(a, b), _widened(second, a), measure=measure, seed=seed, resamples=resamples
-    )
+    *values, estimate = compared_labels(a, second, measure=measure, seed=seed, resamples=resamples)
     return _said(measure, values, estimate, names, len(a))
 
 
@@ -194,57 +201,26 @@ def same_ids(a: Column, b: Column) -> NDArray[np.int64]:
     return np.array([place[row] for row in a.tolist()], dtype=np.int64)
 
 
-def _widened(one: Predictions, other: Predictions) -> Predictions:
-    """With the classes of both as columns, so that one cost matrix and one macro mean serve both.
-
-    A class that only the other model knows gets probability 0: this one never decides it.
-    """
-    if one.classes == other.classes:
-        return one
-    names = tuple(sorted({*one.classes, *other.classes}))
-    columns = [names.index(name) for name in one.classes]
-    probabilities = np.zeros((len(one), len(names)))
-    probabilities[:, columns] = one.probabilities
-    logits = np.full((len(one), len(names)), -np.inf)
-    logits[:, columns] = one.logits
-    return replace(one, classes=names, logits=logits, probabilities=probabilities)
-
-
-def _value(seen: Outcomes, measure: str) -> float:
-    if measure in DECISIONS:
-        return float(measures.decision_measures(seen.sums)[measure])
-    answered = seen.known[seen.labels]
-    if measure in BY_ROW:
-        kept = answered if measure == "log_loss" else np.ones(len(answered), dtype=bool)
-        rows = BY_ROW[measure](seen.probabilities[kept], seen.labels[kept])
-        return float(rows.mean()) if len(rows) else float("nan")
-    if measure == "ece":
-        return measures.ece(seen.probabilities, seen.labels)
-    of_class = {
-        "macro_average_precision": ranking.average_precision,
-        "macro_roc_auc": ranking.roc_auc,
-    }[measure]
-    present = np.flatnonzero(seen.sums.rows > 0)
-    return float(
-        np.mean(
-            [
-                of_class(seen.probabilities[:, k], seen.labels == k) if seen.known[k] else 0.0
-                for k in present
-            ]
-        )
-    )
-
-
-def _by_row(seen: tuple[Outcomes, Outcomes], measure: str) -> Estimate:
-    one = seen[0]
-    kept = one.known[one.labels] if measure == "log_loss" else np.ones(len(one.labels), dtype=bool)
+def _by_row(seen: tuple[Outcomes, Outcomes], measure: str) -> tuple[float, float, Estimate]:
+    """Values of both, and their difference: means over rows, of the rows' own differences."""
+    one, two = seen
+    kept = np.ones(len(one.labels), dtype=bool)
+    if measure == "log_loss":
+        # What one knows and the other does not would be a floored probability against a real one.
+        kept = (one.known & two.known)[one.labels]
+    if not kept.any():
+        none = Estimate(None, why="no row is of a class that both models know")
+        return float("nan"), float("nan"), none
     rows = [BY_ROW[measure](s.probabilities[kept], s.labels[kept]) for s in seen]
-    apart: Floats = rows[1] - rows[0]
-    clusters = one.clusters[kept]
-    value = float(apart.mean())
-    if len(np.unique(clusters)) < 2:
-        return Estimate(value, why="all rows are one cluster of look-alikes")
-    return Estimate(value, *mean_interval(apart, clusters), method="cluster-t")
+    return mean_difference(rows[0], rows[1], one.clusters[kept])
+
+
+def _ranked(seen: Outcomes, measure: str) -> Estimate:
+    if measure == "ece":
+        return Estimate(measures.ece(seen.probabilities, seen.labels), why="description only")
+    if measure == "macro_roc_auc":
+        return macro_roc_auc(ranking_of(seen), ONE_CLASS)
+    return macro_average_precision(ranking_of(seen), average_precision_estimates(seen))
 
 
 def difference_by_resampling(
@@ -256,14 +232,16 @@ def difference_by_resampling(
         one.labels,
         np.stack([one.decided, two.decided]),
         one.clusters,
-        one.known,
+        np.stack([one.known, two.known]),
         one.costs,
         one.amounts,
     )
     drawn = pair.draw(resamples, np.random.default_rng(seed))
     samples = [measures.decision_measures(sums) for sums in drawn]
     values = [measures.decision_measures(s.sums) for s in seen]
-    why = why_no_g_mean_interval(independent_rows(one), one.known, one.classes)
+    worth = independent_rows(one)
+    reasons = [why_no_g_mean_interval(worth, s.known, s.classes) for s in seen]
+    why = reasons[0] or reasons[1]
     return {
         name: percentile(
             float(values[1][name] - values[0][name]),

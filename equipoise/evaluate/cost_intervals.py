@@ -2,14 +2,9 @@
 
 Resampling the rows alone says that a dear mistake which happened to no row of the split will never
 happen. With one class a thousand times as dear as the others, whose 20 rows are all right, caution
-then looks dearer beyond doubt, though one miss would outweigh all that it costs. So one further
-row is added to every resample: for the lower end a row that the second model saves as much as any
-mistake can cost, for the upper end one that it loses as much. Where only one kind of mistake is
-counted this is the exact interval of a share (Clopper and Pearson 1934), whose upper end is that of
-Beta(x + 1, n - x).
-
-Source: Learned-Miller and Thomas 2019, A new confidence interval for the mean of a bounded random
-variable, arXiv:1905.06208; resamples by Rubin 1981, The Bayesian bootstrap, Annals of Statistics 9.
+then looks dearer beyond doubt, though one miss would outweigh all that it costs. So the interval is
+that of a mean of which it is known how far a row can go (`statistics/bounded_mean.py`): the second
+model may save as much as any mistake can cost, or lose as much.
 """
 
 from __future__ import annotations
@@ -17,16 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from equipoise.records.scores import Estimate
+from equipoise.statistics.bounded_mean import bounded_mean_interval
 from equipoise.statistics.sums import Floats
 
 if TYPE_CHECKING:
     from equipoise.evaluate.outcomes import Outcomes
-
-_CHUNK_CELLS = 2_000_000
-"""Numbers drawn at once: 16 MB of float64."""
 
 
 def mistakes_differ_in_price(seen: Outcomes) -> bool:
@@ -54,34 +46,12 @@ def cost_difference(
     if np.isnan(apart).any():
         return Estimate(None, why="rows are left to a person, and the costs do not say the price")
     value = float(1000 * apart.mean())
-    sums, sizes, counts = _types(apart, one.clusters)
-    if counts.sum() < 2:
+    if len(np.unique(one.clusters)) < 2:
         return Estimate(value, why="all rows are one cluster of look-alikes")
     loss = _largest_loss(one)
     rng = np.random.default_rng(seed)
-    low, high = [], []
-    step = max(1, _CHUNK_CELLS // len(counts))
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        weights = rng.standard_gamma(counts, (size, len(counts)))
-        total, rows = weights @ sums, weights @ sizes
-        further = rng.standard_exponential(size)
-        low.append((total - further * loss) / (rows + further))
-        high.append((total + further * loss) / (rows + further))
-    least = float(1000 * np.quantile(np.concatenate(low), 0.025))
-    most = float(1000 * np.quantile(np.concatenate(high), 0.975))
-    return Estimate(value, least, most, method="bounded-mean bootstrap")
-
-
-def _types(apart: Floats, clusters: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Clusters that differ in nothing are one type: its sum, its rows, and how many there are.
-
-    A weight of many alike is one draw from a gamma distribution, whatever their number.
-    """
-    _, place = np.unique(clusters, return_inverse=True)
-    each = np.column_stack([np.bincount(place, apart), np.bincount(place)])
-    kinds, counts = np.unique(each.astype(np.float64), axis=0, return_counts=True)
-    return kinds[:, 0], kinds[:, 1], counts.astype(np.float64)
+    low, high = bounded_mean_interval(apart, one.clusters, (-loss, loss), rng, resamples=resamples)
+    return Estimate(value, 1000 * low, 1000 * high, method="bounded-mean bootstrap")
 
 
 def _largest_loss(seen: Outcomes) -> float:

@@ -38,7 +38,8 @@ def why_no_g_mean_interval(
     worth: Floats, known: NDArray[np.bool_], names: tuple[str, ...]
 ) -> str | None:
     """For the geometric mean of recalls, which the smallest class alone can pull to 0."""
-    never = [name for name, k in zip(names, known, strict=True) if not k]
+    # A class that neither the model knows nor the rows have comes with a model compared with it.
+    never = [names[k] for k in np.flatnonzero(~known & (worth > 0))]
     if never:
         return f"0 whatever the other rows are: {', '.join(never)} never seen in training"
     few = _few(worth, known, LEAST_ROWS_G_MEAN)
@@ -51,6 +52,9 @@ def why_no_g_mean_interval(
 
 
 def why_no_macro_auc_interval(worth: Floats, known: NDArray[np.bool_]) -> str | None:
+    nothing = why_no_macro_interval(worth, known)
+    if nothing:
+        return nothing
     few = _few(worth, known, LEAST_ROWS_AUC)
     if few:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,14 +48,20 @@ class Outcomes:
 
 
 def outcomes(
-    predictions: Predictions, costs: CostTable | NDArray[np.float64] | None = None
+    predictions: Predictions,
+    costs: CostTable | NDArray[np.float64] | None = None,
+    *,
+    classes: Sequence[str] | None = None,
 ) -> Outcomes:
-    """Raises DataError if rows have no label, or no amount where costs are times a column, or a
-    decision is no class of the model; ShapeError if costs are not of the model's classes.
+    """`classes`: those that costs are stated of and that get a column, the model's own and more,
+    where models are compared that know different ones; without it the model's own.
+
+    Raises  DataError if rows have no label, or no amount where costs are times a column, or a
+            decision is no class of the model; ShapeError if costs are not of `classes`.
 
     0/1 costs stand in where `costs` is None; a row left to a person then counts as a mistake. A
-    row whose class the model does not know costs what the dearest mistake that ends in its
-    decision costs (at the mean amount), since no cell speaks of it.
+    row whose class is not among `classes` costs what the dearest mistake that ends in its decision
+    costs (at the mean amount), since no cell speaks of it.
     """
     n, known = len(predictions), list(predictions.classes)
     if n == 0:
@@ -65,10 +72,13 @@ def outcomes(
     stray = sorted(set(predictions.decided.tolist()) - set(known) - {DEFER}, key=str)
     if stray:
         raise DataError(*(f"decided {d!r} is no class of the model; predict again" for d in stray))
-    names = sorted(set(known) | set(predictions.labels.tolist()))
+    stated = sorted({*known, *(classes or ())})
+    names = sorted(set(stated) | set(predictions.labels.tolist()))
     place = {name: k for k, name in enumerate(names)}
     decide = place if DEFER in place and DEFER in known else place | {DEFER: len(names)}
-    columns = np.array([place[name] for name in known], dtype=np.int64)
+    columns, priced = (
+        np.array([place[name] for name in part], dtype=np.int64) for part in (known, stated)
+    )
     probabilities = np.zeros((n, len(names)))
     probabilities[:, columns] = predictions.probabilities
     table = as_table(costs)
@@ -82,7 +92,7 @@ def outcomes(
         decided=np.array([decide[d] for d in predictions.decided], dtype=np.int64),
         clusters=predictions.clusters,
         probabilities=probabilities,
-        costs=_costs(table, columns, len(names), amounts),
+        costs=_costs(table, priced, len(names), amounts),
         amounts=amounts,
     )
 
@@ -93,7 +103,7 @@ def _costs(
     count: int,
     amounts: NDArray[np.float64] | None,
 ) -> CostTable:
-    """The stated costs laid out over the classes of the model and those of the rows."""
+    """The stated costs, of the classes at `columns`, laid out over those and the rows' classes."""
     if stated is None:
         return CostTable(1.0 - np.eye(count, count + 1))
     width, k = stated.fixed.shape[1], len(columns)

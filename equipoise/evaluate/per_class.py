@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.evaluate import measures
+from equipoise.evaluate.estimates import Ranking
 from equipoise.evaluate.outcomes import Outcomes
 from equipoise.evaluate.ranking import average_precision
 from equipoise.records.scores import ClassScores, Estimate
@@ -24,6 +25,7 @@ Part = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
 """(L,) rows of each class's part, and for each row in any part its class and its cluster."""
 
 NO_ROWS = "no rows of this class in the split"
+ONE_CLASS = "0/0: only one class has rows"
 NEVER_SEEN = "never seen in training, so it can't be decided: 0 whatever the rows are"
 
 
@@ -91,19 +93,21 @@ def class_agreement(seen: Outcomes) -> float:
     return agreement(seen.labels == seen.decided, expected, seen.clusters)
 
 
-def overall_agreement(seen: Outcomes, *, guarantee: bool = False) -> float:
-    """How much rows of one cluster agree in being right, whatever their classes."""
-    if guarantee:
-        return 1.0
-    right = seen.labels == seen.decided
-    chance = (right.sum() + 0.5) / (len(right) + 1)
-    return agreement(right, np.full(len(right), chance), seen.clusters)
-
-
 def independent_rows(seen: Outcomes, agree: float | None = None) -> Floats:
     """(L,) how many independent rows each class's rows are worth."""
     size = mean_cluster_size(seen.labels, seen.clusters, len(seen.classes))
     return effective_rows(seen.sums.rows, size, class_agreement(seen) if agree is None else agree)
+
+
+def ranking_of(seen: Outcomes) -> Ranking:
+    worth = independent_rows(seen)
+    return Ranking(
+        known=seen.known,
+        truth=seen.labels[:, None] == np.arange(len(seen.classes)),
+        probabilities=seen.probabilities,
+        worth=worth,
+        others=worth.sum() - worth,
+    )
 
 
 def share_bounds(

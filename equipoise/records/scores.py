@@ -28,7 +28,8 @@ class Estimate:
     method: str | None = None
     """How the interval was made: "mid-p", "clopper-pearson", "bootstrap" (smoothed, over
     clusters), "mover" (per-class intervals squared and added), "cluster-t",
-    "bounded-mean bootstrap" (over clusters, with a further row as bad as a row can be)."""
+    "bounded-mean bootstrap" (with one further cluster, as bad or as good as can be), "jackknife"
+    (over clusters)."""
 
     def __post_init__(self) -> None:
         for name in ("value", "low", "high"):

@@ -32,6 +32,7 @@ from scipy.special import betaincinv
 
 from equipoise.costs import CostTable, as_table
 from equipoise.statistics.cluster_types import cluster_types
+from equipoise.statistics.replacing import replaced_draws
 from equipoise.statistics.sums import Floats, Sums
 
 PRIOR_ROWS = 1.5
@@ -72,7 +73,7 @@ class Resampler:
     replaced: Floats
     """(L,) chance of a drawn segment to be replaced by a prior observation."""
     known: NDArray[np.bool_]
-    """(L,) False for a class that the model can't decide: it is never right."""
+    """(C, L) False for a class that the channel's model can't decide: it is never right."""
     average: Floats
     """(C, 2) Beta parameters of the average class's chance to be right."""
     wrong: Floats
@@ -104,39 +105,14 @@ class Resampler:
         weights = np.empty((size, self.features.shape[0]), dtype=np.int64)
         for first, last, clusters in self.strata:
             weights[:, first:last] = _multinomial(clusters, size, rng)
-        where, segment = self._replaced(weights, rng)
+        drawn = weights[:, self.segment_type]
+        where, segment = replaced_draws(drawn, self.class_start, self.replaced, rng)
         gone = sparse.csr_matrix(
             (np.ones(len(where)), (where, segment)), shape=(size, len(self.segment_type))
         )
         total = (self.features.T @ weights.T.astype(np.float64)).T
         sums: Floats = total - (gone @ self.segment_features).toarray()
         return sums + self._prior_rows(size, where, segment, rng)
-
-    def _replaced(self, weights: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
-        """Resample and segment of every drawn segment that a prior observation replaces.
-
-        How many of a class's drawn segments are replaced is binomial; which ones is a draw without
-        putting back. Far fewer random numbers than one binomial per segment, to the same effect.
-        """
-        size, segments = len(weights), len(self.segment_type)
-        # Segments lie by class, so the draws of one class in one resample are a run of numbers.
-        ends = np.cumsum(weights[:, self.segment_type].ravel())
-        edges = np.append(self.class_start, segments) + segments * np.arange(size)[:, None]
-        run = np.append(0, ends)[edges]
-        first, drawn = run[:, :-1].ravel(), np.diff(run, axis=1)
-        times = rng.binomial(drawn, self.replaced)
-        part = np.repeat(np.arange(times.size), times.ravel())
-        start, length = first[part], drawn.ravel()[part]
-        taken = start + rng.integers(0, length)
-        while True:
-            _, kept = np.unique(taken, return_index=True)
-            if len(kept) == len(taken):
-                break
-            again = np.ones(len(taken), dtype=bool)
-            again[kept] = False
-            taken[again] = start[again] + rng.integers(0, length[again])
-        where, segment = np.divmod(np.searchsorted(ends, taken, side="right"), segments)
-        return where, segment
 
     def _prior_rows(
         self, size: int, where: Ints, segment: Ints, rng: np.random.Generator
@@ -152,7 +128,7 @@ class Resampler:
         for c in range(self.channels):
             u = np.where(together, luck[0], luck[self.stream[c]])
             v = np.where(together, place[0], place[self.stream[c]])
-            right = (u < chance[where, c]) & self.known[label]
+            right = ((u < chance[where, c]) | ~self._can_err(c)[label]) & self.known[c, label]
             decided = np.where(right, label, self._wrong_decision(c, label, v))
             at = where * features + self._offset(c)
             cells += [at[right] + label[right], at + self.count + decided]
@@ -165,9 +141,16 @@ class Resampler:
         # With no observation to place, bincount returns whole numbers.
         return flat.reshape(size, features).astype(np.float64)
 
+    def _can_err(self, channel: int) -> NDArray[np.bool_]:
+        """(L,) whether anything else than the class can be decided: not by a model of one class
+        that leaves no row to a person."""
+        possible = self.wrong[channel] > 0
+        found: NDArray[np.bool_] = possible.sum() > possible[:-1]
+        return found
+
     def _wrong_decision(self, channel: int, label: Ints, place: Floats) -> Ints:
         """A draw from `wrong` without the label's own column: `place`, uniform in 0..1, is laid
-        along the other columns' shares."""
+        along the other columns' shares. Of no meaning for a class that can't be mistaken."""
         shares = self.wrong[channel]
         ends = np.cumsum(shares)
         own = np.append(shares, 0.0)[label]
@@ -178,7 +161,7 @@ class Resampler:
         # Rounding may lay a point on the label's own column or past the end: take a neighbour.
         others = np.flatnonzero(shares)
         decided = np.minimum(decided, others[-1])
-        neighbour = np.where(label == others[0], others[1], others[0])
+        neighbour = np.where(label == others[0], others[:2][-1], others[0])
         chosen: Ints = np.where(decided == label, neighbour, decided).astype(np.int64)
         return chosen
 
@@ -209,10 +192,12 @@ def resampler(
     """Prepare resampling of n >= 1 rows.
 
     Shapes  labels (n,) in 0..L-1; decided (C, n) in 0..L, L being "left to a person";
-            clusters (n,) rows with the same number are drawn together; known (L,), at least two
-            of them; costs (L, L + 1), None for 0/1; amounts (n,) where costs are times a column.
+            clusters (n,) rows with the same number are drawn together; known (L,), or (C, L)
+            where the models know different classes, each at least one; costs (L, L + 1), None for
+            0/1; amounts (n,) where costs are times a column.
     """
-    count, channels = len(known), len(decided)
+    count, channels = known.shape[-1], len(decided)
+    known = np.broadcast_to(known, (channels, count))
     table = as_table(1.0 - np.eye(count, count + 1) if costs is None else costs)
     assert table is not None
     if table.factor is None:
@@ -230,14 +215,14 @@ def resampler(
     scale: Floats = prior_rows / np.maximum(per_class + prior_rows, 1e-300)
     rows = np.bincount(labels, minlength=count)
     average, wrong = [], []
-    for channel in decided:
+    for channel, knows in zip(decided, known, strict=True):
         right = np.bincount(labels[labels == channel], minlength=count)
-        judged = known & (rows > 0)
+        judged = knows & (rows > 0)
         smooth = ((right + 0.5) / (rows + 1))[judged].sum()
         average.append((smooth + 0.5, judged.sum() - smooth + 0.5))
         misses = np.bincount(channel[labels != channel], minlength=count + 1).astype(np.float64)
         # Half a row for every class that can be decided, none for "left to a person".
-        misses[:count] += np.where(known, 0.5, 0.0)
+        misses[:count] += np.where(knows, 0.5, 0.0)
         wrong.append(misses / misses.sum())
     return Resampler(
         count=count,

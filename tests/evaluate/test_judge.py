@@ -11,7 +11,7 @@ from sklearn import metrics
 
 from equipoise.errors import DataError, ShapeError
 from equipoise.evaluate import judge
-from equipoise.evaluate.judge import band_of
+from equipoise.evaluate.estimates import band_of
 
 MEASURES = {
     "accuracy",

@@ -147,3 +147,29 @@ def test_sums_by_hand():
     assert sums.right.tolist() == [27, 8, 1]
     assert sums.decided.tolist() == [28, 10, 2, 1]
     assert float(sums.cost) == 5
+
+
+def test_a_model_of_one_class_is_never_wrong_about_it():
+    labels = np.array([0] * 5 + [1] * 2)
+    (sums,) = draw(labels, np.zeros(7, dtype=np.int64), np.arange(7), np.array([True, False]))
+    assert (sums.right == [5, 0]).all()
+    assert (sums.decided == [7, 0, 0]).all()
+    (alone,) = draw(labels[:5], np.zeros(5, dtype=np.int64), np.arange(5), np.array([True]))
+    assert (alone.right == 5).all()
+
+
+def test_a_model_of_one_class_may_leave_any_row_to_a_person():
+    decided = np.array([0, 0, 0, 0, 1])
+    (sums,) = draw(np.zeros(5, dtype=np.int64), decided, np.arange(5), np.array([True]))
+    assert sums.decided[:, 1].min() == 0
+    assert sums.decided[:, 1].max() > 1
+    assert (sums.decided.sum(axis=1) == 5).all()
+
+
+def test_each_of_two_models_keeps_its_own_classes():
+    known = np.array([[True, True, True], [True, True, False]])
+    pair = np.stack([DECIDED, np.where(DECIDED == 2, 0, DECIDED)])
+    one, two = draw(decided=pair, known=known)
+    assert one.right[:, 2].any()
+    assert not two.right[:, 2].any()
+    assert not two.decided[:, 2].any()

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from equipoise.evaluate import ranking
-from equipoise.evaluate.judge import percentile
+from equipoise.evaluate.estimates import (
+    macro_average_precision,
+    macro_roc_auc,
+    mean_difference,
+    percentile,
+    without_interval,
+)
 from equipoise.evaluate.several import measures
 from equipoise.evaluate.several.outcomes import LabelOutcomes, label_outcomes
+from equipoise.evaluate.several.per_label import (
+    NOT_RANKED,
+    label_average_precisions,
+    ranking_of_labels,
+)
 from equipoise.records.predictions import Predictions
 from equipoise.records.scores import Estimate
-from equipoise.statistics.intervals import mean_interval
 from equipoise.statistics.label_bootstrap import label_resampler
 
 COUNTED = ("balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1")
@@ -23,50 +32,40 @@ LABEL_MEASURES = (*COUNTED, *BY_ROW, *WITHOUT_INTERVAL)
 def compared_labels(
     a: Predictions, b: Predictions, *, measure: str, seed: int, resamples: int
 ) -> tuple[float, float, Estimate]:
-    """Values of a and b, and b - a with its interval, for predictions of the same rows in the same
-    order, with the same classes as columns.
+    """Values of a and b, NaN where they have none, and b - a with its interval, for predictions of
+    the same rows in the same order.
 
     What counts per label is resampled by the same draws of clusters for both; means over rows have
-    Student's interval over clusters, of the rows' own differences.
+    Student's interval over clusters, of the rows' own differences. A label that one of the two
+    does not know is never set by it; log loss is taken over the labels that both know.
     """
-    seen = label_outcomes(a), label_outcomes(b)
+    seen = label_outcomes(a, classes=b.classes), label_outcomes(b, classes=a.classes)
+    one, two = seen
     if measure in BY_ROW:
-        rows = [measures.row_measures(one)[measure] for one in seen]
-        values = float(rows[0].mean()), float(rows[1].mean())
-        apart, clusters = rows[1] - rows[0], seen[0].clusters
-        if len(np.unique(clusters)) < 2:
-            return *values, Estimate(apart.mean(), why="all rows are one cluster of look-alikes")
-        low, high = mean_interval(apart, clusters)
-        return *values, Estimate(float(apart.mean()), low, high, method="cluster-t")
+        both = one.known & two.known
+        if measure == "log_loss" and not both.any():
+            none = Estimate(None, why="there is no label that both models know")
+            return float("nan"), float("nan"), none
+        rows = [measures.row_measures(s, answered=both)[measure] for s in seen]
+        return mean_difference(rows[0], rows[1], one.clusters)
     if measure in COUNTED:
-        both = [float(measures.counted_measures(one.sums)[measure]) for one in seen]
-        one, two = seen
+        values = [float(measures.counted_measures(s.sums)[measure]) for s in seen]
         pair = label_resampler(
-            one.labels, np.stack([one.decided, two.decided]), one.clusters, one.known
+            one.labels,
+            np.stack([one.decided, two.decided]),
+            one.clusters,
+            np.stack([one.known, two.known]),
         )
         drawn = pair.draw(resamples, np.random.default_rng(seed))
         samples = [measures.counted_measures(sums)[measure] for sums in drawn]
-        return both[0], both[1], percentile(both[1] - both[0], samples[1] - samples[0])
-    values = _ranked(seen[0], measure), _ranked(seen[1], measure)
-    return *values, Estimate(
-        values[1] - values[0],
-        why=f"no interval for a difference in {measure} was found to keep its promise; "
-        "compare by a measure of decisions, by log loss or by Brier score",
-    )
+        return values[0], values[1], percentile(values[1] - values[0], samples[1] - samples[0])
+    return without_interval(measure, [_ranked(s, measure) for s in seen])
 
 
-def _ranked(seen: LabelOutcomes, measure: str) -> float:
+def _ranked(seen: LabelOutcomes, measure: str) -> Estimate:
     if measure == "ece":
-        return measures.label_ece(seen.probabilities[:, seen.known], seen.labels[:, seen.known])
-    by_auc = measure == "macro_roc_auc"
-    of_label = ranking.roc_auc if by_auc else ranking.average_precision
-    held = seen.sums.held
-    present = np.flatnonzero((held > 0) & ((held < len(seen.labels)) | (not by_auc)))
-    return float(
-        np.mean(
-            [
-                of_label(seen.probabilities[:, k], seen.labels[:, k]) if seen.known[k] else 0.0
-                for k in present
-            ]
-        )
-    )
+        p, y = seen.probabilities[:, seen.known], seen.labels[:, seen.known]
+        return Estimate(measures.label_ece(p, y), why="description only")
+    if measure == "macro_roc_auc":
+        return macro_roc_auc(ranking_of_labels(seen), NOT_RANKED)
+    return macro_average_precision(ranking_of_labels(seen), label_average_precisions(seen))

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from equipoise.evaluate import ranking
-from equipoise.evaluate.honesty import (
-    why_no_macro_auc_interval,
-    why_no_macro_average_precision_interval,
-    why_no_macro_interval,
+from equipoise.evaluate.estimates import (
+    PerClass,
+    band_estimates,
+    banded_class,
+    bounded_mean_estimate,
+    macro_average_precision,
+    macro_roc_auc,
+    mean_estimate,
+    percentile,
+    share_of_rows,
 )
-from equipoise.evaluate.judge import banded_class, mean_estimate, percentile
-from equipoise.evaluate.measures import macro
+from equipoise.evaluate.honesty import why_no_macro_interval
 from equipoise.evaluate.several import measures
 from equipoise.evaluate.several.outcomes import LabelOutcomes, label_outcomes
-from equipoise.evaluate.several.per_label import independent_rows, label_scores
+from equipoise.evaluate.several.per_label import NOT_RANKED, label_scores, ranking_of_labels
 from equipoise.records.predictions import Predictions
 from equipoise.records.scores import ClassScores, Estimate, Scores
-from equipoise.statistics.intervals import auc_interval, mean_of_shares
-from equipoise.statistics.label_bootstrap import Bools, LabelSums, label_resampler
-from equipoise.statistics.sums import Floats
+from equipoise.statistics.label_bootstrap import LabelSums, label_resampler
 
 _UNDEFINED = {
     "mcc": "not defined where a row may have several labels",
@@ -50,9 +50,17 @@ def judge_labels(
     return Scores(
         split=split,
         rows=len(seen.labels),
-        measures=_counted(seen, drawn) | _by_row(seen) | _ranked(seen, classes),
+        measures=_counted(seen, drawn)
+        | _by_row(seen, seed=seed, resamples=resamples, guarantee=guarantee)
+        | _ranked(seen, classes),
         classes=banded,
-        bands=_bands(seen, banded, drawn),
+        bands=band_estimates(
+            banded,
+            seen.known,
+            _per_label(seen.sums),
+            _per_label(drawn),
+            lambda part: int(seen.labels[:, part].any(axis=1).sum()),
+        ),
         notes=_notes(seen),
     )
 
@@ -64,115 +72,45 @@ def _counted(seen: LabelOutcomes, drawn: LabelSums) -> dict[str, Estimate]:
     return found | {name: Estimate(None, why=reason) for name, reason in _UNDEFINED.items()}
 
 
-def _by_row(seen: LabelOutcomes) -> dict[str, Estimate]:
-    found = {}
-    for name, values in measures.row_measures(seen).items():
-        estimate = mean_estimate(values, seen.clusters)
-        if name == "accuracy" and estimate.high is not None and estimate.high > 1:
-            estimate = Estimate(estimate.value, estimate.low, 1.0, method=estimate.method)
-        found[name] = estimate
-    return found
+def _per_label(sums: LabelSums) -> PerClass:
+    return PerClass(sums.held, measures.label_f1(sums), measures.label_recall(sums))
+
+
+def _by_row(
+    seen: LabelOutcomes, *, seed: int, resamples: int, guarantee: bool
+) -> dict[str, Estimate]:
+    rows = measures.row_measures(seen)
+    found = {
+        "accuracy": share_of_rows(rows["accuracy"] > 0, seen.clusters, guarantee=guarantee),
+        "log_loss": mean_estimate(rows["log_loss"], seen.clusters),
+        "brier": mean_estimate(rows["brier"], seen.clusters, most=1.0),
+    }
+    # All labels of all rows may be right, and the next one wrong. One seed, since the cost is the
+    # loss in another unit.
+    for name, most in (("hamming_loss", 1.0), ("expected_cost", 1000.0 * len(seen.classes))):
+        found[name] = bounded_mean_estimate(
+            rows[name],
+            seen.clusters,
+            np.random.default_rng(seed),
+            most=most,
+            resamples=resamples,
+        )
+    return {name: found[name] for name in rows}
 
 
 def _ranked(seen: LabelOutcomes, classes: dict[str, ClassScores]) -> dict[str, Estimate]:
     p, y = seen.probabilities[:, seen.known], seen.labels[:, seen.known]
+    ranked = ranking_of_labels(seen)
+    each = [classes[name].measures["average_precision"] for name in seen.classes]
     return {
-        "macro_average_precision": _macro_average_precision(seen, classes),
-        "macro_roc_auc": _macro_auc(seen),
+        "macro_average_precision": macro_average_precision(ranked, each),
+        "macro_roc_auc": macro_roc_auc(ranked, NOT_RANKED),
         "ece": Estimate(
             measures.label_ece(p, y),
             why="description only, over all pairs of row and label, most of which are sure noes; "
             "log loss and Brier score decide",
         ),
     }
-
-
-def _macro_average_precision(seen: LabelOutcomes, classes: dict[str, ClassScores]) -> Estimate:
-    worth = independent_rows(seen)
-    present = np.flatnonzero(worth > 0)
-    if not len(present):
-        return Estimate(None, why="0/0: no row has a label")
-    estimates = [classes[seen.classes[k]].measures["average_precision"] for k in present]
-    values = np.array([e.value for e in estimates], dtype=np.float64)
-    value = float(values.mean())
-    why = why_no_macro_average_precision_interval(value, worth, seen.known)
-    if why:
-        return Estimate(value, why=why)
-    low, high = (
-        np.array([e.value if b is None else b for e, b in zip(estimates, side, strict=True)], float)
-        for side in ([e.low for e in estimates], [e.high for e in estimates])
-    )
-    factor = _shared(seen, present, ranking.average_precision_influence)
-    return Estimate(value, *mean_of_shares(values, low, high, factor=factor), method="mover")
-
-
-def _macro_auc(seen: LabelOutcomes) -> Estimate:
-    worth, rows = independent_rows(seen), len(seen.labels)
-    present = np.flatnonzero((worth > 0) & (seen.sums.held < rows))
-    if not len(present):
-        return Estimate(None, why="0/0: no label that some rows have and others lack")
-    values = np.array(
-        [
-            ranking.roc_auc(seen.probabilities[:, k], seen.labels[:, k]) if seen.known[k] else 0.0
-            for k in present
-        ]
-    )
-    value = float(values.mean())
-    why = why_no_macro_auc_interval(worth, seen.known)
-    if why:
-        return Estimate(value, why=why)
-    # Rows without the label shrink by as much as those with it do.
-    negatives = (rows - seen.sums.held[present]) * worth[present] / seen.sums.held[present]
-    low, high = auc_interval(values, worth[present], negatives)
-    known = seen.known[present]
-    low, high = np.where(known, low, values), np.where(known, high, values)
-    factor = _shared(seen, present, ranking.roc_auc_influence)
-    return Estimate(value, *mean_of_shares(values, low, high, factor=factor), method="mover")
-
-
-def _shared(
-    seen: LabelOutcomes, present: NDArray[np.int64], influence: Callable[[Floats, Bools], Floats]
-) -> float:
-    """How much the labels' values move together, since each row is a row of all labels."""
-    told = (seen.sums.held > 0) & (seen.sums.held < len(seen.labels)) & seen.known
-    members = [k for k in present if told[k]]
-    if len(members) < 2:
-        return 1.0
-    return ranking.shared_rows_factor(
-        np.stack([influence(seen.probabilities[:, k], seen.labels[:, k]) for k in members], axis=1)
-    )
-
-
-def _bands(
-    seen: LabelOutcomes, classes: dict[str, ClassScores], drawn: LabelSums
-) -> dict[str, dict[str, Any]]:
-    """Macro F1 and recall over the labels of each band that have rows."""
-    found: dict[str, dict[str, Any]] = {}
-    for band in ("head", "middle", "tail"):
-        members = [name for name in seen.classes if classes[name].band == band]
-        if not members:
-            continue
-        part = np.isin(seen.classes, members)
-        rows, resampled = np.where(part, seen.sums.held, 0.0), np.where(part, drawn.held, 0.0)
-        why = why_no_macro_interval(rows, seen.known)
-        empty = "no label of the band has rows in the split"
-        found[band] = {
-            "classes": members,
-            "rows": int(seen.labels[:, part].any(axis=1).sum()),
-            "macro_f1": percentile(
-                float(macro(measures.label_f1(seen.sums), rows)),
-                macro(measures.label_f1(drawn), resampled),
-                why,
-                empty,
-            ),
-            "macro_recall": percentile(
-                float(macro(measures.label_recall(seen.sums), rows)),
-                macro(measures.label_recall(drawn), resampled),
-                why,
-                empty,
-            ),
-        }
-    return found
 
 
 def _notes(seen: LabelOutcomes) -> tuple[str, ...]:

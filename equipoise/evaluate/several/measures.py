@@ -52,21 +52,23 @@ def label_f1(sums: LabelSums) -> Floats:
     return np.nan_to_num(_ratio(2 * sums.both, sums.held + sums.decided))
 
 
-def row_measures(seen: LabelOutcomes) -> dict[str, Floats]:
-    """(n,) of each row; their means are the measures.
+def row_measures(seen: LabelOutcomes, *, answered: Bools | None = None) -> dict[str, Floats]:
+    """(n,) of each row; their means are the measures. answered (L,): labels that count for the log
+    loss, one at least; without it those that the model knows.
 
     accuracy       1 where all labels are right, as scikit-learn has it (subset accuracy).
     hamming_loss   share of the labels that are wrong.
     expected_cost  1,000 × number of labels that are wrong: each missed or wrongly set costs 1.
-    log_loss       mean over the known labels of -ln of the probability of the right answer, nats.
+    log_loss       mean over these labels of -ln of the probability of the right answer, nats.
     brier          mean over all labels of (p - y)², 0 to 1.
     """
     wrong = seen.labels != seen.decided
+    told = seen.known if answered is None or not answered.any() else answered
     return {
         "accuracy": (~wrong.any(axis=1)).astype(np.float64),
         "hamming_loss": wrong.mean(axis=1),
         "expected_cost": 1000.0 * wrong.sum(axis=1),
-        "log_loss": row_log_loss(seen.probabilities[:, seen.known], seen.labels[:, seen.known]),
+        "log_loss": row_log_loss(seen.probabilities[:, told], seen.labels[:, told]),
         "brier": ((seen.probabilities - seen.labels) ** 2).mean(axis=1),
     }
 

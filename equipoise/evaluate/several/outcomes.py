@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,9 +38,14 @@ class LabelOutcomes:
         return label_sums(self.labels, self.decided)
 
 
-def label_outcomes(predictions: Predictions) -> LabelOutcomes:
-    """Raises DataError if there are no rows, rows whose labels nobody knows, or a decision that is
-    no label of the model."""
+def label_outcomes(
+    predictions: Predictions, *, classes: Sequence[str] | None = None
+) -> LabelOutcomes:
+    """`classes`: labels that get a column beside the model's own and those of the rows.
+
+    Raises  DataError if there are no rows, rows whose labels nobody knows, or a decision that is
+            no label of the model.
+    """
     n, known = len(predictions), predictions.classes
     if n == 0:
         raise DataError("there are no rows to judge; check the split's name and the file")
@@ -49,7 +55,7 @@ def label_outcomes(predictions: Predictions) -> LabelOutcomes:
     stray = sorted(_names(predictions.decided) - set(known))
     if stray:
         raise DataError(*(f"decided {d!r} is no label of the model; predict again" for d in stray))
-    names = tuple(sorted(set(known) | _names(predictions.labels)))
+    names = tuple(sorted({*known, *(classes or ()), *_names(predictions.labels)}))
     columns = [names.index(name) for name in known]
     probabilities = np.zeros((n, len(names)))
     probabilities[:, columns] = predictions.probabilities

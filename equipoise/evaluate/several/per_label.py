@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.evaluate.estimates import Ranking
 from equipoise.evaluate.per_class import (
     NEVER_SEEN,
     NO_ROWS,
@@ -28,13 +29,15 @@ from equipoise.statistics.intervals import share_interval
 from equipoise.statistics.label_bootstrap import Bools
 from equipoise.statistics.sums import Floats
 
+NOT_RANKED = "0/0: no label that some rows have and others lack"
+
 
 def label_scores(
     seen: LabelOutcomes, trained: Mapping[str, int] | None, *, guarantee: bool = False
 ) -> dict[str, ClassScores]:
     """Every label, known or with rows, without its band."""
     shares = _shares(seen, guarantee=guarantee)
-    shares["average_precision"] = _average_precisions(seen, guarantee=guarantee)
+    shares["average_precision"] = label_average_precisions(seen, guarantee=guarantee)
     return {
         name: ClassScores(
             rows=int(seen.sums.held[k]),
@@ -52,6 +55,19 @@ def independent_rows(seen: LabelOutcomes, agree: float | None = None) -> Floats:
     _, label, clusters = _part(seen, seen.labels)
     size = mean_cluster_size(label, clusters, len(seen.classes))
     return effective_rows(seen.sums.held, size, label_agreement(seen) if agree is None else agree)
+
+
+def ranking_of_labels(seen: LabelOutcomes) -> Ranking:
+    worth, held = independent_rows(seen), seen.sums.held
+    # Rows without the label shrink by as much as those with it do.
+    each = np.divide(worth, held, out=np.zeros(len(held)), where=held > 0)
+    return Ranking(
+        known=seen.known,
+        truth=seen.labels,
+        probabilities=seen.probabilities,
+        worth=worth,
+        others=(len(seen.labels) - held) * each,
+    )
 
 
 def label_agreement(seen: LabelOutcomes) -> float:
@@ -100,7 +116,7 @@ def _shares(seen: LabelOutcomes, *, guarantee: bool) -> dict[str, list[Estimate]
     }
 
 
-def _average_precisions(seen: LabelOutcomes, *, guarantee: bool) -> list[Estimate]:
+def label_average_precisions(seen: LabelOutcomes, *, guarantee: bool = False) -> list[Estimate]:
     rows = seen.sums.held
     worth = independent_rows(seen, 1.0 if guarantee else None)
     scored: NDArray[np.int64] = np.flatnonzero(seen.known & (rows > 0))

@@ -9,7 +9,6 @@ import numpy as np
 
 from equipoise.errors import DataError, SettingsError
 from equipoise.evaluate.compare import Difference, same_ids, sentence
-from equipoise.evaluate.texts.judge import FEW
 from equipoise.evaluate.texts.outcomes import (
     MEASURES,
     RIGHT,
@@ -17,9 +16,17 @@ from equipoise.evaluate.texts.outcomes import (
     TextOutcomes,
     text_outcomes,
 )
-from equipoise.evaluate.texts.resampling import expanded, macro, plan, recentred
+from equipoise.evaluate.texts.resampling import (
+    FEW,
+    FEWEST,
+    expanded,
+    macro,
+    plan,
+    recentred,
+)
 from equipoise.evaluate.texts.rightness import right_differences
 from equipoise.evaluate.texts.variety import (
+    Variety,
     difference,
     mean_variety,
     varieties,
@@ -179,13 +186,21 @@ def _resampled(
         whole,
         macro(each, everyone),
         each,
-        expanded(float(apart(sums.sum(axis=0))[0]), drawn.whole[:, 0], total),
-        expanded(float(macro(gaps, everyone)), macro(lent, everyone), total),
+        _gap(float(apart(sums.sum(axis=0))[0]), drawn.whole[:, 0], total),
+        _gap(float(macro(gaps, everyone)), macro(lent, everyone), total),
         [
-            expanded(float(gaps[k]), drawn.each[:, k, 0], int(held), few=FEW)
+            _gap(float(gaps[k]), drawn.each[:, k, 0], int(held), few=FEW)
             for k, held in enumerate(np.diff(prepared.first))
         ],
     )
+
+
+def _gap(value: float, samples: Floats, clusters: int, *, few: str | None = None) -> Estimate:
+    """Of two models that wrote alike in every resample there is no difference, which is more than
+    nothing being known of it."""
+    if value == 0 and clusters >= FEWEST and not np.nan_to_num(samples).any():
+        return Estimate(0.0, 0.0, 0.0, method="bootstrap")
+    return expanded(value, samples, clusters, few=few)
 
 
 def _right(
@@ -217,10 +232,14 @@ def _varied(seen: tuple[TextOutcomes, TextOutcomes], n: int) -> _Apart:
         told(whole_a.value, whole_b.value),
         told(means[0].value, means[1].value),
         np.array([[v.value for v in each_a], [v.value for v in each_b]]),
-        variety_estimate(difference(whole_a, whole_b), lowest=-1.0),
-        variety_estimate(difference(*means), lowest=-1.0),
-        [
-            variety_estimate(difference(x, y), lowest=-1.0)
-            for x, y in zip(each_a, each_b, strict=True)
-        ],
+        _variety_gap(whole_a, whole_b),
+        _variety_gap(*means),
+        [_variety_gap(x, y) for x, y in zip(each_a, each_b, strict=True)],
     )
+
+
+def _variety_gap(a: Variety, b: Variety) -> Estimate:
+    gap = difference(a, b)
+    if gap.value == 0 and gap.clusters > 1 and not gap.apart.any():
+        return Estimate(0.0, 0.0, 0.0, method="jackknife")
+    return variety_estimate(gap, lowest=-1.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.evaluate.judge import band_of
+from equipoise.evaluate.estimates import BANDS, band_of
 from equipoise.evaluate.per_class import NO_ROWS
 from equipoise.evaluate.texts.outcomes import (
     MEASURES,
@@ -20,8 +20,9 @@ from equipoise.evaluate.texts.outcomes import (
     text_outcomes,
 )
 from equipoise.evaluate.texts.resampling import (
-    FEWEST,
+    FEW,
     Bools,
+    Ints,
     expanded,
     macro,
     plan,
@@ -31,6 +32,8 @@ from equipoise.evaluate.texts.rightness import right_shares
 from equipoise.evaluate.texts.variety import Variety, mean_variety, varieties, variety_estimate
 from equipoise.records.scores import ClassScores, Estimate, Scores
 from equipoise.records.written import Written
+from equipoise.statistics.bounded_mean import bounded_mean_interval
+from equipoise.statistics.intervals import mean_of_shares
 from equipoise.statistics.sums import Floats
 
 LIMITS = {
@@ -42,9 +45,12 @@ LIMITS = {
     "bits_per_byte": (0.0, np.inf),
     "length_ratio": (0.0, np.inf),
 }
-FEW = f"fewer than {FEWEST} independent rows of this category, too few to resample"
+BOUNDED = ("rouge_l", "meteor")
+"""Means over rows of numbers from 0 to 1, which may all lie at an edge and still vary."""
 ONE_CATEGORY_ROW = "a category's texts are one cluster of look-alikes"
-_BANDS = ("head", "middle", "tail")
+
+
+Bounds = tuple[float, float] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +95,7 @@ def judge_texts(
             ],
             dtype=bool,
         )
-        for band in _BANDS
+        for band in BANDS
     }
     bands = {band: members for band, members in bands.items() if members.any()}
     found = _resampled(seen, bands, seed=seed, resamples=resamples)
@@ -172,20 +178,31 @@ def _resampled(
         whole = value(sums.sum(axis=0))
         held = np.diff(prepared.first)
         total = len(np.unique(clusters))
+        sets = {"": np.ones(count, dtype=bool), **bands}
+        of_set = {band: len(np.unique(clusters[m[category]])) for band, m in sets.items()}
         for i, name in enumerate(names):
             limits = LIMITS[name]
             lent = recentred(drawn.lent[..., i], drawn.each[..., i], each[:, i])
+            least: Bounds = None
+            least_each: list[Bounds] = [None] * count
+            if name in BOUNDED:
+                of_row = measured[i].value(measured[i].sums[rows])
+                rng = np.random.default_rng(seed)
+                least, least_each = _bounded(
+                    of_row, category, clusters, count, rng, resamples=resamples
+                )
             means = {
                 band: expanded(
                     float(macro(each[:, i], members)),
                     macro(lent, members),
-                    total,
+                    of_set[band],
                     limits=limits,
+                    least=_least_of_mean(each[:, i], least_each, members),
                 )
-                for band, members in {"": np.ones(count, dtype=bool), **bands}.items()
+                for band, members in sets.items()
             }
             found[name] = _Found(
-                expanded(float(whole[i]), drawn.whole[:, i], total, limits=limits),
+                expanded(float(whole[i]), drawn.whole[:, i], total, limits=limits, least=least),
                 means.pop(""),
                 [
                     expanded(
@@ -193,6 +210,7 @@ def _resampled(
                         drawn.each[:, k, i],
                         int(held[k]),
                         limits=limits,
+                        least=least_each[k],
                         few=FEW,
                     )
                     for k in range(count)
@@ -200,6 +218,32 @@ def _resampled(
                 means,
             )
     return found
+
+
+def _bounded(
+    values: Floats,
+    category: Ints,
+    clusters: Ints,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    resamples: int,
+) -> tuple[Bounds, list[Bounds]]:
+    """Bounds of the mean of (n,) values of rows, each 0 to 1, and of each category's."""
+
+    def of(rows: Bools) -> Bounds:
+        if not rows.any():
+            return None
+        part = values[rows], clusters[rows]
+        return bounded_mean_interval(*part, (0.0, 1.0), rng, resamples=resamples)
+
+    return of(np.ones(len(values), dtype=bool)), [of(category == k) for k in range(count)]
+
+
+def _least_of_mean(values: Floats, each: list[Bounds], members: Bools) -> Bounds:
+    """Of the mean over those of (K,) categories that have bounds: theirs squared and added."""
+    told = [(values[k], *bounds) for k, bounds in enumerate(each) if bounds and members[k]]
+    return mean_of_shares(*np.array(told, dtype=np.float64).T) if told else None
 
 
 def _right(
@@ -214,7 +258,7 @@ def _right(
             band: expanded(
                 float(macro(shares.values, members)),
                 macro(shares.samples, members),
-                len(np.unique(seen.clusters)),
+                len(np.unique(seen.clusters[members[seen.category]])),
                 limits=(0.0, 1.0),
             )
             for band, members in bands.items()

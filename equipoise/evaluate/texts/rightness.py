@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from equipoise.costs import CostTable
 from equipoise.evaluate import measures
-from equipoise.evaluate.judge import decision_estimates, percentile
+from equipoise.evaluate.estimates import percentile
+from equipoise.evaluate.judge import decision_estimates
 from equipoise.evaluate.outcomes import Outcomes
 from equipoise.evaluate.per_class import NO_ROWS, share_estimates
 from equipoise.evaluate.texts.outcomes import TextOutcomes

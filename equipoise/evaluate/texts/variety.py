@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
+from equipoise.evaluate.estimates import ONE_CLUSTER
 from equipoise.evaluate.texts.grams import (
     Grams,
     Ints,
@@ -26,10 +27,13 @@ from equipoise.evaluate.texts.grams import (
     tokens,
 )
 from equipoise.evaluate.texts.outcomes import NOT_WRITTEN, TextOutcomes
-from equipoise.evaluate.texts.resampling import ONE_CLUSTER
 from equipoise.evaluate.texts.words import words
 from equipoise.records.scores import Estimate
 from equipoise.statistics.sums import Floats
+
+NO_MOVE = "no row moves it more than any other, so nothing tells how far the next one may"
+_NO_WIDTH = 1e-9
+"""A share no further from the value is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,9 @@ def variety_estimate(found: Variety, *, lowest: float = 0.0, one: str = ONE_CLUS
         return Estimate(None, why=NOT_WRITTEN)
     if found.clusters < 2:
         return Estimate(found.value, why=one)
-    free = max(int((found.apart != 0).sum()) - 1, 1)
+    if np.abs(found.apart).max() <= _NO_WIDTH:
+        return Estimate(found.value, why=NO_MOVE)
+    free = max(int((np.abs(found.apart) > _NO_WIDTH).sum()) - 1, 1)
     reach = float(student_t.ppf(0.975, free) * np.sqrt((found.apart**2).sum()))
     low, high = max(found.value - reach, lowest), min(found.value + reach, 1.0)
     return Estimate(found.value, low, high, method="jackknife")

@@ -134,7 +134,7 @@ class TestJudge:
         assert mean.low < mean.value
 
     def test_all_categories_of_one_row(self) -> None:
-        found = judged(drawn(6, categories=[*"abcdef"]), seed=3)
+        found = judged(drawn(9, categories=[*"abcdefghi"]), seed=3)
         for name in ("bleu", "macro_bleu"):
             one = found.measures[name]
             assert one.low is not None
