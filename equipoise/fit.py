@@ -17,7 +17,7 @@ from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction
 from equipoise.fitting.clock import timed
 from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
-from equipoise.fitting.kinds import Arm, Kind, kind_of
+from equipoise.fitting.kinds import Arm, Kind
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.measure import measure_of, with_own_measure
 from equipoise.fitting.places import check_places
@@ -106,7 +106,7 @@ def fit_table(
     recipe, own = with_own_measure(recipe, measure)
     check_asked(recipe, own, seed)
     warnings = check_rows(table)
-    kind = kind_of(table)
+    kind = _kind_of(table)
     asked, recipe = recipe, kind.resolve(recipe, table)
     base = find_base(recipe.model, writes=kind.writes)
     run_id = text_sha256(
@@ -159,6 +159,18 @@ def fit_table(
     )
     write_manifest(out, manifest)
     return Run(out, manifest, resumed=opened.state == "resumed")
+
+
+def _kind_of(table: Table) -> Kind[Any]:
+    """As the rows are."""
+    train = table.train
+    if train is not None and train.written:
+        from equipoise.fitting.writing.kind import WRITING
+
+        return WRITING
+    from equipoise.fitting.classifying import CLASSIFYING
+
+    return CLASSIFYING
 
 
 def _trained(

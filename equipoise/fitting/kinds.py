@@ -124,15 +124,3 @@ class Kind(Protocol[A]):
         seconds: dict[str, float],
         progress: Progress,
     ) -> tuple[list[BaselineRecord], list[Comparison]]: ...
-
-
-def kind_of(table: Table) -> Kind[Any]:
-    """As the rows are."""
-    train = table.train
-    if train is not None and train.written:
-        from equipoise.fitting.writing.kind import WRITING
-
-        return WRITING
-    from equipoise.fitting.classifying import CLASSIFYING
-
-    return CLASSIFYING

@@ -18,10 +18,11 @@ from equipoise.remedies.batches.order import natural_order
 from equipoise.remedies.decisions.fit_several import CrossFittedLabels, cross_fitted_labels
 from equipoise.remedies.decisions.label_values import LABEL_VALUES
 from equipoise.remedies.decisions.values import VALUES
-from equipoise.remedies.log_odds import log_odds, moved_by_training, source_log_odds
+from equipoise.remedies.log_odds import log_odds, moved_by_training
 from equipoise.remedies.losses.binary_table import build_binary_loss
 from equipoise.remedies.losses.wrapping import build_wrapper
 from equipoise.remedies.remedy import RemedySpec
+from equipoise.remedies.source import source_log_odds
 from equipoise.remedies.spec import remedy_text
 from equipoise.remedies.table import REMEDIES
 

@@ -31,9 +31,10 @@ from equipoise.remedies.batches.second_stage import Start
 from equipoise.remedies.losses import Loss, build_loss
 from equipoise.remedies.losses.wrappers import Wrapper
 from equipoise.remedies.losses.wrapping import build_wrapper
-from equipoise.remedies.prior import drawn_counts, log_source
+from equipoise.remedies.prior import drawn_counts
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.rows import RowsStep, choose_rows, synthesise
+from equipoise.remedies.source import log_source
 from equipoise.remedies.spec import remedy_text
 from equipoise.remedies.table import REMEDIES
 

@@ -7,7 +7,7 @@
 
 Each remedy is a plain function with its paper in the docstring and one line in its folder's table;
 `table.py` joins the four tables, `spec.py` reads `NAME:key=value,...`, `conflicts.py` refuses what
-can't stand together, and `prior.py` keeps track of the class shares the scores are meant for.
+can't stand together, and `source.py` keeps track of the class shares the scores are meant for.
 
 Nothing is imported here: `decisions` must stay usable without torch.
 """

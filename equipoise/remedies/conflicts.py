@@ -10,7 +10,7 @@ All other pairs are harmless, for three reasons:
 - remedies on rows act first, and all others take the shares of the rows as fed, so they correct
   only what is left (nothing, after oversampling with ratio 1);
 - decisions start from probabilities whose prior is known exactly, whatever was done in training
-  (`prior.log_source`), so they do not correct what is already corrected;
+  (`source.log_source`), so they do not correct what is already corrected;
 - `measure_offsets` starts from the offsets of `posthoc_logit_adjustment` and fits what is left.
 """
 

@@ -1,6 +1,6 @@
 """For which label shares sigmoid(logits) is a probability, where a row may have several labels.
 
-What `prior.py` does with log shares of classes, label by label with log-odds: a model trained by
+What `source.py` does with log shares of classes, label by label with log-odds: a model trained by
 plain binary cross-entropy on rows of which a share π has the label ends with z at the log-odds of
 the label under π. Whatever makes up for unequal shares moves them by an amount that is added:
 
@@ -10,14 +10,10 @@ the label under π. Whatever makes up for unequal shares moves them by an amount
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from equipoise.remedies.remedy import RemedySpec
 
 Array = NDArray[np.float64]
 
@@ -38,25 +34,6 @@ def sigmoid(z: NDArray[Any]) -> Array:
     z = np.asarray(z, dtype=np.float64)
     small = np.exp(-np.abs(z))
     return np.asarray(np.where(z >= 0, 1, small) / (1 + small), dtype=np.float64)
-
-
-def source_log_odds(
-    specs: Sequence[RemedySpec], labels: NDArray[np.int64], weights: Array | None = None
-) -> Array:
-    """(K,) log-odds of the shares under which sigmoid(logits) is the probability of each label.
-
-    specs   Remedies in the loss.
-    labels  (n, K) 0/1 of the rows as fed to training. weights (n,): what each counts, mean 1.
-    """
-    from equipoise.remedies.losses.binary_table import BINARY_LOSSES  # torch, as in `prior`
-
-    held = labels.sum(axis=0) if weights is None else weights @ labels
-    found = log_odds(held, len(labels))
-    for spec in specs:
-        shift = BINARY_LOSSES[spec.name].prior_shift if spec.name in BINARY_LOSSES else None
-        if shift is not None:
-            found = found + shift(labels, **spec.settings)
-    return found
 
 
 def moved_by_training(source: Array, given: Array, target: Array) -> Array:

@@ -1,32 +1,16 @@
-"""Under which class shares softmax(logits) is a posterior, after the remedies have had their say.
+"""Class shares on the log scale: what is added where training has made up for unequal ones.
 
-A model trained by plain cross-entropy on rows with class shares π ends up with softmax(z) as the
-posterior under π. Every remedy that makes up for unequal shares moves that prior, by an amount
-that is simply added on the log scale:
-
-    remedies on rows    the shares are those of the rows as fed
-    a sampler           ... of the rows as drawn (by a curriculum: in the later half of the epochs)
-    class weights w     + log w           (a class with weight 2 is a class with twice the rows)
-    row weights         + log of their mean over the rows of the class as drawn
-    weighted loss       + log w
-    logit adjustment    - tau * log π     (Menon et al. 2021; tau = 1 leaves flat shares)
-
-The result is `log_source` of the decision rule, which gives probabilities for the target prior
-from it. Nothing is thus corrected twice by the decision, whatever was done in training.
+`source.py` says under which shares the scores of a trained model are a posterior.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import DataError
-
-if TYPE_CHECKING:
-    from equipoise.remedies.remedy import RemedySpec
 
 
 def log_shares(counts: NDArray[Any]) -> NDArray[np.float64]:
@@ -63,32 +47,6 @@ def drawn_counts(
     drawn = order.ravel()
     weights = None if row_weights is None else row_weights[drawn]
     return np.bincount(labels[drawn], weights, minlength=classes) / len(order)
-
-
-def log_source(
-    specs: Sequence[RemedySpec],
-    counts: NDArray[Any],
-    *,
-    drawn: NDArray[Any] | None = None,
-    weights: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:
-    """(K,) log of the class shares under which softmax(logits) is a posterior; sums to 1.
-
-    counts   (K,) rows per class as fed to training, after any remedy on rows.
-    drawn    (K,) rows per class as drawn by a sampler (`drawn_counts`); None: each row alike.
-    weights  (K,) class weights in use (`batches.build_weights`); None: none.
-    Raises DataError if a class has no rows, or none is drawn.
-    """
-    from equipoise.remedies.losses import LOSSES  # torch: only whoever trains pays for it
-
-    log_prior = log_shares(counts if drawn is None else drawn)
-    if weights is not None:
-        log_prior = log_prior + np.log(weights)
-    for spec in specs:
-        shift = LOSSES[spec.name].prior_shift if spec.name in LOSSES else None
-        if shift is not None:
-            log_prior = log_prior + shift(counts, **spec.settings)
-    return normalised(log_prior)
 
 
 def trained_correction(

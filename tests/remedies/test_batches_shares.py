@@ -20,7 +20,8 @@ from equipoise.remedies.batches.shares import (
     progressive_order,
     temperature_order,
 )
-from equipoise.remedies.prior import drawn_counts, log_source
+from equipoise.remedies.prior import drawn_counts
+from equipoise.remedies.source import log_source
 from equipoise.remedies.spec import parse_remedy
 
 LABELS = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [400, 100, 4]))

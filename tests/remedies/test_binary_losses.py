@@ -13,9 +13,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from equipoise.errors import SettingsError, ShapeError
 from equipoise.losses import for_labels_trainer
-from equipoise.remedies.log_odds import log_odds, moved_by_training, sigmoid, source_log_odds
+from equipoise.remedies.log_odds import log_odds, moved_by_training, sigmoid
 from equipoise.remedies.losses.binary import binary_cross_entropy, label_weights
 from equipoise.remedies.losses.binary_table import BINARY_LOSSES, build_binary_loss
+from equipoise.remedies.source import source_log_odds
 from equipoise.remedies.spec import parse_remedies, remedy_spec
 
 NEUTRAL: dict[str, dict[str, Any]] = {

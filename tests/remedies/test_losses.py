@@ -15,7 +15,8 @@ from equipoise.remedies.losses import (
     logit_adjusted_cross_entropy,
     weighted_cross_entropy,
 )
-from equipoise.remedies.prior import log_shares, log_source
+from equipoise.remedies.prior import log_shares
+from equipoise.remedies.source import log_source
 from equipoise.remedies.spec import parse_remedy, remedy_spec
 from equipoise.remedies.table import REMEDIES
 

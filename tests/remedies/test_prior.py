@@ -7,10 +7,10 @@ from equipoise.remedies.losses import LOSSES
 from equipoise.remedies.prior import (
     drawn_counts,
     log_shares,
-    log_source,
     normalised,
     trained_correction,
 )
+from equipoise.remedies.source import log_source
 from equipoise.remedies.spec import parse_remedy
 
 COUNTS = np.array([8, 2])

@@ -67,7 +67,7 @@ def fit_rule(
 
     logits (n, K), labels (n,) int, -1 where the class is unknown to the model (such rows are left
     out), weights (n,) per row (None: 1), clusters (n,) any numbers, equal for duplicates (None: no
-    two rows belong together). `log_source` as `prior.log_source` gives it; `log_target` (K,) log
+    two rows belong together). `log_source` as `source.log_source` gives it; `log_target` (K,) log
     shares that probabilities are given for.
     log_given  (K,) log shares of rows such as these, under which the temperature is fitted;
                None: those of the labels, half a row added to each class.
