@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,12 @@ import pandas as pd
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.records.files import replacing
+from equipoise.records.folders import place_faults
 from equipoise.records.rows import text_column
-from equipoise.records.run import MANIFEST
+from equipoise.records.run import Comparison, Manifest
 from equipoise.records.scores import Estimate, Scores, read_scores
 from equipoise.records.turns import ANY_CATEGORY
+from equipoise.records.written import WRITTEN, read_written
 
 if TYPE_CHECKING:  # both import torch, and checks of names must not wait for it
     from equipoise.fit import Run
@@ -44,26 +45,41 @@ def run_record(run: Run, report: Path) -> dict[str, Any]:
 
 def run_text(run: Run, report: Path) -> str:
     """What `train` prints: the arms side by side, then what was found, then where it lies."""
+    from equipoise.report.verdict import headline_measure
+
     manifest = run.manifest
     scores = read_scores(run.folder / "scores.json")
     arms = [("this run", scores)] + [
         (record.title, read_scores(run.folder / "baselines" / record.name / "scores.json"))
         for record in manifest.baselines
     ]
-    shown = _ARMS_SHOWN
+    decides, unit = headline_measure(manifest), cost_unit(manifest)
+    shown = {decides: _in_text(decides)} | _ARMS_SHOWN
     several, kinds = len(scores.classes) > 1, "classes"
     if manifest.writes:
         shown, kinds = _written_shown(several), "categories" if several else "category"
-    width = max(len(title) for title, _ in arms)
     lines = [f"{scores.rows} {manifest.judged} rows, {len(scores.classes)} {kinds}; 95 % intervals"]
-    lines.append(f"{'':<{width}}  " + "".join(f"{name:<24}" for name in shown.values()).rstrip())
-    for title, judged in arms:
-        cells = [_cell(judged.measures[measure]) for measure in shown]
-        lines.append(f"{title:<{width}}  " + "".join(f"{cell:<24}" for cell in cells).rstrip())
+    if "expected_cost" in shown:
+        lines[0] += f"; expected cost in {unit or PER_ROWS}, lower is better"
+    lines += _laid_out(
+        [
+            ["", *shown.values()],
+            *([title, *(_cell(s.measures.get(m), m) for m in shown)] for title, s in arms),
+        ]
+    )
     if manifest.writes and several:
         lines += ["", *_categories(scores)]
-    said = [c.says for c in manifest.comparisons if several or not c.measure.startswith("macro_")]
-    lines += ["", *(said if manifest.writes else (c.says for c in manifest.comparisons))]
+    titles = {record.name: record.title for record in manifest.baselines}
+    lines += [
+        "",
+        *(
+            _compared(c, titles.get(c.against, c.against), unit)
+            for c in manifest.comparisons
+            if several or not manifest.writes or not c.measure.startswith("macro_")
+        ),
+    ]
+    if manifest.writes:
+        lines.append(_texts_written(run.folder, manifest))
     if (general := manifest.general) is not None:
         lines.append(
             f"general texts ({general.source}): loss {general.loss_before:.3f} before training, "
@@ -83,6 +99,59 @@ _ARMS_SHOWN = {
 }
 
 
+PER_ROWS = "mistakes per 1,000 rows"
+"""Of the expected cost where nobody stated costs."""
+
+
+def cost_unit(manifest: Manifest) -> str | None:
+    """What the expected cost is counted in; None where no costs were stated."""
+    costs = manifest.recipe.get("costs")
+    return None if costs is None else f"{costs['unit']} per 1,000 rows"
+
+
+def _compared(c: Comparison, title: str, unit: str | None) -> str:
+    """A paired difference in a sentence, in the figures of the report."""
+    from equipoise.report.verdict import finding
+    from equipoise.report.words import gap, in_sentence
+
+    them, what = in_sentence(title), _in_text(c.measure)
+    if c.low is None or c.high is None:
+        return f"Whether this run differs from {them} in {what} is open: {c.why}."
+    value, bounds = map(_ascii, gap(c.value, c.low, c.high, c.measure))
+    of = f" {unit or PER_ROWS}" if c.measure == "expected_cost" else ""
+    apart = f"on {c.rows:,} rows: the difference is {value}{of} (95 % interval {bounds})."
+    if (found := finding(c)) == "noise":
+        return f"This run and {them} can't be told apart by {what} {apart}"
+    return f"This run is {found} than {them} by {what} {apart}"
+
+
+def _in_text(measure: str) -> str:
+    """A measure's name, as the report has it."""
+    from equipoise.report.words import in_sentence, measure_name
+
+    return "expected cost" if measure == "expected_cost" else in_sentence(measure_name(measure))
+
+
+def _texts_written(folder: Path, manifest: Manifest) -> str:
+    """How many texts were written, who wanted no more, and how many are empty."""
+    texts = read_written(folder / WRITTEN).of_split(manifest.judged).written
+    written = [text for text in texts if text is not None]
+    empty = sum(not text.strip() for text in written)
+    said = f"texts were written for {len(written):,} of {len(texts):,} rows"
+    if len(written) < len(texts):
+        said += f", as write.decode_rows={manifest.recipe['write']['decode_rows']} has it"
+    return f"{said}; {empty:,} of them {'is' if empty == 1 else 'are'} empty" if empty else said
+
+
+def _laid_out(table: list[list[str]]) -> list[str]:
+    """Rows of cells under each other, columns as wide as what stands in them."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
 def _written_shown(several: bool) -> dict[str, str]:
     """What is shown of texts: over categories, where there are several, and over all rows."""
     whole = {"loss": "loss (nats a token)", "bleu": "BLEU"}
@@ -99,7 +168,7 @@ def _categories(scores: Scores) -> list[str]:
     lines = [f"  {'category':<{width}}  {'trained':>8}  {'judged':>7}  {names}"]
     for name, one in sorted(scores.classes.items(), key=lambda item: item[1].trained or 0):
         trained = "?" if one.trained is None else f"{one.trained:,}"
-        cells = [_cell(one.measures[measure]) for measure in _OF_A_CATEGORY]
+        cells = [_cell(one.measures[measure], measure) for measure in _OF_A_CATEGORY]
         row = "".join(f"{cell:<24}" for cell in cells).rstrip()
         lines.append(f"  {name:<{width}}  {trained:>8}  {one.rows:>7,}  {row}")
     return lines
@@ -109,22 +178,30 @@ def written_scores_text(scores: Scores) -> str:
     """Measures of texts, then categories, each with its interval; those that can't be had are left
     out."""
     several = len(scores.classes) > 1
-    lines = [f"{scores.rows} rows; 95 % intervals"]
+    written = sum(one.decided for one in scores.classes.values())
+    lines = [f"{scores.rows:,} rows, of which {written:,} were written; 95 % intervals"]
     for name, value in scores.measures.items():
         if value.value is not None and (several or not name.startswith("macro_")):
-            lines.append(f"  {name:<22}{_cell(value)}")
+            lines.append(f"  {name:<22}{_cell(value, name)}")
     lines += [*_categories(scores)] if several else []
     return "\n".join(lines + [f"note: {note}" for note in scores.notes])
 
 
-def scores_text(scores: Scores) -> str:
-    """Measures, then classes, each with its interval."""
+def scores_text(scores: Scores, unit: str | None = None) -> str:
+    """Measures, then classes, each with its interval.
+
+    unit  Of the expected cost where costs were stated (`cost_unit`), which comes first then: it is
+          what the run's decisions are taken by.
+    """
     lines = [f"{scores.rows} rows, {len(scores.classes)} classes; 95 % intervals"]
-    lines += [
-        f"  {name:<20}{_cell(scores.measures[name])}" for name in _SHOWN if name in scores.measures
-    ]
+    shown = [name for name in _SHOWN if name in scores.measures]
+    if unit is not None:
+        shown.sort(key=lambda name: name != "expected_cost")
+    for name in shown:
+        of = f" {unit or 'per 1,000 rows'}" if name == "expected_cost" else ""
+        lines.append(f"  {name:<20}{_cell(scores.measures[name], name)}{of}")
     asked = [name for name in scores.measures if ":" in name]
-    lines += [f"  {name}: {_cell(scores.measures[name])}" for name in asked]
+    lines += [f"  {name}: {_cell(scores.measures[name], name)}" for name in asked]
     width = max((len(name) for name in scores.classes), default=0)
     lines.append(f"  {'class':<{width}}  {'rows':>6}  {'recall':<22}F1")
     for name, judged in scores.classes.items():
@@ -179,32 +256,9 @@ def check_out_file(path: Path, rows: str) -> None:
         faults.append(f"--out {path}: is a folder; give the name of a file in it")
     elif path.exists() and Path(rows).exists() and path.samefile(rows):
         faults.append(f"--out {path}: these are the rows to decide; give another name")
-    faults += _place_faults(path, path.parent)
+    faults += place_faults(path, path.parent)
     if faults:
         raise SettingsError(*faults)
-
-
-def check_out_folder(folder: Path) -> None:
-    """Raises SettingsError if scores can't or must not be written into `folder`."""
-    if folder.exists() and not folder.is_dir():
-        raise SettingsError(f"--out {folder}: is a file; give the name of a folder")
-    if (folder / MANIFEST).exists():
-        raise SettingsError(
-            f"--out {folder}: holds a run, whose own scores would be lost; give another folder"
-        )
-    faults = _place_faults(folder, folder)
-    if faults:
-        raise SettingsError(*faults)
-
-
-def _place_faults(out: Path, folder: Path) -> list[str]:
-    """Why `folder` can't be made or written, if so."""
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        return [f"--out {out}: {nearest} is a file; give another name"]
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return [f"--out {out}: can't be written ({nearest} is read-only); give another name"]
-    return []
 
 
 def decision_counts(decided: pd.Series[Any]) -> dict[str, int]:
@@ -232,12 +286,22 @@ def write_table(table: pd.DataFrame, path: Path, separator: str = "|") -> None:
         raise SettingsError(f"--out {path}: can't be written ({error.strerror})") from None
 
 
-def _cell(estimate: Estimate) -> str:
-    if estimate.value is None:
+def _cell(estimate: Estimate | None, measure: str = "") -> str:
+    from equipoise.report.words import number
+
+    if estimate is None or estimate.value is None:
         return "n/a"
+    value = _ascii(number(estimate.value, measure))
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f} [no interval]"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        return f"{value} [no interval]"
+    low, high = (_ascii(number(end, measure)) for end in (estimate.low, estimate.high))
+    # Costs have commas of their own, at their thousands.
+    return f"{value} [{low}{' to ' if measure == 'expected_cost' else ', '}{high}]"
+
+
+def _ascii(figure: str) -> str:
+    """With the hyphen for a minus, which every terminal shows and every search finds."""
+    return figure.replace("\N{MINUS SIGN}", "-")
 
 
 def remedies_record() -> dict[str, Any]:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
 from equipoise.records.files import write_text
-from equipoise.records.order import OrderRecord, OrderSlopes, Slope, read_order
+from equipoise.records.order import OrderRecord, Slope, read_order
 from equipoise.report.audit_page import Line, Table
 from equipoise.report.charts import Axis, Series, axis_for, difference, line_chart
 from equipoise.report.page import fill
-from equipoise.report.words import NONE, count, interval, percent, seconds, signed
+from equipoise.report.words import (
+    NONE,
+    count,
+    digits_for,
+    gap,
+    interval,
+    number,
+    percent,
+    seconds,
+    signed,
+)
 
 PAGE = "order.html"
 WHAT = (
@@ -26,6 +37,20 @@ DO = (
 )
 
 
+@dataclass(frozen=True)
+class ClassLine:
+    """One class or category; slopes are a value, and its interval or why there is none."""
+
+    name: str
+    drawing: Markup | str
+    rows: str
+    steps: str
+    held: tuple[str, str]
+    plain: tuple[str, str]
+    loss: str
+    base_loss: str
+
+
 def write_order_report(folder: Path) -> Path:
     """Raises FolderError if the folder holds no such record, or a broken one."""
     write_text(folder / PAGE, render_order(read_order(folder)))
@@ -37,6 +62,8 @@ def render_order(order: OrderRecord) -> str:
     return fill(
         "order.html",
         order=order,
+        headline=_says(found.held, order.unit),
+        kind="category" if order.writes else "class",
         what=WHAT,
         do=DO if _sure(found.held) else None,
         tone="mixed" if _sure(found.held) else "good" if found.held.low is not None else "mixed",
@@ -53,10 +80,10 @@ def order_text(order: OrderRecord, page: Path) -> str:
     found = order.overall
     lines = [
         f"{order.run}: {count(found.rows, 'training row')} in {count(order.steps, 'step')} of the "
-        f"first epoch; final loss {found.loss:.3g} {order.unit}, {found.base_loss:.3g} before "
-        f"training ({order.base})",
+        f"first epoch; final loss {_loss(found.loss)} {order.unit}, {_loss(found.base_loss)} "
+        f"before training ({order.base})",
         "",
-        found.says,
+        _says(found.held, order.unit),
         f"  slope as it is: {_slope(found.plain)}",
         f"  with the loss under the base held equal: {_slope(found.held)}",
     ]
@@ -76,32 +103,44 @@ def _sure(found: Slope) -> bool:
     return found.low is not None and found.high is not None and not found.low <= 0 <= found.high
 
 
+def _says(found: Slope, unit: str) -> str:
+    """The record's own sentence, in decimals alone: beside each other, powers of ten mislead."""
+    value, bounds = gap(found.value, found.low, found.high)
+    if bounds == NONE:
+        return f"Nothing can be said: {found.why}."
+    span = f"{value} {unit} ({bounds}) over the epoch"
+    if not _sure(found):
+        return f"No trace of the order is shown: {span} holds 0."
+    which = "lower" if (found.value or 0) < 0 else "higher"
+    return f"Rows fed later end {which}: {span}, with the loss under the base held equal."
+
+
 def _slope(found: Slope) -> str:
+    value, bounds = gap(found.value, found.low, found.high)
     if found.value is None:
         return f"none: {found.why}"
-    if found.low is None:
-        return f"{signed(found.value)}, no interval: {found.why}"
-    return f"{signed(found.value)} ({interval(found.low, found.high, sign=True)})"
+    return f"{value}, no interval: {found.why}" if bounds == NONE else f"{value} ({bounds})"
+
+
+def _loss(value: float, *beside: float) -> str:
+    """Of one number of decimals with what stands beside it."""
+    return number(value, digits=digits_for((value, *beside), figures=3))
 
 
 def _figures(order: OrderRecord) -> list[tuple[str, str, str]]:
     found = order.overall
     return [
-        ("Slope, base held equal", _value(found.held), _bounds(found.held)),
-        ("Slope as it is", _value(found.plain), _bounds(found.plain)),
-        ("Final loss", f"{found.loss:.3g}", f"{order.unit}; {found.base_loss:.3g} before"),
+        ("Slope, base held equal", *_pair(found.held)),
+        ("Slope as it is", *_pair(found.plain)),
+        ("Final loss", _loss(found.loss), f"{order.unit}; {_loss(found.base_loss)} before"),
         ("Rows", f"{found.rows:,}", f"in {count(order.steps, 'step')} of the first epoch"),
     ]
 
 
-def _value(found: Slope) -> str:
-    return NONE if found.value is None else signed(found.value)
-
-
-def _bounds(found: Slope) -> str:
-    if found.low is None:
-        return found.why or NONE
-    return interval(found.low, found.high, sign=True)
+def _pair(found: Slope) -> tuple[str, str]:
+    """Value, and its interval or why there is none."""
+    value, bounds = gap(found.value, found.low, found.high)
+    return value, (found.why or NONE) if bounds == NONE else bounds
 
 
 def _chart(order: OrderRecord) -> Markup | None:
@@ -123,6 +162,9 @@ def _chart(order: OrderRecord) -> Markup | None:
 
 
 def _tenths(order: OrderRecord) -> Table:
+    losses = [t.loss for t in order.tenths]
+    apart = [end for t in order.tenths for end in (t.excess, t.low, t.high)]
+    digits = digits_for(apart)
     return Table(
         id="tenths",
         caption="Final loss of the rows of each part of the first epoch",
@@ -135,9 +177,9 @@ def _tenths(order: OrderRecord) -> Table:
                 Markup(""),
                 (
                     f"{t.rows:,}",
-                    f"{t.loss:.3g}",
-                    signed(t.excess),
-                    NONE if t.low is None else interval(t.low, t.high, sign=True),
+                    _loss(t.loss, *losses),
+                    signed(t.excess, digits=digits),
+                    interval(t.low, t.high, sign=True, digits=digits),
                 ),
             )
             for t in order.tenths
@@ -145,35 +187,25 @@ def _tenths(order: OrderRecord) -> Table:
     )
 
 
-def _classes(order: OrderRecord) -> Table | None:
+def _classes(order: OrderRecord) -> tuple[ClassLine, ...]:
+    """None of a single class, of which the whole has been told."""
     if len(order.classes) < 2:
-        return None
+        return ()
     ends = [abs(v) for c in order.classes for v in (c.held.value, c.held.low, c.held.high) if v]
     span = max(ends, default=1.0)
-    return Table(
-        id="classes",
-        caption="Slope in each class or category, most rows first; the dot is the slope with the "
-        "loss under the base held equal, its line the 95 % interval",
-        name="Category" if order.writes else "Class",
-        drawing="Slope",
-        columns=("Rows", "Steps", "Base held equal", "As it is", "Final loss", "Before training"),
-        lines=tuple(_class_line(c, span) for c in order.classes),
-    )
-
-
-def _class_line(c: OrderSlopes, span: float) -> Line:
-    drawn = Markup("")
-    if c.held.value is not None:
-        drawn = difference(c.held.value, c.held.low, c.held.high, span=span)
-    return Line(
-        c.name,
-        drawn,
-        (
+    finals, before = [c.loss for c in order.classes], [c.base_loss for c in order.classes]
+    return tuple(
+        ClassLine(
+            c.name,
+            ""
+            if c.held.value is None
+            else difference(c.held.value, c.held.low, c.held.high, span=span),
             f"{c.rows:,}",
             f"{c.steps:,}",
-            _slope(c.held),
-            _slope(c.plain),
-            f"{c.loss:.3g}",
-            f"{c.base_loss:.3g}",
-        ),
+            _pair(c.held),
+            _pair(c.plain),
+            _loss(c.loss, *finals),
+            _loss(c.base_loss, *before),
+        )
+        for c in order.classes
     )

@@ -84,6 +84,16 @@ class WrittenFolder(AnyRun):
     theirs: dict[str, Written]
     """The same rows of every baseline whose texts are there."""
 
+    @property
+    def asked(self) -> int:
+        """Rows for which a text was to be written."""
+        return sum(text is not None for text in self.written.written)
+
+    @property
+    def empty(self) -> int:
+        """Those of them for which nothing but blanks came."""
+        return sum(text is not None and not text.strip() for text in self.written.written)
+
 
 def read_run(folder: Path) -> RunFolder:
     """Raises FolderError if the folder holds no whole run, or a file it needs is broken."""

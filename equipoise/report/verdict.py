@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from equipoise.records.predictions import DEFER
-from equipoise.records.run import Comparison
+from equipoise.records.run import Comparison, Manifest
 from equipoise.records.scores import ClassScores
-from equipoise.report.read import RunFolder
+from equipoise.report.read import AnyRun, RunFolder
 from equipoise.report.words import (
     LOWER_IS_BETTER,
     NONE,
     count,
     estimate,
+    gap,
     in_sentence,
     interval,
     listed,
@@ -25,7 +26,7 @@ from equipoise.report.words import (
     number,
     percent,
     seconds,
-    signed,
+    short,
 )
 
 Finding = Literal["better", "worse", "noise", "unknown"]
@@ -72,7 +73,7 @@ NEEDLESS = {"tfidf": "language model", "vectors": "fine-tuning"}
 
 
 def verdict_of(run: RunFolder) -> Verdict:
-    measure = headline_measure(run)
+    measure = headline_measure(run.manifest)
     versus = {c.against: c for c in run.manifest.comparisons if c.measure == measure}
     headline, tone = _headline(run, {name: finding(c) for name, c in versus.items()})
     unjudged = unjudged_classes(run)
@@ -88,12 +89,20 @@ def verdict_of(run: RunFolder) -> Verdict:
     return Verdict(headline, tone, tuple(s for s in sentences if s), measure, figures, unjudged)
 
 
-def headline_measure(run: RunFolder) -> str:
+def headline_measure(manifest: Manifest) -> str:
     """Macro F1 where baselines were compared by it; else the measure that they were compared by."""
-    compared = [c.measure for c in run.manifest.comparisons]
+    compared = [c.measure for c in manifest.comparisons]
     if "macro_f1" in compared or not compared:
         return "macro_f1"
     return compared[0]
+
+
+def with_unit(run: AnyRun, measure: str) -> str:
+    """The name of a measure, of costs with what they are counted in."""
+    name = measure_name(measure)
+    if measure != "expected_cost":
+        return name
+    return f"{name}, in {short(run.costs.unit, 40) if run.costs else 'mistakes'}"
 
 
 def finding(comparison: Comparison | None) -> Finding:
@@ -139,7 +148,7 @@ def _headline(
             return f"No {what} is needed here: {titles.get(name, name)} does better.", "bad"
         if found.get(name) == "noise":
             return (
-                f"No {what} is needed, as far as these rows can tell: the gain over "
+                f"No {what} is needed, as far as these rows can tell: the difference from "
                 f"{titles.get(name, name)} can’t be told from noise.",
                 "mixed",
             )
@@ -172,10 +181,11 @@ def _result(run: RunFolder, measure: str) -> str:
     if value is None:
         return f"It was judged on {rows} of {classes}."
     unit = f" {run.costs.unit}" if run.costs and measure == "expected_cost" else ""
+    lower = ", and lower is better" if measure in LOWER_IS_BETTER else ""
     name = f"On {rows} of {classes} its {in_sentence(measure_name(measure))} is"
     if value.low is None:
-        return f"{name} {number(value.value, measure)}{unit}, with no interval: {value.why}."
-    return f"{name} {estimate(value, measure)}{unit}; brackets hold 95 % intervals."
+        return f"{name} {number(value.value, measure)}{unit}{lower}, with no interval: {value.why}."
+    return f"{name} {estimate(value, measure)}{unit}{lower}; brackets hold 95 % intervals."
 
 
 def _against_plain(run: RunFolder, versus: Comparison | None, measure: str) -> str:
@@ -185,14 +195,14 @@ def _against_plain(run: RunFolder, versus: Comparison | None, measure: str) -> s
         return "It was not compared with plain fine-tuning, so what its remedies did is not known."
     if versus.value == versus.low == versus.high == 0:
         return "It scores exactly as the same model without remedies does."
-    gap = f"It is {_gap(versus, measure)} the same model without remedies"
+    says = f"Its difference from the same model without remedies is {_gap(versus, measure)}"
     match finding(versus):
         case "noise":
-            return f"{gap}: an interval that holds 0, so the difference can’t be told from noise."
+            return f"{says}: an interval that holds 0, so it can’t be told from noise."
         case "unknown":
-            return f"{gap}, with no interval ({versus.why}), so nothing follows from that."
+            return f"{says}, with no interval ({versus.why}), so nothing follows from that."
         case found:
-            return f"{gap}: {found}, by more than chance among the judged rows explains."
+            return f"{says}: {found}, by more than chance among the judged rows explains."
 
 
 def _against_cheap(run: RunFolder, name: str, versus: Comparison | None, measure: str) -> str:
@@ -205,26 +215,25 @@ def _against_cheap(run: RunFolder, name: str, versus: Comparison | None, measure
             "It was not compared with TF-IDF, so whether a language model is needed is not known."
         )
     own, took = baseline.scores.measures.get(measure), seconds(baseline.record.seconds)
-    reached = f" reaches {number(own.value, measure)}" if own else " was ready"
+    reached = f" comes to {number(own.value, measure)}" if own else " was ready"
     what = "a language model" if name == "tfidf" else "fine-tuning"
-    gap = f"{baseline.record.title}{reached} in {took}; this run is {_gap(versus, measure)} that"
+    title = baseline.record.title
+    says = f"{title}{reached} in {took}; the difference from it is {_gap(versus, measure)}"
     match finding(versus):
         case "better":
-            return f"{gap}."
+            return f"{says}: better, by more than chance explains."
         case "worse":
-            return f"{gap}: worse, by more than chance explains."
+            return f"{says}: worse, by more than chance explains."
         case "noise":
-            return f"{gap}, which holds 0: until more rows say otherwise, {what} is not needed."
+            return f"{says}, which holds 0: until more rows say otherwise, {what} is not needed."
         case _:
-            return f"{gap}, with no interval ({versus.why})."
+            return f"{says}, with no interval ({versus.why})."
 
 
 def _gap(versus: Comparison, measure: str) -> str:
-    """ "0.061 (+0.021 to +0.102) above", with the interval where there is one."""
-    bounds = interval(versus.low, versus.high, measure, sign=True)
-    size = number(abs(versus.value), measure)
-    side = "above" if versus.value > 0 else "below"
-    return f"{size} {side}" if bounds == NONE else f"{size} ({bounds}) {side}"
+    """This run minus the baseline: "+0.061 (+0.021 to +0.102)", the interval where there is one."""
+    size, bounds = gap(versus.value, versus.low, versus.high, measure)
+    return size if bounds == NONE else f"{size} ({bounds})"
 
 
 def _figures(run: RunFolder, measure: str, unjudged: int) -> tuple[Figure, ...]:
@@ -232,19 +241,19 @@ def _figures(run: RunFolder, measure: str, unjudged: int) -> tuple[Figure, ...]:
     if value := run.scores.measures.get(measure):
         bounds = interval(value.low, value.high, measure)
         note = value.why or "no interval" if bounds == NONE else bounds
-        figures.append(Figure(measure_name(measure), number(value.value, measure), note))
+        figures.append(Figure(with_unit(run, measure), number(value.value, measure), note))
     # Two baselines decide the verdict; the others stand in the table of the result.
     told = {
         b.name: in_sentence(b.title) for b in run.manifest.baselines if b.name in ("plain", "tfidf")
     }
     for c in run.manifest.comparisons:
         if c.measure == measure and c.against in told:
-            note = interval(c.low, c.high, measure, sign=True)
+            size, bounds = gap(c.value, c.low, c.high, measure)
             figures.append(
                 Figure(
-                    f"Against {told[c.against]}",
-                    signed(c.value, measure),
-                    "no interval" if note == NONE else note,
+                    f"Difference from {told[c.against]}",
+                    size,
+                    "no interval" if bounds == NONE else bounds,
                 )
             )
     classes = len(run.scores.classes)

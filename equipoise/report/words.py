@@ -90,9 +90,9 @@ def in_sentence(name: str) -> str:
     return name if keep else name[:1].lower() + name[1:]
 
 
-def number(value: float | None, measure: str = "") -> str:
-    """Three decimals; two of measures to 100; of costs, which have no scale of their own, four
-    significant figures.
+def number(value: float | None, measure: str = "", digits: int | None = None) -> str:
+    """Three decimals, or `digits`; two of measures to 100; of costs, which have no scale of their
+    own, four significant figures.
 
     >>> number(0.87149), number(-0.01), number(None)
     ('0.871', '−0.010', '—')
@@ -106,20 +106,46 @@ def number(value: float | None, measure: str = "") -> str:
         text = f"{value:,.{min(max(digits, 0), 4)}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return text.replace("-", MINUS)
-    text = f"{value:.{2 if measure.removeprefix('macro_') in _OF_100 else 3}f}"
+    text = f"{value:.{_digits(measure) if digits is None else digits}f}"
     return (text.replace("-", "") if float(text) == 0 else text).replace("-", MINUS)
 
 
-def signed(value: float | None, measure: str = "") -> str:
+def _digits(measure: str) -> int:
+    return 2 if measure.removeprefix("macro_") in _OF_100 else 3
+
+
+def digits_for(values: Iterable[float | None], figures: int = 2, least: int = 3) -> int:
+    """Decimals, `least` or more, that show the largest of the values with that many significant
+    figures: what stands together has one number of them, and none stands in powers of ten.
+
+    >>> digits_for([0.31, 0.002]), digits_for([0.0004, -0.00003, None]), digits_for([0, 0])
+    (3, 5, 3)
+    """
+    top = max((abs(value) for value in values if value is not None), default=0)
+    if not top:
+        return least
+    return min(max(least, figures - 1 - math.floor(math.log10(top))), MOST_DIGITS)
+
+
+MOST_DIGITS = 8
+
+
+def signed(value: float | None, measure: str = "", digits: int | None = None) -> str:
     """
     >>> signed(0.0213), signed(-0.5), signed(0.0)
     ('+0.021', '−0.500', '0.000')
     """
-    text = number(value, measure)
+    text = number(value, measure, digits)
     return f"+{text}" if value and value > 0 and text.strip("0.,") else text
 
 
-def interval(low: float | None, high: float | None, measure: str = "", sign: bool = False) -> str:
+def interval(
+    low: float | None,
+    high: float | None,
+    measure: str = "",
+    sign: bool = False,
+    digits: int | None = None,
+) -> str:
     """
     >>> interval(0.8, 0.9), interval(None, None), interval(-0.02, 0.1, sign=True)
     ('0.800 to 0.900', '—', '−0.020 to +0.100')
@@ -127,7 +153,24 @@ def interval(low: float | None, high: float | None, measure: str = "", sign: boo
     if low is None or high is None:
         return NONE
     show = signed if sign else number
-    return f"{show(low, measure)} to {show(high, measure)}"
+    return f"{show(low, measure, digits)} to {show(high, measure, digits)}"
+
+
+def gap(
+    value: float | None, low: float | None, high: float | None, measure: str = ""
+) -> tuple[str, str]:
+    """A difference and its interval, both with signs, in as many decimals as they need: a bound
+    beyond 0 is not shown as 0.
+
+    >>> gap(0.0213, -0.001, 0.04), gap(0.00259, 0.00004, 0.00433), gap(-0.2, None, None)
+    (('+0.021', '−0.001 to +0.040'), ('+0.00259', '+0.00004 to +0.00433'), ('−0.200', '—'))
+    """
+    digits = digits_for((value, low, high), least=_digits(measure))
+    if low is not None and high is not None and low * high > 0:
+        nearest = min(abs(low), abs(high))
+        while digits < MOST_DIGITS and not round(nearest, digits):
+            digits += 1
+    return signed(value, measure, digits), interval(low, high, measure, sign=True, digits=digits)
 
 
 def estimate(value: Estimate, measure: str = "") -> str:

@@ -13,12 +13,12 @@ from equipoise.report.words import (
     NONE,
     count,
     estimate,
+    gap,
     in_sentence,
     interval,
     listed,
     measure_name,
     number,
-    signed,
 )
 
 Tone = Literal["good", "mixed", "bad"]
@@ -63,19 +63,24 @@ def _headline(
         return {found[name, m] for m in measures if (name, m) in found} - {"unknown"}
 
     plain, base = of("plain"), of("base")
+    if run.asked and run.empty == run.asked:
+        texts = "the one text" if run.asked == 1 else f"every one of the {run.asked:,} texts"
+        return f"It writes nothing: {texts} it was asked for is empty.", "bad"
+    # Where no text was written a lower loss is all that is known.
+    helps = "Fine-tuning helps here" if run.asked else "Fine-tuning lowers the loss here"
     if base and "better" not in base:
         if "worse" in base:
             return "No fine-tuning is needed here: the base as it came does better.", "bad"
         return "Fine-tuning changed nothing that these rows can tell from noise.", "mixed"
     if not run.manifest.remedies:
         if base:
-            return "Fine-tuning helps here; this run treats no imbalance.", "mixed"
+            return f"{helps}; this run treats no imbalance.", "mixed"
         return "Scored, but not compared: nothing was found to set this plain run against.", "mixed"
     if not plain:
         return "Scored, but how this run compares with plain fine-tuning is not known.", "mixed"
     says = _remedied(found, measures)
     if base and "worse" not in base:
-        says = f"Fine-tuning helps here, {'and' if 'better' in plain else 'but'} {says}"
+        says = f"{helps}, {'and' if 'better' in plain else 'but'} {says}"
     says = says[0].upper() + says[1:]
     tone: Tone = "mixed"
     if "worse" not in plain and "better" in plain:
@@ -114,11 +119,24 @@ def _result(run: WrittenFolder, measures: tuple[str, str]) -> str:
         for m in measures
         if (value := scores.measures.get(m)) is not None and value.value is not None
     ]
-    decoded = sum(text is not None for text in run.written.written)
     if not said:
         return f"{where} nothing could be measured."
-    written = f"; texts were written for {decoded:,} of them" if decoded else ""
-    return f"{where} {' and '.join(said)}{written}. Brackets hold 95 % intervals."
+    return f"{where} {' and '.join(said)}; {_texts(run)}. Brackets hold 95 % intervals."
+
+
+def _texts(run: WrittenFolder) -> str:
+    if not run.asked:
+        return "no text was written, so the rows were judged by their loss alone"
+    every = run.asked == len(run.written)
+    rows = "all" if every else f"{run.asked:,}"
+    said = f"texts were asked for on {rows} of them"
+    return f"{said}, and {_empty(run)}" if run.empty else said
+
+
+def _empty(run: WrittenFolder) -> str:
+    if run.empty == run.asked:
+        return "every one is empty" if run.asked > 1 else "it is empty"
+    return f"{run.empty:,} {'is' if run.empty == 1 else 'are'} empty"
 
 
 _ARMS = {
@@ -139,8 +157,8 @@ def _against(run: WrittenFolder, name: str, found: list[Comparison]) -> str:
 
 
 def _gap(c: Comparison) -> str:
-    bounds = interval(c.low, c.high, c.measure, sign=True)
-    size = f"{in_sentence(measure_name(c.measure))} {signed(c.value, c.measure)}"
+    value, bounds = gap(c.value, c.low, c.high, c.measure)
+    size = f"{in_sentence(measure_name(c.measure))} {value}"
     match finding(c):
         case "noise":
             return f"{size} ({bounds}), which holds 0 and can’t be told from noise"
@@ -215,12 +233,12 @@ def _figures(
     for measure in measures:
         c = found.get((against, measure))
         if c is not None:
-            note = interval(c.low, c.high, measure, sign=True)
+            size, bounds = gap(c.value, c.low, c.high, measure)
             figures.append(
                 Figure(
                     f"{measure_name(measure)}, against {title}",
-                    signed(c.value, measure),
-                    "no interval" if note == NONE else note,
+                    size,
+                    "no interval" if bounds == NONE else bounds,
                 )
             )
     return tuple(figures)

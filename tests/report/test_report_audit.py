@@ -31,7 +31,8 @@ def write_table(folder: Path, extra: str = "", classes: int = 3, rows: int = 60)
     """A folder of train.csv and test.csv with a repeat, a conflict, a leak and an unknown label."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    for part, count in (("train", rows), ("test", rows // 2)):
+    for part, count, month in (("train", rows, 1), ("test", rows // 2, 3)):
+        last = f"2024-{month + 1:02d}-01"
         with (folder / f"{part}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["text", "label", "customer", "day"])
@@ -39,16 +40,12 @@ def write_table(folder: Path, extra: str = "", classes: int = 3, rows: int = 60)
                 label = f"topic {k % classes}{extra}"
                 text = " ".join([*map(str, rng.choice(WORDS, 12)), label])
                 writer.writerow(
-                    [text, label, f"{part} {k // 3}{extra}", f"2024-01-{k % 28 + 1:02d}"]
+                    [text, label, f"{part} {k // 3}{extra}", f"2024-{month:02d}-{k % 28 + 1:02d}"]
                 )
-            writer.writerow(
-                [f"one and the same {extra}", f"topic 0{extra}", f"{part} x", "2024-02-01"]
-            )
-            writer.writerow(
-                [f"one and the same {extra}", f"topic 1{extra}", f"{part} x", "2024-02-01"]
-            )
+            writer.writerow([f"one and the same {extra}", f"topic 0{extra}", f"{part} x", last])
+            writer.writerow([f"one and the same {extra}", f"topic 1{extra}", f"{part} x", last])
             if part == "test":
-                writer.writerow(["something new", f"unseen{extra}", "test y", "2024-02-02"])
+                writer.writerow(["something new", f"unseen{extra}", "test y", "2024-04-02"])
     return folder
 
 

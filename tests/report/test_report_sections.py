@@ -11,6 +11,7 @@ from make_run import make_run
 from equipoise.errors import FolderError
 from equipoise.records.predictions import Predictions
 from equipoise.records.rows import text_column
+from equipoise.report.page import render
 from equipoise.report.read import read_run
 from equipoise.report.sections.calibration import calibration_section
 from equipoise.report.sections.confusion import confusion_section
@@ -19,6 +20,7 @@ from equipoise.report.sections.origin import origin_section
 from equipoise.report.sections.price import price_section
 from equipoise.report.sections.rows import rows_section
 from equipoise.report.sections.training import training_section
+from equipoise.report.sections.treatment import treatment_section
 
 COSTS = {"unit": "EUR", "default": 1, "costs": {"b": {"a": 50}}}
 
@@ -97,6 +99,47 @@ def test_mistakes_come_surest_first_and_deferred_rows_are_none(run):
         "row 1", "hello", "a", "b", "95 %", "2 %",
     )  # fmt: skip
     assert (second.id, second.text, second.label, second.decided) == ("row 3", None, "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"), [("costs", "the costs decided so"), ("offsets", "the offsets of the classes")]
+)
+def test_rows_decided_for_another_class_than_the_most_probable_are_told(run, kind, why):
+    predictions = small("abc", "bba")
+    predictions.probabilities[0] = [0.2, 0.7, 0.1]
+    rule = replaced(run.decision, kind=kind, costs=np.ones((3, 3)) if kind == "costs" else None)
+    section = mistakes_section(replaced(run, predictions=predictions, decision=rule))
+    assert section.swayed.startswith("1 of them is decided for another class")
+    assert why in section.swayed
+    assert {row.id: row.rather for row in section.rows} == {"row 0": "b", "row 2": None}
+    page = render(replaced(run, predictions=predictions, decision=rule))
+    assert "most probable: b" in page
+    assert "all classes: the 2 surest" in page
+
+
+def test_a_single_mistake_is_one(run):
+    page = render(replaced(run, predictions=small("aab", "aaa")))
+    assert "all classes: the surest one" in page
+    assert mistakes_section(replaced(run, predictions=small("aab", "aaa"))).swayed == ""
+
+
+def test_what_remedies_did_is_said_once(run):
+    effect = run.manifest.remedies[-1].effect
+    rule = replaced(run.decision, notes=(effect, "a note of the rule's own"))
+    said = treatment_section(replaced(run, decision=rule)).decision
+    assert "a note of the rule's own" in said
+    assert effect not in said
+    assert render(replaced(run, decision=rule)).count(effect) == 1
+
+
+def test_a_baseline_that_shares_the_training_says_so(run):
+    assert [shares for _, shares, _, _ in price_section(run).baselines] == ["", "", ""]
+    last = [r for r in run.manifest.remedies if r.moment == "decision"]
+    alone = replaced(run, manifest=run.manifest.model_copy(update={"remedies": last}))
+    shared = {title: shares for title, shares, _, _ in price_section(alone).baselines}
+    assert shared.pop("The same recipe without remedies").startswith("shares the run’s training")
+    assert set(shared.values()) == {""}
+    assert render(alone).count("shares the run’s training") == 2
 
 
 def test_a_class_may_be_called_defer(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 from make_run import make_run
@@ -56,10 +57,33 @@ def test_the_headline_follows_the_intervals(tmp_path, plain, tfidf, vectors, ton
 
 
 def test_noise_is_called_noise_with_its_interval(tmp_path):
-    paragraph = " ".join(verdict_of(run_of(tmp_path, plain=NOISE)).sentences)
-    assert "0.010 (−0.020 to +0.040) above the same model without remedies" in paragraph
-    assert "can’t be told from noise" in paragraph
-    assert "better" not in paragraph
+    says = "Its difference from the same model without remedies is +0.010 (−0.020 to +0.040)"
+    (sentence,) = [s for s in verdict_of(run_of(tmp_path, plain=NOISE)).sentences if says in s]
+    assert "can’t be told from noise" in sentence
+    assert "better" not in sentence
+
+
+def test_no_gain_is_spoken_of_and_every_difference_has_the_sign_of_its_interval(tmp_path):
+    """A run below its baselines is not "above" them by a distance whose interval runs below 0."""
+    below = (-0.02, -0.06, 0.03)
+    verdict = verdict_of(run_of(tmp_path, below, below, below))
+    assert "the difference from TF-IDF + balanced" in verdict.headline
+    paragraph = " ".join(verdict.sentences)
+    assert "gain" not in verdict.headline + paragraph
+    assert paragraph.count("−0.020 (−0.060 to +0.030)") == 3
+    assert not re.search(r"\) (above|below)", paragraph)
+    assert [f.value for f in verdict.figures[1:3]] == ["−0.020", "−0.020"]
+    assert verdict.figures[1].name == "Difference from the same recipe without remedies"
+
+
+def test_costs_are_told_with_their_unit_and_direction(tmp_path):
+    verdict = verdict_of(costly(run_of(tmp_path, costs={"unit": "EUR", "default": 2})))
+    assert (
+        "expected cost per 1,000 rows is 41,234 (41,222 to 41,246) EUR, and lower"
+        in (verdict.sentences[0])
+    )
+    assert verdict.figures[0].name == "Expected cost per 1,000 rows, in EUR"
+    assert "is −40 (−60 to −9): better" in verdict.sentences[1]
 
 
 def test_an_equal_score_is_called_equal(tmp_path):
@@ -89,15 +113,20 @@ def test_deferred_rows_are_told(tmp_path):
     assert "hands 6 rows (10 %) to a person" in paragraph
 
 
-def test_when_costs_decide_lower_is_better(tmp_path):
-    run = run_of(tmp_path)
+def costly(run):
+    """The run compared by what it costs, which is less than what the baselines do."""
     cheaper = [
         c.model_copy(update={"measure": "expected_cost", "value": -40.0, "low": -60.0, "high": -9})
         for c in run.manifest.comparisons
     ]
     manifest = run.manifest.model_copy(update={"comparisons": cheaper})
-    run = dataclasses.replace(run, manifest=manifest)
-    assert headline_measure(run) == "expected_cost"
+    return dataclasses.replace(run, manifest=manifest)
+
+
+def test_when_costs_decide_lower_is_better(tmp_path):
+    run = costly(run_of(tmp_path))
+    cheaper = run.manifest.comparisons
+    assert headline_measure(run.manifest) == "expected_cost"
     assert {finding(c) for c in cheaper} == {"better"}
     assert "beats plain" in verdict_of(run).headline
     assert finding(cheaper[0].model_copy(update={"measure": "macro_f1"})) == "worse"

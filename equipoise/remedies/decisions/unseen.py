@@ -56,14 +56,25 @@ def kept_if_earned(
     if folds < 2:
         return rich(*rows), fitted_on
     gain, error = gain_on_unseen(simple, rich, *rows, log_shift, clusters, folds, rng)
-    figures = (
-        f"log loss on unseen folds falls by {gain:.4f} against a temperature alone "
-        f"(standard error {error:.4f})"
-    )
+    figures = f"log loss on unseen folds {_moved(gain, error)}"
     if gain <= error:
         fitted = simple(*rows)
         return fitted, f"{without}: {figures}; temperature {fitted[0]:.4g}"
     return rich(*rows), f"{fitted_on}: {figures}"
+
+
+def _moved(gain: float, error: float) -> str:
+    """
+    >>> _moved(-0.0057, 0.0159)
+    'rises by 0.0057 against a temperature alone (standard error 0.0159)'
+    >>> _moved(0.00002, 0.00001)
+    'moves by less than 0.0001 against a temperature alone'
+    """
+    against = "against a temperature alone"
+    if abs(gain) < 5e-5 and error < 5e-5:
+        return f"moves by less than 0.0001 {against}"
+    way = "falls" if gain > 0 else "rises"
+    return f"{way} by {abs(gain):.4f} {against} (standard error {error:.4f})"
 
 
 def gain_on_unseen(

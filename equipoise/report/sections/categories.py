@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -13,7 +14,7 @@ from equipoise.records.scores import ClassScores, Estimate
 from equipoise.report.charts import bar, difference
 from equipoise.report.read import WrittenFolder
 from equipoise.report.verdict import Unjudged
-from equipoise.report.words import LOWER_IS_BETTER, NONE, interval, measure_name, number, signed
+from equipoise.report.words import LOWER_IS_BETTER, NONE, gap, interval, measure_name, number
 
 PAIRS = (
     ("loss", "bleu"),
@@ -31,7 +32,8 @@ MOST = 200
 class Cell:
     value: str
     interval: str
-    why: str | None
+    mark: int | None
+    """Which note below the table says why there is no interval, or no value."""
     bar: Markup
 
 
@@ -50,6 +52,8 @@ class CategoryTable:
     measures: tuple[str, ...]
     rows: tuple[CategoryRow, ...]
     """Fewest training rows first."""
+    notes: tuple[str, ...]
+    """What the marks 1, 2, ... of its cells stand for."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class CategoriesSection:
     """What `gaps` are against, in words."""
     gap_measures: tuple[str, ...]
     gaps: tuple[GapRow, ...]
+    gap_notes: tuple[str, ...]
 
 
 def categories_section(run: WrittenFolder, unjudged: tuple[Unjudged, ...]) -> CategoriesSection:
@@ -85,14 +90,11 @@ def categories_section(run: WrittenFolder, unjudged: tuple[Unjudged, ...]) -> Ca
     }
     unsure = {u.name for u in unjudged}
     tables = tuple(
-        CategoryTable(
-            tuple(map(measure_name, pair)),
-            tuple(_row(name, found[name], pair, found, name in unsure) for name in shown),
-        )
+        _table({name: found[name] for name in shown}, pair, found, unsure)
         for each in PAIRS
         if (pair := tuple(m for m in each if held[m]))
     )
-    against, measures, gaps = _gaps(run, shown)
+    against, measures, gaps, gap_notes = _gaps(run, shown)
     return CategoriesSection(
         tables=tables,
         missing=tuple(
@@ -105,6 +107,31 @@ def categories_section(run: WrittenFolder, unjudged: tuple[Unjudged, ...]) -> Ca
         against=against,
         gap_measures=measures,
         gaps=gaps,
+        gap_notes=gap_notes,
+    )
+
+
+def _marks(values: Iterable[Estimate | None]) -> dict[str, int]:
+    """The number of every reason, in the order of the cells. One reason is often that of nearly all
+    cells, and in each of them it would be a column of single words."""
+    whys = [value.why for value in values if value is not None and value.low is None]
+    return {why: k for k, why in enumerate(dict.fromkeys(filter(None, whys)), start=1)}
+
+
+def _table(
+    shown: dict[str, ClassScores],
+    measures: tuple[str, ...],
+    every: dict[str, ClassScores],
+    unsure: set[str],
+) -> CategoryTable:
+    marks = _marks(scores.measures.get(m) for scores in shown.values() for m in measures)
+    return CategoryTable(
+        tuple(map(measure_name, measures)),
+        tuple(
+            _row(name, scores, measures, every, name in unsure, marks)
+            for name, scores in shown.items()
+        ),
+        tuple(marks),
     )
 
 
@@ -114,6 +141,7 @@ def _row(
     measures: tuple[str, ...],
     every: dict[str, ClassScores],
     unsure: bool,
+    marks: dict[str, int],
 ) -> CategoryRow:
     return CategoryRow(
         name=name,
@@ -121,7 +149,9 @@ def _row(
         trained=NONE if scores.trained is None else f"{scores.trained:,}",
         judged=scores.rows,
         written=scores.decided,
-        cells=tuple(_cell(scores.measures.get(m), m, _top(m, every), unsure) for m in measures),
+        cells=tuple(
+            _cell(scores.measures.get(m), m, _top(m, every), unsure, marks) for m in measures
+        ),
     )
 
 
@@ -137,12 +167,14 @@ def _top(measure: str, every: dict[str, ClassScores]) -> float:
     return max(ends, default=1.0) or 1.0
 
 
-def _cell(value: Estimate | None, measure: str, top: float, unsure: bool) -> Cell:
+def _cell(
+    value: Estimate | None, measure: str, top: float, unsure: bool, marks: dict[str, int]
+) -> Cell:
     value = value or Estimate(None, why="not measured")
     return Cell(
         number(value.value, measure),
         interval(value.low, value.high, measure),
-        value.why,
+        marks.get(value.why or ""),
         bar(value.value, value.low, value.high, top=top, css="unsure" if unsure else "run"),
     )
 
@@ -150,11 +182,14 @@ def _cell(value: Estimate | None, measure: str, top: float, unsure: bool) -> Cel
 # ── what became of each category ──────────────────────────────────────────────────────────────
 
 
-def _gaps(run: WrittenFolder, names: list[str]) -> tuple[str, tuple[str, ...], tuple[GapRow, ...]]:
-    """Category by category against plain fine-tuning, or the base where there is no such arm."""
+def _gaps(
+    run: WrittenFolder, names: list[str]
+) -> tuple[str, tuple[str, ...], tuple[GapRow, ...], tuple[str, ...]]:
+    """Category by category against plain fine-tuning, or the base where there is no such arm: what
+    that is, the measures, the rows of the table and their notes."""
     name = next((n for n in ("plain", "base") if n in run.theirs), None)
     if name is None or len(run.scores.classes) < 2:
-        return "", (), ()
+        return "", (), (), ()
     apart: dict[str, dict[str, Difference]] = {}
     for measure in ("loss", "bleu"):
         try:
@@ -165,16 +200,17 @@ def _gaps(run: WrittenFolder, names: list[str]) -> tuple[str, tuple[str, ...], t
             continue  # nothing was written, or what BLEU needs is not installed here
         apart[measure] = found.categories
     spans = {m: _span(list(found.values())) for m, found in apart.items()}
+    marks = _marks(apart[m][name].difference for name in names for m in apart if name in apart[m])
     rows = tuple(
         GapRow(
             category,
             NONE if (n := run.scores.classes[category].trained) is None else f"{n:,}",
-            tuple(_gap(apart[m].get(category), m, spans[m]) for m in apart),
+            tuple(_gap(apart[m].get(category), m, spans[m], marks) for m in apart),
         )
         for category in names
     )
     said = {"plain": "the same recipe without remedies", "base": "the base as it came"}[name]
-    return said, tuple(map(_with_direction, apart)), rows if apart else ()
+    return said, tuple(map(_with_direction, apart)), rows if apart else (), tuple(marks)
 
 
 def _with_direction(measure: str) -> str:
@@ -192,13 +228,12 @@ def _span(found: list[Difference]) -> float:
     return 1.1 * max(ends, default=0) or 1.0
 
 
-def _gap(found: Difference | None, measure: str, span: float) -> Cell:
-    value = Estimate(None, why="no rows") if found is None else found.difference
-    if value.value is None:
-        return Cell(NONE, NONE, value.why, Markup(""))
+def _gap(found: Difference | None, measure: str, span: float, marks: dict[str, int]) -> Cell:
+    if found is None or (value := found.difference).value is None:
+        why = "" if found is None else found.difference.why
+        return Cell(NONE, NONE, marks.get(why or ""), Markup(""))
     return Cell(
-        signed(value.value, measure),
-        interval(value.low, value.high, measure, sign=True),
-        value.why,
+        *gap(value.value, value.low, value.high, measure),
+        marks.get(value.why or ""),
         difference(value.value, value.low, value.high, span=span),
     )

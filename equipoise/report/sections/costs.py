@@ -13,10 +13,11 @@ from equipoise.evaluate.compare import Difference, compare
 from equipoise.evaluate.outcomes import Outcomes, outcomes
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.records.rows import text_column
+from equipoise.records.scores import Estimate
 from equipoise.report.charts import difference, parts
 from equipoise.report.read import RunFolder, stated_table
 from equipoise.report.sections.deferral import DeferralPart, deferral_part, nobody_asked
-from equipoise.report.words import count, interval, number, percent, signed
+from equipoise.report.words import count, gap, interval, number, percent
 
 CELLS = 30
 """Stated costs that are listed."""
@@ -150,9 +151,10 @@ def _says(run: RunFolder, found: Difference, unit: str, *, changed: bool) -> str
         return f"On {rows} the costs changed no decision: {cost}."
     if low is None or high is None:
         return f"On {rows} the cost goes from {from_to}; {found.difference.why}."
-    bounds = interval(-high, -low, "expected_cost")
     if high < 0:
+        # What is saved is the difference turned round, and so is its interval.
         saved = number(-found.difference.value, "expected_cost")
+        bounds = interval(-high, -low, "expected_cost")
         return (
             f"Against deciding for the most probable class, the costs save {saved} {unit} per "
             f"1,000 rows (95 % interval {bounds}): from {from_to}, on {rows}."
@@ -166,8 +168,12 @@ def _says(run: RunFolder, found: Difference, unit: str, *, changed: bool) -> str
         )
     return (
         f"Against deciding for the most probable class, the cost goes from {from_to} on {rows}: a "
-        f"difference that can’t be told from noise (saved: {bounds})."
+        f"difference of {_signed(found.difference)}, which holds 0 and can’t be told from noise."
     )
+
+
+def _signed(apart: Estimate) -> str:
+    return "{} ({})".format(*gap(apart.value, apart.low, apart.high, "expected_cost"))
 
 
 def _arms(run: RunFolder, found: Difference, alone: Difference | None) -> tuple[Arm, ...]:
@@ -195,8 +201,9 @@ def _arms(run: RunFolder, found: Difference, alone: Difference | None) -> tuple[
                 number(one.b, "expected_cost"),
                 own_bounds,
                 None,
-                signed(one.difference.value, "expected_cost"),
-                interval(one.difference.low, one.difference.high, "expected_cost", sign=True),
+                *gap(
+                    one.difference.value, one.difference.low, one.difference.high, "expected_cost"
+                ),
                 difference(
                     one.difference.value or 0.0, one.difference.low, one.difference.high, span=span
                 ),
@@ -230,7 +237,8 @@ def _moves(
     )
     more = f", {len(each) - MOVES} smaller kinds not shown" if len(each) > MOVES else ""
     share = percent(len(changed) / len(ours))
-    return moves, f"{count(len(changed), 'row')} ({share}) are decided otherwise{more}."
+    are = "is" if len(changed) == 1 else "are"
+    return moves, f"{count(len(changed), 'row')} ({share}) {are} decided otherwise{more}."
 
 
 def _classes(seen: Outcomes, before: Outcomes) -> tuple[ClassLine, ...]:

@@ -32,6 +32,8 @@ class MistakeRow:
     text: str | None
     label: str
     decided: str
+    rather: str | None
+    """The most probable class, where another was decided."""
     group: str | None
     sure: str
     """Probability of the decided class."""
@@ -50,6 +52,9 @@ class MistakesSection:
     judged: int
     deferred: int
     sure: int
+    swayed: str
+    """Of how many the rule decided otherwise than for the most probable class, and why; "" for
+    none."""
     rows: tuple[MistakeRow, ...]
     options: tuple[tuple[int, str, int], ...]
     """Number, class, wrong rows of it: what the filter offers."""
@@ -67,10 +72,12 @@ def mistakes_section(run: RunFolder) -> MistakesSection:
     counts = Counter(m.label for m in wrong)
     numbers = {name: k for k, name in enumerate(sorted(counts))}
     groups = dict(zip(p.ids.tolist(), p.groups.tolist(), strict=True))
+    rather = _most_probable(p)
     rows = tuple(
         _row(
             m,
             text=run.texts.get(m.id),
+            rather=rather.get(m.id),
             group=groups[m.id],
             known=p.several or m.label in p.classes,
             class_number=numbers[m.label],
@@ -83,6 +90,7 @@ def mistakes_section(run: RunFolder) -> MistakesSection:
         judged=len(p),
         deferred=left,
         sure=sum(m.sure >= SURE for m in wrong),
+        swayed=_swayed(run, sum(m.id in rather for m in wrong)),
         rows=rows,
         options=tuple((number, name, counts[name]) for name, number in numbers.items()),
         has_texts=any(row.text is not None for row in rows),
@@ -91,18 +99,49 @@ def mistakes_section(run: RunFolder) -> MistakesSection:
     )
 
 
+def _most_probable(p: Predictions) -> dict[str, str]:
+    """The most probable class of every row by id that was decided otherwise."""
+    if p.several or not len(p):
+        return {}
+    best = (p.classes[k] for k in p.probabilities.argmax(axis=1))
+    return {
+        str(row): name
+        for row, name, decided in zip(p.ids, best, p.decided, strict=True)
+        if name != decided
+    }
+
+
+def _swayed(run: RunFolder, rows: int) -> str:
+    if not rows:
+        return ""
+    rule = {
+        "costs": "the costs decided so, since being wrong the other way is dearer",
+        "offsets": "the offsets of the classes decided so",
+    }.get(run.decision.kind, "the rule decided so")
+    what = "1 of them is" if rows == 1 else f"{rows:,} of them are"
+    return f"{what} decided for another class than the most probable one: {rule}."
+
+
 def _left_to_a_person(p: Predictions) -> int:
     return 0 if DEFER in p.classes else int((p.decided == DEFER).sum())
 
 
 def _row(
-    m: Mistake, *, text: str | None, group: str | None, known: bool, class_number: int, extra: bool
+    m: Mistake,
+    *,
+    text: str | None,
+    rather: str | None,
+    group: str | None,
+    known: bool,
+    class_number: int,
+    extra: bool,
 ) -> MistakeRow:
     return MistakeRow(
         id=short(m.id),
         text=None if text is None else short(text, TEXT),
         label=m.label,
         decided=m.decided,
+        rather=rather,
         group=None if group is None else short(group),
         sure=percent(m.sure),
         own=percent(m.given_to_label) if known else NONE,

@@ -16,9 +16,17 @@ class PriceSection:
     stages: tuple[tuple[str, str, str, Markup], ...]
     """Stage, seconds in words, share of the whole, bar."""
     total: str
-    baselines: tuple[tuple[str, str, str], ...]
-    """Title, seconds in words, trained parameters."""
+    baselines: tuple[tuple[str, str, str, str], ...]
+    """Title, what it shares with the run, seconds in words, trained parameters."""
     facts: tuple[tuple[str, str], ...]
+
+
+def shared(run: AnyRun, baseline: str) -> str:
+    """What a baseline did not pay for itself, since the run had it already; "" for nothing."""
+    remedies = run.manifest.remedies
+    if baseline == "plain" and remedies and all(r.moment == "decision" for r in remedies):
+        return "shares the run’s training, since no remedy acts before the decision"
+    return ""
 
 
 def price_section(run: AnyRun) -> PriceSection:
@@ -48,6 +56,7 @@ def price_section(run: AnyRun) -> PriceSection:
         baselines=tuple(
             (
                 b.title,
+                shared(run, b.name),
                 seconds(b.seconds),
                 NONE if b.trained_parameters is None else f"{b.trained_parameters:,}",
             )

@@ -10,18 +10,19 @@ from equipoise.records.run import Comparison
 from equipoise.records.scores import Estimate, Scores
 from equipoise.report.charts import bar, difference
 from equipoise.report.read import AnyRun
-from equipoise.report.verdict import Finding, finding
+from equipoise.report.sections.price import shared
+from equipoise.report.verdict import Finding, finding, with_unit
 from equipoise.report.words import (
     LOWER_IS_BETTER,
     MEASURES,
     NONE,
     count,
+    gap,
     interval,
     listed,
     measure_name,
     number,
     seconds,
-    signed,
 )
 
 FINDINGS: dict[Finding, str] = {
@@ -44,6 +45,8 @@ class Arm:
     """Why there is no interval."""
     bar: Markup
     seconds: str
+    shared: str
+    """What its seconds leave out, since the run had it already."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,17 @@ def result_section(
     run: AnyRun, measure: str, in_bands: tuple[str, ...] | None = None
 ) -> ResultSection:
     """in_bands: the measures of head, middle and tail that are shown; None: all."""
-    arms = [("This run", "run", run.scores, _own_seconds(run))]
-    arms += [(b.record.title, "plain", b.scores, seconds(b.record.seconds)) for b in run.baselines]
-    top = _top(measure, [scores for _, _, scores, _ in arms])
-    judged = [(title, scores) for title, _, scores, _ in arms]
+    arms = [("This run", "run", run.scores, _own_seconds(run), "")]
+    arms += [
+        (b.record.title, "plain", b.scores, seconds(b.record.seconds), shared(run, b.record.name))
+        for b in run.baselines
+    ]
+    top = _top(measure, [arm[2] for arm in arms])
+    judged = [(arm[0], arm[2]) for arm in arms]
     if run.scores_validation is not None and run.manifest.judged != "validation":
         judged.append(("This run, validation rows", run.scores_validation))
     return ResultSection(
-        measure=measure_name(measure),
+        measure=with_unit(run, measure),
         arms=tuple(_arm(*arm, measure=measure, top=top) for arm in arms),
         gaps=_gaps(run),
         columns=tuple(title for title, _ in judged),
@@ -126,7 +132,9 @@ def _top(measure: str, scores: list[Scores]) -> float:
     return max([1.0 if measure not in LOWER_IS_BETTER else 0.0, *ends]) or 1.0
 
 
-def _arm(title: str, css: str, scores: Scores, took: str, *, measure: str, top: float) -> Arm:
+def _arm(
+    title: str, css: str, scores: Scores, took: str, shares: str, *, measure: str, top: float
+) -> Arm:
     value = scores.measures.get(measure) or Estimate(None, why="not measured")
     return Arm(
         title,
@@ -136,6 +144,7 @@ def _arm(title: str, css: str, scores: Scores, took: str, *, measure: str, top: 
         value.why,
         bar(value.value, value.low, value.high, top=top, css=css),
         took,
+        shares,
     )
 
 
@@ -153,9 +162,8 @@ def _gaps(run: AnyRun) -> tuple[Gap, ...]:
     return tuple(
         Gap(
             titles.get(c.against, c.against),
-            measure_name(c.measure),
-            signed(c.value, c.measure),
-            interval(c.low, c.high, c.measure, sign=True),
+            with_unit(run, c.measure),
+            *gap(c.value, c.low, c.high, c.measure),
             FINDINGS[finding(c)] + (f": {c.why}" if c.low is None and c.why else ""),
             finding(c),
             difference(c.value, c.low, c.high, span=spans[scale(c)]),
@@ -169,19 +177,12 @@ def _lines(run: AnyRun, scores: list[Scores]) -> tuple[MeasureLine, ...]:
     others = [m for m in run.scores.measures if m not in known]
     return tuple(
         MeasureLine(
-            _with_unit(run, measure),
+            with_unit(run, measure),
             measure in LOWER_IS_BETTER,
             tuple(_cell(s.measures.get(measure), measure) for s in scores),
         )
         for measure in [*known, *others]
     )
-
-
-def _with_unit(run: AnyRun, measure: str) -> str:
-    name = measure_name(measure)
-    if measure != "expected_cost":
-        return name
-    return f"{name}, in {run.costs.unit if run.costs else 'mistakes'}"
 
 
 def _cell(value: Estimate | None, measure: str) -> tuple[str, str, str | None]:

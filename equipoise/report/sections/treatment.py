@@ -124,7 +124,7 @@ def _setting(value: Any) -> str:
 def _decision(run: RunFolder) -> tuple[str, ...]:
     rule = run.decision
     if rule.kind == "labels":
-        return _label_decision(rule)
+        return _label_decision(run)
     # Equal offsets move no decision.
     equal = len(set(rule.offsets.round(9).tolist())) == 1
     how = {
@@ -138,11 +138,18 @@ def _decision(run: RunFolder) -> tuple[str, ...]:
         if len(set(rule.log_target.round(9).tolist())) == 1
         else "Probabilities are given for the class shares of the target prior."
     )
-    return (*calibrated, prior, how, *_beside(rule), *rule.notes)
+    return (*calibrated, prior, how, *_beside(rule), *_unsaid_notes(run))
 
 
-def _label_decision(rule: DecisionRule) -> tuple[str, ...]:
+def _unsaid_notes(run: RunFolder) -> tuple[str, ...]:
+    """What the rule notes beyond the effects of its remedies, which stand just above."""
+    said = {remedy.effect for remedy in run.manifest.remedies}
+    return tuple(note for note in run.decision.notes if note not in said)
+
+
+def _label_decision(run: RunFolder) -> tuple[str, ...]:
     """Where a row may have several labels."""
+    rule = run.decision
     places = label_thresholds(rule)
     low, high = float(places.min()), float(places.max())
     between = number(low) if high - low < 5e-4 else f"{number(low)} to {number(high)}"
@@ -156,7 +163,7 @@ def _label_decision(rule: DecisionRule) -> tuple[str, ...]:
         if balanced
         else "Probabilities are given for the label shares of the target prior.",
         f"A label is decided from its own probability on: {between}.",
-        *rule.notes,
+        *_unsaid_notes(run),
     )
 
 

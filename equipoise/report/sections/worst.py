@@ -44,6 +44,8 @@ class WorstRow:
 class WorstSection:
     written: int
     judged: int
+    empty: int
+    """Written texts that hold nothing but blanks."""
     same: int
     """Written texts that are a reference, word for word."""
     rows: tuple[WorstRow, ...]
@@ -73,6 +75,7 @@ def worst_section(run: WrittenFolder) -> WorstSection:
     return WorstSection(
         written=int(decoded.sum()),
         judged=len(w),
+        empty=run.empty,
         same=sum(same),
         rows=tuple(
             WorstRow(

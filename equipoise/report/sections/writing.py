@@ -22,7 +22,6 @@ def writing_facts(run: WrittenFolder) -> tuple[tuple[str, str], ...]:
     """What, how."""
     write = Recipe.model_validate(run.manifest.recipe).write
     decode, keep = write.decode, write.keep
-    decoded = sum(text is not None for text in run.written.written)
     packed = any("not packed" in note for note in run.manifest.notes)
     cut = run.manifest.model.truncated_rows
     long = f"{count(cut, 'row')} cut, what is asked first" if cut else "none"
@@ -34,9 +33,9 @@ def writing_facts(run: WrittenFolder) -> tuple[tuple[str, str], ...]:
             "refused" if write.too_long == "error" else long,
         ),
         ("Learned tokens of the judged rows", f"{int(run.written.tokens.sum()):,}"),
-        ("Texts written", f"{decoded:,} of {len(run.written):,} judged rows"),
+        ("Texts asked for", _asked(run, write.decode_rows)),
     ]
-    if decoded:
+    if run.asked:
         how = "the likeliest token" if decode.temperature == 0 else "drawn"
         if decode.beams > 1:
             how = f"{decode.beams} beams"
@@ -55,6 +54,13 @@ def writing_facts(run: WrittenFolder) -> tuple[tuple[str, str], ...]:
     if keep.interpolate < 1:
         facts.append(("Way from the base that was kept", percent(keep.interpolate)))
     return tuple(facts)
+
+
+def _asked(run: WrittenFolder, wanted: int) -> str:
+    said = f"{run.asked:,} of {count(len(run.written), 'judged row')}"
+    if run.asked < len(run.written):
+        said += f", as write.decode_rows = {wanted:,} has it"
+    return said + (f"; {run.empty:,} of the texts are empty" if run.empty else "")
 
 
 @dataclass(frozen=True)
