@@ -25,6 +25,7 @@ from equipoise.evaluate.deciding import (
     own_value,
     value_of,
 )
+from equipoise.evaluate.honesty import classes_have
 from equipoise.evaluate.outcomes import Outcomes
 from equipoise.evaluate.per_class import independent_rows
 from equipoise.records.scores import Estimate
@@ -187,7 +188,7 @@ def _why_none(seen: tuple[Outcomes, ...], measure: DecidingMeasure) -> str | Non
         few = int(((worth > 0) & (worth < LEAST_ROWS_OWN)).sum())
         if few:
             return (
-                f"{few} classes have fewer than {LEAST_ROWS_OWN} independent rows, too few to "
+                f"{classes_have(few)} fewer than {LEAST_ROWS_OWN} independent rows, too few to "
                 "resample a function of which nothing is known"
             )
         return None

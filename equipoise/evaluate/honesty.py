@@ -45,8 +45,8 @@ def why_no_g_mean_interval(
     few = _few(worth, known, LEAST_ROWS_G_MEAN)
     if few:
         return (
-            f"{few} classes have fewer than {LEAST_ROWS_G_MEAN} independent rows, and any one of "
-            "them can pull the geometric mean to 0"
+            f"{classes_have(few)} fewer than {LEAST_ROWS_G_MEAN} independent rows, and any such "
+            "class can pull the geometric mean to 0"
         )
     return None
 
@@ -58,7 +58,7 @@ def why_no_macro_auc_interval(worth: Floats, known: NDArray[np.bool_]) -> str | 
     few = _few(worth, known, LEAST_ROWS_AUC)
     if few:
         return (
-            f"{few} classes have fewer than {LEAST_ROWS_AUC} independent rows, too few to say how "
+            f"{classes_have(few)} fewer than {LEAST_ROWS_AUC} independent rows, too few to say how "
             "far their own areas may be off"
         )
     return None
@@ -70,7 +70,7 @@ def why_no_macro_average_precision_interval(
     few = _few(worth, known, LEAST_ROWS_AP)
     if few:
         return (
-            f"{few} classes have fewer than {LEAST_ROWS_AP} independent rows: average precision "
+            f"{classes_have(few)} fewer than {LEAST_ROWS_AP} independent rows: average precision "
             "reads too high there, and a mean over classes adds the errors up"
         )
     if value < LEAST_VALUE_AP:
@@ -83,3 +83,7 @@ def why_no_macro_average_precision_interval(
 
 def _few(worth: Floats, known: NDArray[np.bool_], least: int) -> int:
     return int(((worth > 0) & known & (worth < least)).sum())
+
+
+def classes_have(count: int) -> str:
+    return "1 class has" if count == 1 else f"{count} classes have"

@@ -36,6 +36,7 @@ LIKENESS = ("bleu", "chrf", "rouge_l", "meteor", "length_ratio")
 VARIETY = ("distinct_1", "distinct_2")
 MEASURES = (*LIKELIHOOD, *RIGHT, *LIKENESS[:-1], *VARIETY, LIKENESS[-1])
 NOT_WRITTEN = "no text was written: the rows were judged by their loss only"
+NO_WORDS = "no written text holds a word"
 NO_REFERENCE = "no row has a reference"
 
 
@@ -134,10 +135,16 @@ class _Finding:
         elif not self.judged.any():
             self.why = dict.fromkeys((*RIGHT, *LIKENESS), NO_REFERENCE)
         if 0 < self.judged.sum() < n:
-            self.notes.append(
-                f"{n - int(self.judged.sum())} of {n} rows have no written text or no reference: "
-                "measures of the texts leave them out"
-            )
+            unwritten, alone = int((~self.decoded).sum()), int((self.decoded & ~self.judged).sum())
+            parts = [
+                f"{count} of {n} rows {why}"
+                for count, why in (
+                    (unwritten, "have no written text (write.decode_rows: how many are written)"),
+                    (alone, "have no reference"),
+                )
+                if count
+            ]
+            self.notes.append(f"{'; '.join(parts)}: measures of the texts leave them out")
 
     def wants(self, *names: str) -> bool:
         return self.only is None or self.only in names

@@ -26,7 +26,7 @@ from equipoise.evaluate.texts.grams import (
     grams,
     tokens,
 )
-from equipoise.evaluate.texts.outcomes import NOT_WRITTEN, TextOutcomes
+from equipoise.evaluate.texts.outcomes import NO_WORDS, TextOutcomes
 from equipoise.evaluate.texts.words import words
 from equipoise.records.scores import Estimate
 from equipoise.statistics.sums import Floats
@@ -96,7 +96,7 @@ def difference(a: Variety, b: Variety) -> Variety:
 
 def variety_estimate(found: Variety, *, lowest: float = 0.0, one: str = ONE_CLUSTER) -> Estimate:
     if np.isnan(found.value):
-        return Estimate(None, why=NOT_WRITTEN)
+        return Estimate(None, why=NO_WORDS)
     if found.clusters < 2:
         return Estimate(found.value, why=one)
     if np.abs(found.apart).max() <= _NO_WIDTH:
