@@ -5,7 +5,6 @@ Nothing heavy is imported at the top, so that `--help` answers at once.
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from equipoise.options import (
     Json,
     JudgedBy,
     Label,
+    LabelOfRun,
     LabelSeparator,
     Messages,
     OrderOf,
@@ -33,12 +33,15 @@ from equipoise.options import (
     RunArgument,
     Task,
     Text,
+    TextOfClass,
+    TextOfRun,
     Time,
     Weight,
     task_named,
 )
+from equipoise.options import columns_asked as _asked
 from equipoise.options import columns_named as _columns
-from equipoise.terminal import quiet_libraries, quiet_output, say
+from equipoise.terminal import quiet_output, say
 from equipoise.terminal import run as run_app
 
 app = typer.Typer(
@@ -89,13 +92,14 @@ def audit(
     costs: Annotated[
         Path | None, typer.Option("--costs", help="YAML file: what each mistake costs.")
     ] = None,
-    text: Text = "text",
+    text: TextOfClass = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
     group: Group = [],  # noqa: B006
     weight: Weight = None,
     id_: Id = None,
     time: Time = None,
+    cost: CostColumn = None,
     encoding: Encoding = None,
     seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
     no_texts: Annotated[
@@ -106,35 +110,34 @@ def audit(
 ) -> None:
     """Say what is wrong with ROWS, measured, and what to try; write audit.json and a report.
 
+    Rows have a text and a class; rows to be written (prompt and completion) are not looked at.
+
     With --order RUN say what the order of the data did to RUN, and write order.json and a page.
     """
-    from equipoise.commands import order_of, rows_to_audit
-    from equipoise.costs import read_costs
-    from equipoise.data.read import read_rows
-    from equipoise.progress import shown, silent
+    from equipoise.audit_commands import audit_with, order_of
 
-    stated = None if costs is None else read_costs(costs)
-    columns = _columns(text, label, group, weight, id_, time, separator=label_separator)
+    columns = _columns(text, label, group, weight, id_, time, cost, label_separator)
     if order is not None:
-        for_rows = {"--model": model is not None, "--costs": stated, "--no-texts": no_texts}
+        for_rows = {
+            "--model": model is not None,
+            "--costs": costs is not None,
+            "--no-texts": no_texts,
+        }
         unused = [name for name, given in for_rows.items() if given]
         say(json_, *order_of(order, rows, out, columns, encoding, unused=unused, quiet=quiet))
         return
-    with quiet_output():
-        table = read_rows(rows_to_audit(rows), columns=columns, encoding=encoding)
-    with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
-        from equipoise.auditing import audit_table, check_folder, write_audit
-        from equipoise.report import write_report
-        from equipoise.report.audit_text import audit_text
-
-        check_folder(out)
-        record = audit_table(
-            table, model=model, costs=stated, seed=seed, keep_texts=not no_texts, progress=progress
-        )
-        write_audit(out, record)
-        page = write_report(out)
-    answer = record.to_json() | {"folder": str(out), "report": str(page)}
-    say(json_, answer, audit_text(record, page))
+    answer = audit_with(
+        rows,
+        out,
+        columns,
+        model=model,
+        costs=costs,
+        encoding=encoding,
+        seed=seed,
+        no_texts=no_texts,
+        quiet=quiet,
+    )
+    say(json_, *answer)
 
 
 @app.command()
@@ -209,8 +212,13 @@ def train(
 ) -> None:
     """Fine-tune a model on ROWS, judge it, and write the run folder with its report."""
     from equipoise.commands import train_on
-    from equipoise.settings import train_settings
+    from equipoise.settings import classes_in, train_settings
 
+    asked = task_named(task)
+    columns = _columns(
+        *(text, label, group, weight, id_, time, cost, label_separator),
+        *(prompt, completion, messages, category, references),
+    )
     settings = train_settings(
         recipe=recipe,
         model=model,
@@ -224,20 +232,18 @@ def train(
         baselines=baseline,
         track=track,
         assignments=set_,
+        classes=lambda: classes_in(rows, columns, encoding, asked),
     )
     answer = train_on(
         rows,
         out,
         settings,
-        _columns(
-            *(text, label, group, weight, id_, time, cost, label_separator),
-            *(prompt, completion, messages, category, references),
-        ),
+        columns,
         seed=seed,
         force=force,
         quiet=quiet,
         encoding=encoding,
-        task=task_named(task),
+        task=asked,
     )
     say(json_, *answer)
 
@@ -252,8 +258,8 @@ def evaluate(
     ] = None,
     measure: JudgedBy = None,
     estimate_prior: EstimatePrior = False,
-    text: Text = "text",
-    label: Label = "label",
+    text: TextOfRun = None,
+    label: LabelOfRun = None,
     label_separator: LabelSeparator = None,
     prompt: Prompt = None,
     completion: Completion = None,
@@ -273,7 +279,7 @@ def evaluate(
         run,
         rows,
         out,
-        _columns(
+        _asked(
             *(text, label, group, None, id_, None, cost, label_separator),
             *(prompt, completion, messages, category, references),
         ),
@@ -290,7 +296,7 @@ def predict(
     rows: RowsArgument,
     out: Annotated[Path, typer.Option("--out", help="A .csv, .jsonl or .parquet file.")],
     estimate_prior: EstimatePrior = False,
-    text: Text = "text",
+    text: TextOfRun = None,
     prompt: Prompt = None,
     messages: Messages = None,
     category: Category = None,
@@ -306,8 +312,8 @@ def predict(
         run,
         rows,
         out,
-        _columns(
-            *(text, "label", [], None, id_, None, cost, None),
+        _asked(
+            *(text, None, [], None, id_, None, cost, None),
             *(prompt, None, messages, category, None),
         ),
         estimate_prior=estimate_prior,
@@ -345,19 +351,9 @@ def cache(
 
     The folder is EQUIPOISE_CACHE (default ~/.cache/equipoise), its limit EQUIPOISE_CACHE_GB (8).
     """
-    from equipoise.models.cache import cache_settings, cache_size, clear_cache
+    from equipoise.commands import cache_shown
 
-    settings = cache_settings()
-    freed = clear_cache(settings) if clear else 0
-    size = cache_size(settings)
-    record = {
-        "folder": str(settings.folder),
-        "bytes": size,
-        "limit_bytes": settings.limit_bytes,
-        "freed_bytes": freed,
-    }
-    said = f"{settings.folder}: {size / 1e6:.0f} MB of at most {settings.limit_bytes / 1e6:.0f} MB"
-    say(json_, record, said + (f", {freed / 1e6:.0f} MB freed" if clear else ""))
+    say(json_, *cache_shown(clear=clear))
 
 
 def main() -> None:

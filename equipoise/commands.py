@@ -1,4 +1,4 @@
-"""What train, evaluate and predict do once their options are read, for both kinds of target.
+"""What commands do once their options are read, for both kinds of target.
 
 Nothing here imports torch before settings, columns and rows have been looked at: most mistakes are
 there, and are answered within a second.
@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from equipoise.data.roles import Task
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import DataError, SettingsError
+from equipoise.records.folders import SCORES, check_scores_folder
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.settings import columns_of_run, written_columns_of_run
 from equipoise.terminal import quiet_libraries, quiet_output, say
+
+if TYPE_CHECKING:  # imports torch
+    from equipoise.fit import Run
 
 Answer = tuple[dict[str, Any], str]
 """What a command says: as JSON, and for people."""
@@ -52,7 +58,18 @@ def train_on(
             table, out, recipe, seed=seed, force=force, progress=progress, started=started
         )
         page = write_report(run.folder)
-    return run_record(run, page), run_text(run, page)
+    state, said = _state(run)
+    return run_record(run, page) | {"state": state}, said + run_text(run, page)
+
+
+def _state(run: Run) -> tuple[str, str]:
+    """What was done, in a word for programs and in words for people."""
+    if run.was_finished:
+        made = run.manifest.created.replace("T", " ")[:16]
+        return "was finished", f"this run was finished before ({made} UTC); nothing was trained\n\n"
+    if run.resumed:
+        return "went on", "this run was begun before, and went on where it stopped\n\n"
+    return "made", ""
 
 
 def demo_runs(out: Path, *, seed: int, force: bool, quiet: bool) -> Answer:
@@ -88,60 +105,11 @@ WRITING_DEMO: dict[str, Any] = {
 """What the demo trains its tiny writer with."""
 
 
-def rows_to_audit(rows: str | None) -> str:
-    if rows is None:
-        raise SettingsError(
-            "audit: give ROWS to be looked at, or --order RUN to look at the order of a run's data"
-        )
-    return rows
-
-
-def order_of(
-    run: Path,
-    rows: str | None,
-    out: Path,
-    columns: ColumnNames,
-    encoding: str | None,
-    *,
-    unused: list[str],
-    quiet: bool,
-) -> tuple[dict[str, Any], str]:
-    """Relate places in the first epoch to final losses; what to print.
-
-    unused  Options that are named and have nothing to say here.
-    """
-    from equipoise.progress import shown, silent
-
-    if unused:
-        raise SettingsError(
-            *(f"{name}: has nothing to say to --order; leave it out" for name in unused)
-        )
-    read_manifest(run)
-    with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
-        from equipoise.auditing import check_folder
-        from equipoise.auditing.order import audit_order
-        from equipoise.records.order import write_order
-        from equipoise.report.order_page import order_text, write_order_report
-
-        check_folder(out)
-        record = audit_order(
-            run,
-            rows,
-            columns=None if columns == ColumnNames() else columns,
-            encoding=encoding,
-            progress=progress,
-        )
-        write_order(out, record)
-        page = write_order_report(out)
-    answer = record.to_json() | {"folder": str(out), "report": str(page)}
-    return answer, order_text(record, page)
-
-
 def evaluate_with(
     run: Path,
     rows: str,
     out: Path | None,
-    columns: ColumnNames,
+    columns: Mapping[str, Any],
     *,
     measure: str | None,
     estimate_prior: bool,
@@ -152,10 +120,10 @@ def evaluate_with(
     from equipoise.records.predictions import write_predictions
     from equipoise.records.scores import write_scores
     from equipoise.records.written import WRITTEN, write_written
-    from equipoise.summary import check_out_folder, scores_text, written_scores_text
+    from equipoise.summary import cost_unit, scores_text, written_scores_text
 
     if out is not None:
-        check_out_folder(out)
+        check_scores_folder(out)
     asked = None if measure is None else measure_asked(measure)
     manifest = read_manifest(run)
     if manifest.writes:
@@ -169,7 +137,7 @@ def evaluate_with(
             predictions, scores = loaded.evaluate(
                 table, measure=asked, estimate_prior=estimate_prior
             )
-            said = scores_text(scores)
+            said = scores_text(scores, cost_unit(manifest))
             if out is not None:
                 write_predictions(out / "predictions.parquet", predictions)
         else:
@@ -178,15 +146,20 @@ def evaluate_with(
             if out is not None:
                 write_written(out / WRITTEN, written)
         if out is not None:
-            write_scores(out / "scores.json", scores)
-    say(json_, scores.to_json(), said)
+            write_scores(out / SCORES, scores)
+    lines = [*(f"warning: {warning}" for warning in scores.warnings), said]
+    record = scores.to_json()
+    if out is not None:
+        record["out"] = str(out)
+        lines.append(f"scores: {out / SCORES}")
+    say(json_, record, "\n".join(lines))
 
 
 def predict_with(
     run: Path,
     rows: str,
     out: Path,
-    columns: ColumnNames,
+    columns: Mapping[str, Any],
     *,
     estimate_prior: bool,
     encoding: str | None,
@@ -232,38 +205,22 @@ def _rows_for(
     run: Path,
     manifest: Manifest,
     rows: str,
-    columns: ColumnNames,
+    asked: Mapping[str, Any],
     encoding: str | None,
     to: Literal["judge", "decide"],
 ) -> Table:
-    """Rows of the kind that the run is for. Raises SettingsError or DataError, saying which kind
-    that is, if they are not."""
-    from equipoise.data.read import read_rows
-
+    """Rows of the kind that the run is for. Raises SettingsError or DataError, saying what they
+    are needed for, if they are not."""
     writes = manifest.writes
-    named = (
-        written_columns_of_run(run, manifest, columns)
-        if writes
-        else columns_of_run(run, _without_written(run, columns), to=to)
-    )
-    kind = (
-        f"{run} writes text, so it needs what it is asked"
-        if writes
-        else f"{run} classifies rows, so it needs their text"
-    )
+    spare: tuple[str, ...] = ()
+    if writes:
+        columns = written_columns_of_run(run, manifest, asked)
+    else:
+        columns, spare = columns_of_run(run, manifest, asked, to)
     try:
-        with quiet_output():
-            table = read_rows(
-                rows,
-                columns=named,
-                encoding=encoding,
-                need_labels=to == "judge",
-                task="write" if writes else "classify",
-            )
+        table = _read(rows, columns, encoding, to, writes=writes, spare=spare)
     except DataError as error:
-        raise DataError(
-            *(f"{fault} ({kind})" if "has no column" in fault else fault for fault in error.faults)
-        ) from None
+        raise DataError(*(_explained(fault, run, writes) for fault in error.faults)) from None
     if writes and to == "decide" and "text" in table.columns:
         raise DataError(
             f"{rows}: holds plain texts, and nothing is asked there; name what the model should go "
@@ -272,16 +229,53 @@ def _rows_for(
     return table
 
 
-def _without_written(run: Path, columns: ColumnNames) -> ColumnNames:
-    """Raises SettingsError if columns are named that only rows to be written have."""
-    faults = [
-        f"--{role} {name}: is for runs that write, and {run} classifies rows; name their text with "
-        "--text"
-        for role, name in columns.written().items()
-    ]
-    if faults:
-        raise SettingsError(*faults)
-    return columns
+def _read(
+    rows: str,
+    columns: ColumnNames,
+    encoding: str | None,
+    to: Literal["judge", "decide"],
+    *,
+    writes: bool,
+    spare: tuple[str, ...],
+) -> Table:
+    """spare  Roles whose columns the rows may lack."""
+    from equipoise.data.read import read_rows
+
+    how: dict[str, Any] = {"need_labels": to == "judge", "task": "write" if writes else "classify"}
+    with quiet_output():
+        try:
+            return read_rows(rows, columns=columns, encoding=encoding, **how)
+        except DataError as error:
+            lacking = [r for r in spare if any(_lacks(fault, r) for fault in error.faults)]
+            if not lacking:
+                raise
+        none: dict[str, Any] = {"id": None, "group": ()}
+        fewer = replace(columns, **{role: none[role] for role in lacking})
+        return read_rows(rows, columns=fewer, encoding=encoding, **how)
+
+
+def _lacks(fault: str, role: str) -> bool:
+    return "has no column" in fault and f" for the {role};" in fault
+
+
+def _explained(fault: str, run: Path, writes: bool) -> str:
+    """With what the column is needed for."""
+    roles = _WRITTEN_NEEDS if writes else _NEEDS
+    why = next((why for role, why in roles.items() if _lacks(fault, role)), None)
+    return fault if why is None else f"{fault} ({run} {why})"
+
+
+_ASKED = "writes text, so it needs what it is asked"
+_NEEDS = {
+    "text": "classifies rows, so it needs their text",
+    "label": "is judged by the right classes; to decide without them take `equipoise predict`",
+    "cost": "has costs that are times this column",
+}
+_WRITTEN_NEEDS = {
+    **dict.fromkeys(("prompt", "messages", "text"), _ASKED),
+    "completion": "is judged by the right texts; to write without them take `equipoise predict`",
+}
+"""What a run does with a column, by its role."""
 
 
 def _refuse_decisions(run: Path, *, measure: bool, estimate_prior: bool) -> None:
@@ -297,6 +291,23 @@ def _refuse_decisions(run: Path, *, measure: bool, estimate_prior: bool) -> None
         )
     if faults:
         raise SettingsError(*faults)
+
+
+def cache_shown(*, clear: bool) -> Answer:
+    """Where cached states lie and how much room they take; cleared first if so wished."""
+    from equipoise.models.cache import cache_settings, cache_size, clear_cache
+
+    settings = cache_settings()
+    freed = clear_cache(settings) if clear else 0
+    size = cache_size(settings)
+    record = {
+        "folder": str(settings.folder),
+        "bytes": size,
+        "limit_bytes": settings.limit_bytes,
+        "freed_bytes": freed,
+    }
+    said = f"{settings.folder}: {size / 1e6:.0f} MB of at most {settings.limit_bytes / 1e6:.0f} MB"
+    return record, said + (f", {freed / 1e6:.0f} MB freed" if clear else "")
 
 
 def _kept(out: Path | None, manifest: Manifest) -> Path | None:

@@ -16,7 +16,7 @@ from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction
 from equipoise.fitting.clock import timed
-from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, open_run
+from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, counted, open_run
 from equipoise.fitting.kinds import Arm, Kind
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.measure import measure_of, with_own_measure
@@ -46,6 +46,8 @@ class Run:
     manifest: Manifest
     resumed: bool
     """True if the folder held the run already, whole or in part."""
+    was_finished: bool = False
+    """True if it held the whole run, so that nothing was done."""
 
 
 def fit(
@@ -120,7 +122,7 @@ def fit_table(
     opened = open_run(out, run_id, force=force)
     seconds = {"reading": time.perf_counter() - started}
     if opened.state == "finished":
-        return Run(out, read_manifest(out), resumed=True)
+        return Run(out, read_manifest(out), resumed=True, was_finished=True)
     with timed(seconds, "dividing rows"):
         splits = split_table(
             table,
@@ -137,11 +139,12 @@ def fit_table(
 
     if opened.state != "resumed":
         begin(opened)
-    arm = _trained(kind, prepared, opened, measures, seconds, started, progress)
-    judged = kind.judge(prepared, arm, out, seconds, progress)
-    baselines, comparisons = kind.compare(
-        prepared, arm, judged, out, opened.checkpoints, seconds, progress
-    )
+    with counted(opened, seconds, started) as began:
+        arm = _trained(kind, prepared, opened, measures, seconds, began, progress)
+        judged = kind.judge(prepared, arm, out, seconds, progress)
+        baselines, comparisons = kind.compare(
+            prepared, arm, judged, out, opened.checkpoints, seconds, progress
+        )
     shutil.rmtree(opened.checkpoints, ignore_errors=True)
     manifest = run_manifest(
         table,

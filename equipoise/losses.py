@@ -104,7 +104,8 @@ def for_trainer(
     all micro-batches and (with `average_tokens_across_devices`, its default) all processes. It is
     the same for each micro-batch, so gradients add up to those of the whole batch however it is
     cut. The divisor is the number of rows, not the sum of their weights: class weights have mean 1
-    over the training rows, and a step without rare rows must not be weighed up. Without a count (older Trainers) rows of the batch divide.
+    over the training rows, and a step without rare rows must not be weighed up. Without a count
+    (older Trainers) rows of the batch divide.
 
     loss           a name ("cross_entropy", or one of `LOSSES`), or a function
                    (logits (rows, K), labels (rows,), **settings) -> (rows,) nats.

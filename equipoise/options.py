@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,6 +45,15 @@ Text = Annotated[
     typer.Option(
         "--text", help="Column that holds the text; with `--task write`, of texts learned whole."
     ),
+]
+TextOfClass = Annotated[str, typer.Option("--text", help="Column that holds the text.")]
+TextOfRun = Annotated[
+    str | None,
+    typer.Option("--text", help="Column that holds the text; by default as when RUN was made."),
+]
+LabelOfRun = Annotated[
+    str | None,
+    typer.Option("--label", help="Column that holds the class; by default as when RUN was made."),
 ]
 Prompt = Annotated[
     str | None,
@@ -118,9 +127,9 @@ Encoding = Annotated[
 ]
 
 
-def columns_named(
-    text: str = "text",
-    label: str = "label",
+def columns_asked(
+    text: str | None = None,
+    label: str | None = None,
     group: list[str] | None = None,
     weight: str | None = None,
     id_: str | None = None,
@@ -132,25 +141,32 @@ def columns_named(
     messages: str | None = None,
     category: str | None = None,
     references: str | None = None,
-) -> ColumnNames:
-    """The columns that the options name; imported late, for `--help` must answer at once."""
+) -> dict[str, Any]:
+    """The columns that the options name, by their roles; those that are not named are left out."""
+    named: dict[str, Any] = {
+        "text": text,
+        "label": label,
+        "group": tuple(group or ()) or None,
+        "weight": weight,
+        "id": id_,
+        "time": time,
+        "cost": cost,
+        "label_separator": separator,
+        "prompt": prompt,
+        "completion": completion,
+        "messages": messages,
+        "category": category,
+        "references": references,
+    }
+    return {role: name for role, name in named.items() if name is not None}
+
+
+def columns_named(*names: Any, **by_role: Any) -> ColumnNames:
+    """`columns_asked`, by default `text` and `label`; imported late, for `--help` must answer at
+    once."""
     from equipoise.data.table import ColumnNames
 
-    return ColumnNames(
-        text,
-        label,
-        tuple(group or ()),
-        weight,
-        id_,
-        time,
-        cost=cost,
-        label_separator=separator,
-        prompt=prompt,
-        completion=completion,
-        messages=messages,
-        category=category,
-        references=references,
-    )
+    return ColumnNames(**columns_asked(*names, **by_role))
 
 
 def task_named(task: str) -> AskedTask:

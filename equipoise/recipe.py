@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -89,12 +90,34 @@ class Recipe(BaseModel):
             raise ValueError("\n".join(error.faults)) from None
         return remedies
 
+    @field_validator("prior")
+    @classmethod
+    def _prior_read(cls, prior: Any) -> Any:
+        if isinstance(prior, dict) and any(not share > 0 for share in prior.values()):
+            raise ValueError("prior: every class's share must be above 0")
+        return prior
+
     @field_validator("measure")
     @classmethod
     def _measure_read(cls, measure: str) -> str:
-        """Measures of one class in their shortest form, so that spaces are no other recipe."""
-        from equipoise.evaluate.deciding import OWN, is_deciding, parse_measure
+        """Measures of one class in their shortest form, so that spaces are no other recipe.
 
+        Raises ValueError unless all who decide by the measure know it, with one label a row or with
+        several; which of the two the rows have is checked with them.
+        """
+        from equipoise.evaluate.compare import MEASURES
+        from equipoise.evaluate.deciding import KINDS, OWN, is_deciding, parse_measure
+        from equipoise.evaluate.several.compare import LABEL_MEASURES
+
+        every = tuple(dict.fromkeys((*MEASURES, *LABEL_MEASURES)))
+        if not is_deciding(measure) and measure not in every:
+            near = [name for name in every if measure in name]
+            near = near or get_close_matches(measure, every, n=3, cutoff=0.6)
+            hint = f"did you mean {' or '.join(near[:3])}? " if measure and near else ""
+            raise ValueError(
+                f"measure: {measure!r} is not known; {hint}known are {', '.join(every)}, and "
+                f"{', '.join(KINDS)} with a class and a number (docs/evaluate.md)"
+            )
         if not is_deciding(measure) or measure.startswith(f"{OWN}:"):
             return measure
         try:
@@ -124,33 +147,16 @@ class Recipe(BaseModel):
                 "remedy deferral: by=cost needs the remedy costs beside it, and the cost file to "
                 "say what a person costs (`defer: {cost: ...}`); coverage=0.9 needs neither"
             )
-        if isinstance(self.prior, dict) and any(not share > 0 for share in self.prior.values()):
-            raise ValueError("prior: every class's share must be above 0")
-        self._check_measure()
-        return self
-
-    def columns(self, named: ColumnNames) -> ColumnNames:
-        """`with_cost_column` for the recipe's costs."""
-        return with_cost_column(self.stated_costs, named)
-
-    def _check_measure(self) -> None:
-        """Raises ValueError unless all who decide by the measure know it, with one label a row or
-        with several; which of the two the rows have is checked with them."""
-        from equipoise.evaluate.compare import MEASURES
-        from equipoise.evaluate.deciding import KINDS, is_deciding
-        from equipoise.evaluate.several.compare import LABEL_MEASURES
-
-        every = tuple(dict.fromkeys((*MEASURES, *LABEL_MEASURES)))
-        if self.measure not in every and not is_deciding(self.measure):
-            raise ValueError(
-                f"measure: {self.measure!r} is not known; known are {', '.join(every)}, and "
-                f"{', '.join(KINDS)} with a class and a number (docs/evaluate.md)"
-            )
         if not self.fits_offsets and any(s.name == "measure_offsets" for s in self.specs):
             raise ValueError(
                 f"measure: offsets can't be fitted for {self.measure}, only for "
                 f"{', '.join(_fitted_measures())}; give one of these, or --remedy temperature alone"
             )
+        return self
+
+    def columns(self, named: ColumnNames) -> ColumnNames:
+        """`with_cost_column` for the recipe's costs."""
+        return with_cost_column(self.stated_costs, named)
 
     @property
     def fits_offsets(self) -> bool:
@@ -274,15 +280,25 @@ def _names_type(part: int | str) -> bool:
 
 
 def _unknown(place: tuple[int | str, ...]) -> str:
-    """The settings that stand where an unknown one was found, the nearest first."""
+    """The settings that stand where an unknown one was found, the nearest first; and those of the
+    same name that stand elsewhere."""
     known: Any = Recipe
     for part in place[:-1]:
         known = known.model_fields[part].annotation
     names, given = list(known.model_fields), str(place[-1])
-    near = get_close_matches(given, names, n=3, cutoff=0.5)
+    elsewhere = [path for path in _every_setting(Recipe) if path.endswith(f".{given}")]
+    near = elsewhere or get_close_matches(given, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     where = ".".join(map(str, place))
     return f"{where}: unknown setting; {hint}known are {', '.join(names)}"
+
+
+def _every_setting(model: type[BaseModel], group: str = "") -> Iterator[str]:
+    """By its whole name, as `train.epochs`."""
+    for name, field in model.model_fields.items():
+        yield f"{group}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _every_setting(field.annotation, f"{group}{name}.")
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

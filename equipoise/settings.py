@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from equipoise.costs import read_costs
+from equipoise.costs import Classes, read_costs
+from equipoise.data.roles import Task
 from equipoise.data.table import ColumnNames
-from equipoise.errors import SettingsError
-from equipoise.recipe import Recipe, read_recipe
-from equipoise.records.run import Manifest, read_manifest
+from equipoise.errors import EquipoiseError, SettingsError
+from equipoise.recipe import Recipe, make_recipe, read_recipe
+from equipoise.records.run import Manifest
 from equipoise.records.yaml_files import parse_value, read_mapping
 
 NONE = "none"
@@ -31,10 +32,14 @@ def train_settings(
     baselines: list[str],
     track: list[str],
     assignments: list[str],
+    classes: Classes | None = None,
 ) -> dict[str, Any]:
     """The recipe file, overridden by the options, overridden by `--set` assignments.
 
-    Raises SettingsError with the faults of all of them at once.
+    classes   Of the rows, by which faulty costs are looked at as a whole.
+
+    Raises SettingsError with the faults of all of them at once, and those that the settings have as
+    a recipe.
     """
     faults: list[str] = []
     settings: dict[str, Any] = {}
@@ -49,8 +54,9 @@ def train_settings(
         ("measure", measure),
         ("remedies", _listed(remedies)),
         ("baselines", _listed(baselines)),
-        ("costs", None if costs is None else _tried(lambda: read_costs(costs).to_json(), faults)),
-        ("prior", None if prior is None else _tried(lambda: _prior(prior), faults)),
+        # What can't be read stands as nothing special, so that the rest can be looked at.
+        ("costs", costs and (_tried(lambda: read_costs(costs, classes).to_json(), faults) or {})),
+        ("prior", prior and (_tried(lambda: _prior(prior), faults) or "train")),
     ):
         if value is not None:
             put(settings, place, value, faults)
@@ -64,8 +70,31 @@ def train_settings(
         except SettingsError as error:
             faults.append(f"--set {assignment}: {error}")
     if faults:
-        raise SettingsError(*faults)
+        raise SettingsError(*faults, *_recipe_faults(settings))
     return settings
+
+
+def _recipe_faults(settings: dict[str, Any]) -> tuple[str, ...]:
+    try:
+        make_recipe(settings)
+    except SettingsError as error:
+        return error.faults
+    return ()
+
+
+def classes_in(
+    rows: str, columns: ColumnNames, encoding: str | None, task: Task = "auto"
+) -> tuple[str, ...]:
+    """Those of the training rows; () where rows have none, or several each, or can't be read."""
+    from equipoise.data.read import read_rows
+
+    try:
+        train = read_rows(rows, columns=columns, encoding=encoding, task=task).train
+    except EquipoiseError:
+        return ()
+    if train is None or train.labels is None or train.several or train.written:
+        return ()
+    return tuple(sorted({label for label in train.labels.tolist() if label}))
 
 
 def _listed(names: list[str]) -> list[str] | None:
@@ -111,44 +140,65 @@ def _tried(read: Any, faults: list[str]) -> Any:
         return None
 
 
+_TAKEN = {"judge": ("text", "label", "label_separator", "cost"), "decide": ("text", "cost")}
+_IF_THERE = {"judge": ("id", "group"), "decide": ("id",)}
+"""What new rows may well lack though the run's had it: ids, groups of rows that belong together."""
+
+
+_IN_MEMORY = "X"
+"""The source of a run of EquipoiseClassifier, whose rows came as arrays; no file is called so."""
+
+
 def columns_of_run(
-    run: Path, columns: ColumnNames, to: Literal["decide", "judge"] = "judge"
-) -> ColumnNames:
-    """With the column of amounts, if the run's costs are times one, under the name that it had in
-    training, and with what divided labels there, unless they are named."""
-    manifest = read_manifest(run)
+    run: Path, manifest: Manifest, asked: Mapping[str, Any], to: Literal["decide", "judge"]
+) -> tuple[ColumnNames, tuple[str, ...]]:
+    """The columns of a run that classifies: as asked, by role, else under the names that they had
+    when the run was made; and the roles among the latter that rows may lack.
+
+    Raises SettingsError if a column of amounts is named that no cost is times of, or one that only
+    rows to be written have.
+    """
+    faults = [
+        f"--{role} {asked[role]}: is for runs that write, and {run} classifies rows; name their "
+        "text with --text"
+        for role in ("prompt", "completion", "messages", "category", "references")
+        if role in asked
+    ]
+    if faults:
+        raise SettingsError(*faults)
     recipe = Recipe.model_validate(manifest.recipe)
-    decides = any(spec.name == "costs" for spec in recipe.specs)
-    trained = manifest.rows.columns.get("cost") if to == "judge" or decides else None
-    if columns.cost is not None:
-        recipe.columns(columns)  # refuses a column that no cost is times of
-    divided = manifest.rows.columns.get("label_separator") if to == "judge" else None
-    separator = columns.label_separator or divided
-    return replace(columns, cost=columns.cost or trained, label_separator=separator)
+    if "cost" in asked:
+        recipe.columns(ColumnNames(cost=asked["cost"]))
+    trained: dict[str, Any] = dict(manifest.rows.columns)
+    if "group" in trained:
+        trained["group"] = tuple(trained["group"].split(", "))
+    if to == "decide" and not any(spec.name == "costs" for spec in recipe.specs):
+        trained.pop("cost", None)  # amounts would only be judged by
+    if manifest.rows.source == _IN_MEMORY:
+        trained = {role: name for role, name in trained.items() if role == "cost"}
+    roles = [role for role in (*_TAKEN[to], *_IF_THERE[to]) if role in trained]
+    inherited = {role: trained[role] for role in roles if role not in asked}
+    spare = tuple(role for role in _IF_THERE[to] if role in inherited)
+    return ColumnNames(**{**inherited, **asked}), spare
 
 
-def written_columns_of_run(run: Path, manifest: Manifest, columns: ColumnNames) -> ColumnNames:
+def written_columns_of_run(run: Path, manifest: Manifest, asked: Mapping[str, Any]) -> ColumnNames:
     """Of a run that writes: what is asked, what is right and the category under the names that they
     had in training, unless others are named.
 
     Raises SettingsError if columns are named that only rows to be classified have.
     """
     faults = [
-        f"--{option}: is for runs that classify, and {run} writes text; name what is asked with "
-        "--prompt or --messages"
-        for option, given in (
-            ("label", columns.label != "label"),
-            ("label-separator", columns.label_separator is not None),
-            ("cost", columns.cost is not None),
-        )
-        if given
+        f"--{role.replace('_', '-')}: is for runs that classify, and {run} writes text; name what "
+        "is asked with --prompt or --messages"
+        for role in ("label", "label_separator", "cost")
+        if role in asked
     ]
     if faults:
         raise SettingsError(*faults)
-    named, trained = columns.written(), manifest.rows.columns
     forms = ({"prompt", "completion"}, {"messages"}, {"text"})
-    plain = {"text"} if columns.text != "text" else set()
-    asked = [form for form in forms if form & (set(named) | plain)] or list(forms)
-    roles = {"category", *(role for form in asked for role in form)} - set(named) - plain
+    form = [form for form in forms if form & set(asked)] or list(forms)
+    roles = {"category", *(role for names in form for role in names)} - set(asked)
+    trained = manifest.rows.columns
     inherited: dict[str, Any] = {role: trained[role] for role in roles if role in trained}
-    return replace(columns, **inherited)
+    return ColumnNames(**{**inherited, **asked})

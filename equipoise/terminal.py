@@ -91,5 +91,8 @@ def _fail(faults: tuple[str, ...]) -> None:
 
 
 def _interrupted() -> None:
-    typer.echo("interrupted; the same command goes on where this one stopped", err=True)
+    goes_on = "the same command goes on where this one stopped"
+    typer.echo(f"interrupted; {goes_on}", err=True)
+    if "--json" in sys.argv[1:]:
+        typer.echo(json.dumps({"errors": [f"interrupted: {goes_on}"]}))
     raise SystemExit(130)

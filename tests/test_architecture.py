@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ LEVELS = [
     {"fit", "auditing", "demo", "writer_run"},
     {"load", "report"},
     {"summary", "settings", "given", "options", "own_function", "terminal"},
-    {"commands"},
+    {"commands", "audit_commands"},
     {"cli", "classifier", "losses", "samplers"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
@@ -58,6 +59,25 @@ def test_only_what_trains_imports_torch(path: Path) -> None:
     place = str(path.relative_to(PACKAGE)).removesuffix(".py")
     if not place.startswith(TORCH):
         assert not {name.split(".")[0] for name in imports(path)} & {"torch", "transformers"}
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Inside functions too: where files need each other, one of them holds what both need."""
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in MODULES}
+    names = {name.removesuffix(".__init__") for name in names}
+    graph = {}
+    for path in MODULES:
+        place = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        own = ".".join(place).removesuffix(".__init__")
+        used = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names} & names
+                used |= inner or {node.module} & names
+        graph[own] = used - {own}
+    assert len(graph["equipoise.fit"]) > 10
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names them
+    assert set(order) == names
 
 
 def test_help_needs_no_torch() -> None:

@@ -161,18 +161,95 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert stdout == ""
+    assert json.loads(stdout) == {
+        "errors": ["interrupted: the same command goes on where this one stopped"]
+    }
     assert "Traceback" not in stderr
     assert "the same command goes on" in stderr.splitlines()[-1]
+    kept = json.loads((out / "started.json").read_text())["seconds"]
+    assert 0 < kept < 120
     assert not (out / "run.json").exists()
     assert "unfinished" in run_cli("report", out).stderr
 
     done = run_cli(*command, "--out", out)
     assert done.code == 0, done.stderr
-    assert json.loads(done.stdout)["resumed"] is True
-    assert run_cli(*command, "--out", whole).code == 0
+    said = json.loads(done.stdout)
+    assert (said["resumed"], said["state"]) == (True, "went on")
+    assert said["seconds"]["sessions before"] == kept
+    told = [
+        json.loads(line)["seconds"] for line in (out / "history.jsonl").read_text().splitlines()
+    ]
+    assert told == sorted(told)
+    assert told[-1] > kept
+    again = run_cli(*command, "--out", out)
+    assert json.loads(again.stdout)["state"] == "was finished"
+    shown = run_cli(*(word for word in command if word != "--json"), "--out", out).stdout
+    assert shown.startswith("this run was finished before (20")
+    assert "nothing was trained" in shown.splitlines()[0]
+    made = run_cli(*command, "--out", whole)
+    assert json.loads(made.stdout)["state"] == "made"
     for name in ("model/model.safetensors", "head.safetensors", "predictions.parquet", "order.npy"):
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_the_errors_that_the_page_shows_are_those_that_come(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The page may break a line off with "..."."""
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    command, *shown = page.split("```console\n$ equipoise train rows.csv --remedy focall")[1].split(
+        "\n"
+    )
+    shown = shown[: shown.index("```")]
+    done = run_cli("train", "rows.csv", "--remedy", "focall", *command.split())
+    said = done.stderr.splitlines()
+    assert len(said) == len(shown) == 2
+    for line, as_shown in zip(said, shown, strict=True):
+        assert line.startswith(as_shown.removesuffix("...")), line
+        assert as_shown.endswith("...") or line == as_shown
+
+
+def test_settings_of_all_sources_are_told_together(tmp_path: Path) -> None:
+    done = run_cli(
+        *("train", "rows.csv", "--measure", "f1", "--prior", tmp_path / "none.yaml"),
+        *("--costs", tmp_path / "nowhere.yaml", "--set", "epochs=2", "--set", "model.rank=0"),
+        *("--remedy", "costs", "--remedy", "focall"),
+    )
+    said = "\n".join(done.stderr.splitlines())
+    for part in (
+        "none.yaml: no such file",
+        "nowhere.yaml: no such cost file",
+        "measure: 'f1' is not known; did you mean macro_f1 or weighted_f1",
+        "epochs: unknown setting; did you mean train.epochs?",
+        "model.rank is 0",
+        "unknown remedy 'focall'",
+    ):
+        assert part in said
+    assert len(done.stderr.splitlines()) == 6  # and nothing that follows from another fault
+
+
+@pytest.mark.parametrize("command", ["audit", "evaluate", "predict"])
+def test_help_names_no_option_that_is_not_there(command: str) -> None:
+    assert "--task" not in run_cli(command, "--help").stdout
+
+
+def test_rows_to_be_written_are_not_audited_and_it_says_so(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    lines = [
+        {"prompt": f"ask {k}", "completion": "yes", "category": "ab"[k % 2]} for k in range(40)
+    ]
+    rows.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    done = run_cli("audit", rows, "--model", "none", "--out", tmp_path / "audit")
+    assert done.code == 2
+    assert "holds rows to be written" in done.stderr
+    # What it proposes works.
+    named = ("--text", "prompt", "--label", "category", "--model", "none", "--quiet")
+    assert run_cli("audit", rows, *named, "--out", tmp_path / "audit").code == 0
+    (tmp_path / "bare.csv").write_text("text\nhello\n", encoding="utf-8")
+    said = run_cli("audit", tmp_path / "bare.csv", "--out", tmp_path / "other").stderr
+    assert "equipoise train --task write" in said
+    assert "not yet at rows to be written" in said
 
 
 def test_remedies_lists_every_remedy_with_its_source() -> None:

@@ -220,6 +220,38 @@ def test_every_fault_is_told_at_once():
         assert sum(word in line for line in said) == 1, word
 
 
+def test_a_fault_of_one_kind_hides_none_of_another():
+    record = {
+        "default": -1,
+        "costs": {
+            "fruad": {"legitimate": 2},
+            "legitimate": {"fraud": -3, "complaint": "dear", "frud": 1},
+            "fraud": {"complaint": {"time": "amount"}},
+        },
+    }
+    with pytest.raises(SettingsError) as caught:
+        costs_from(record, classes=lambda: CLASSES)
+    said = caught.value.faults
+    for part in (
+        "default is -1",
+        "costs 'dear'",
+        "{'time': 'amount'}; 'time': did you mean times?",
+        "class 'fruad' is not in the rows; did you mean fraud?",
+        "class 'frud' is not in the rows",
+        "legitimate decided as fraud costs -3",
+    ):
+        assert sum(part in fault for fault in said) == 1, part
+    # A cell that can't be read, or stands under the negative default, is told once.
+    assert len(said) == 6
+
+
+def test_costs_that_decide_nothing_are_told_where_all_of_them_are_known():
+    (said,) = costs_from({"default": 0}).faults(CLASSES)
+    assert "costs decide nothing" in said
+    (said,) = costs_from({"default": 0, "missed": {"fruad": 3}}).faults(CLASSES)
+    assert "'fruad'" in said
+
+
 def test_a_mistake_cheaper_than_the_right_decision_at_every_amount_is_refused():
     record = {"costs": {"fraud": {"fraud": 5, "legitimate": {"times": "amount"}}}}
     always = faults_of(record | {"default": 9}, amounts=np.array([1.0, 4.9]))

@@ -259,10 +259,12 @@ class TestEvaluateAndPredict:
                 *("evaluate", tiny_run, tiny_rows / "test.csv", "--out", tmp_path / name, "--json")
             )
             assert done.code == 0, done.stderr
-            found.append((done.stdout, contents(tmp_path / name)))
+            said = json.loads(done.stdout)
+            assert said.pop("out") == str(tmp_path / name)
+            found.append((said, contents(tmp_path / name)))
         assert found[0] == found[1]
         assert set(found[0][1]) == {"scores.json", "predictions.parquet"}
-        ours, theirs = json.loads(found[0][0]), read(tiny_run / "scores.json")
+        ours, theirs = found[0][0], read(tiny_run / "scores.json")
         for name in MEASURES:
             assert ours["measures"][name]["value"] == theirs["measures"][name]["value"], name
 

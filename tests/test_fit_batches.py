@@ -160,7 +160,9 @@ def test_what_rows_weigh_moves_the_shares_and_not_its_unit(
         named = tmp_path / f"by{times}.csv"
         with named.open("w", encoding="utf-8", newline="") as file:
             weights = (times * (8 if row[2] == "music" else 1) for row in table[1:])
-            csv.writer(file).writerows([*row, w] for row, w in zip(table, ["weight", *weights]))
+            csv.writer(file).writerows(
+                [*row, w] for row, w in zip(table, ["weight", *weights], strict=True)
+            )
         recipe = make_recipe(
             {"model": {"name": str(tiny_base)}, "train": {"epochs": 1}, "remedies": []}
             | {"baselines": []}

@@ -122,9 +122,8 @@ def test_a_loaded_run_writes_what_it_wrote_bit_for_bit(run: Path, rows: Path) ->
     kept = read_written(run / "written.parquet").of_split("test")
     manifest = read_manifest(run)
     from equipoise.commands import _rows_for
-    from equipoise.data.table import ColumnNames
 
-    table = _rows_for(run, manifest, str(rows / "test.jsonl"), ColumnNames(), None, to="judge")
+    table = _rows_for(run, manifest, str(rows / "test.jsonl"), {}, None, to="judge")
     again, scores = loaded.evaluate(table)
     assert again.ids.tolist() == kept.ids.tolist()
     assert again.written.tolist() == kept.written.tolist()
@@ -176,6 +175,29 @@ def test_evaluate_writes_texts_and_scores(run: Path, rows: Path, tmp_path: Path)
     assert sorted(p.name for p in folder.iterdir()) == ["scores.json", "written.parquet"]
     assert [p.name for p in folder.parent.iterdir()] == ["scores"]
     assert len(read_written(folder / "written.parquet")) == read_scores(folder / "scores.json").rows
+
+
+def test_rows_that_were_trained_on_are_told(run: Path, rows: Path) -> None:
+    done = run_cli("evaluate", run, rows / "train.jsonl")
+    assert done.code == 0, done.stderr
+    said = done.stdout.splitlines()[0]
+    assert said.startswith("warning: ")
+    assert "of 64 rows were trained on" in said
+    assert "were there to choose by" in said
+    _, scores = equipoise.load(run).evaluate(
+        read_rows(
+            rows / "test.jsonl", columns=columns_named(prompt="question", completion="answer")
+        )
+    )
+    assert scores.warnings == ()
+
+
+def test_a_lone_prompt_or_conversation_goes_into_a_list(run: Path) -> None:
+    loaded = equipoise.load(run)
+    with pytest.raises(DataError, match=r"a lone text goes into a list, as \['abc'\]"):
+        loaded.write("abc")
+    with pytest.raises(DataError, match="a lone conversation goes into a list"):
+        loaded.write([{"role": "user", "content": "play"}])
 
 
 def test_rows_of_the_other_kind_are_refused(

@@ -8,7 +8,8 @@ repeats.py      repeats, look-alikes, conflicting labels, leaks between given pa
 suspects.py     contradicted labels: whether there are too many, and which rows
 neighbours.py   nearest neighbours; overlap.py: pairs of classes that can't be told apart
 lengths.py language.py groups.py drift.py power.py
-findings.py     what deserves to be said; advice.py: what to try
+findings/       what deserves to be said
+case.py         what the training rows are like; advice.py: what to try
 say.py          numbers and names in lines
 """
 

@@ -10,120 +10,18 @@ an order in which to try, and a trial decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
-import numpy as np
-
-from equipoise.audit.counts import independent_counts
-from equipoise.audit.given import TRAIN, Given
-from equipoise.audit.groups import groups, telling
-from equipoise.audit.neighbours import nearest_rows
-from equipoise.audit.overlap import overlap
+from equipoise.audit.case import EXTREME, FEW_ROWS, FOR_NEIGHBOURS, MILD, Case
 from equipoise.audit.say import classes_, names, percent, ratio, rows_
-from equipoise.audit.suspects import LEVEL, checked_rows, lapse
 from equipoise.records.audit import Advice, Stance
 
-MILD, EXTREME = 3.0, 100.0
-"""Ratios where imbalance begins to matter and where it is extreme. Krawczyk 2016 (Learning from
-imbalanced data: open challenges and future directions) calls 4 : 1 to 100 : 1 the usual range."""
-FEW_ROWS = 20
-"""Rows below which a class is of the tail (arXiv:1904.05160)."""
 FEW_IN_ALL = 2_000
 """Rows in all from which full tuning begins to be learned rather than remembered."""
-FOR_NEIGHBOURS = 6
-"""SMOTE draws between a row and its five nearest of the class."""
-CROWDED = 0.95
-"""Cosine from which a text repeats another in other words, as `redundancy_undersample` takes it."""
 REDUNDANT = 0.3
 """Share of the largest class with such a twin from which it repeats itself."""
+SPARE_ROWS = 200
+"""Rows that the largest class has at least where some of them can be left out."""
 UNEQUAL_COSTS = 3.0
-OVERSAMPLED = 0.3
-"""Smallest to largest class that oversampling is advised to aim at."""
-SAMPLE = 4_000
-"""Training rows among which neighbours are looked for."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the training rows are like, in the numbers that advice hangs on."""
-
-    rows: int
-    classes: int
-    ratio: float
-    largest: str
-    largest_rows: int
-    smallest: str
-    smallest_rows: int
-    tail: int
-    """Classes with fewer than FEW_ROWS rows."""
-    small: int
-    """Classes with a third of the largest class's rows or fewer, but FOR_NEIGHBOURS or more."""
-    oversampled: int
-    """Rows of an epoch after random_oversample with ratio OVERSAMPLED."""
-    repeated: float
-    """Share of rows that are one cluster with another."""
-    crowded: float | None
-    """Share of the largest class's rows with a near twin in it; None without an encoder."""
-    noisy: float | None
-    """Share of wrong labels where they are named; 0 where they are not; None without an
-    encoder."""
-    inseparable: int
-    """Pairs of classes."""
-    cost_spread: float | None
-    """Dearest to cheapest mistake; None where no costs were given."""
-    grouped: float
-    """Cramér's V of group and class, where groups are large enough to be learned; else 0."""
-
-
-def case_of(given: Given, *, seed: int) -> Case:
-    """Of the rows that would train, and of nothing else."""
-    training = given.take(np.flatnonzero(given.roles == TRAIN))
-    training = replace(training, probe=training.training_probe)
-    counts = training.counts()
-    present = np.flatnonzero(counts > 0)
-    if not len(present):
-        present = np.array([0])
-    largest = int(present[np.argmax(counts[present])])
-    smallest = int(present[np.argmin(counts[present])])
-    n = len(training)
-    crowded = noisy = None
-    pairs = 0
-    if training.vectors is not None and training.probe is not None and n > 1:
-        near = nearest_rows(training, seed=seed, most=SAMPLE)
-        checked = checked_rows(training, near)
-        pairs = sum(pair.inseparable for pair in overlap(training, checked, near).pairs)
-        own = training.labels == largest
-        twin = training.labels[near.nearest[own, 0]] == largest
-        crowded = float((twin & (near.similarity[own, 0] >= CROWDED)).mean()) if own.any() else 0.0
-        found = lapse(checked)
-        noisy = found.rate if found.p < LEVEL else 0.0
-    related = groups(training, seed=seed)
-    return Case(
-        rows=n,
-        classes=int((counts > 0).sum()),
-        ratio=float(counts[largest] / max(counts[smallest], 1)),
-        largest=given.classes[largest],
-        largest_rows=int(counts[largest]),
-        smallest=given.classes[smallest],
-        smallest_rows=int(counts[smallest]),
-        tail=int(((counts > 0) & (counts < FEW_ROWS)).sum()),
-        small=int(((counts >= FOR_NEIGHBOURS) & (MILD * counts <= counts[largest])).sum()),
-        oversampled=int(np.maximum(counts, OVERSAMPLED * counts[largest])[counts > 0].sum()),
-        repeated=1 - float(independent_counts(training, TRAIN).sum()) / max(n, 1),
-        crowded=crowded,
-        noisy=noisy,
-        inseparable=pairs,
-        cost_spread=_spread(given),
-        grouped=related.association if related is not None and telling(related) else 0.0,
-    )
-
-
-def _spread(given: Given) -> float | None:
-    if given.costs is None:
-        return None
-    wrong = given.costs[~np.eye(len(given.costs), dtype=bool)]
-    positive = wrong[wrong > 0]
-    return float(positive.max() / positive.min()) if len(positive) else 1.0
 
 
 def advise(case: Case, known: Sequence[str] | None = None) -> list[Advice]:
@@ -230,6 +128,7 @@ def _extreme(case: Case) -> Iterator[Advice]:
 
 def _data_level(case: Case) -> Iterator[Advice]:
     moderate = MILD <= case.ratio <= EXTREME
+    ratio_aimed, rows = case.oversampled
     yield Advice(
         remedy="random_oversample",
         stance="try first" if moderate and case.smallest_rows >= FEW_ROWS
@@ -239,29 +138,48 @@ def _data_level(case: Case) -> Iterator[Advice]:
         speaks_against=(
             f"the {rows_(case.smallest_rows)} of {case.smallest!r} would be learned by heart"
             if case.smallest_rows < FEW_ROWS
-            else f"an epoch grows from {case.rows:,} to {case.oversampled:,} rows"
+            else f"an epoch grows from {case.rows:,} to {rows:,} rows"
+            if rows > case.rows
+            else "no row would be repeated: the classes are that near to each other"
         )
-        + ("; wrong labels are repeated with the rest" if case.noisy else ""),
+        + ("; wrong labels are repeated with the rest" if case.noisy and rows > case.rows else ""),
         source="Buda et al. 2018, arXiv:1710.05381",
-        option=f"--remedy random_oversample:ratio={OVERSAMPLED}",
+        option=f"--remedy random_oversample:ratio={ratio_aimed}",
     )  # fmt: skip
 
 
 def _redundant(case: Case) -> Iterator[Advice]:
     repeated = max(case.repeated, case.crowded or 0.0)
-    redundant = repeated >= REDUNDANT and case.largest_rows >= 10 * FEW_ROWS
+    twins = f"{percent(repeated)} of the rows of {case.largest!r} have a near twin"
+    reasons = [
+        why
+        for holds, why in (
+            (
+                case.largest_rows < SPARE_ROWS,
+                f"{case.largest!r} has but {rows_(case.largest_rows)}, and from {SPARE_ROWS} on "
+                "some can be spared",
+            ),
+            (
+                repeated < REDUNDANT,
+                f"only {twins}, and from {percent(REDUNDANT)} on a class repeats itself; most of "
+                "what is left out is lost",
+            ),
+            (case.ratio < MILD, f"only {_seen(case)}: no class is too large"),
+        )
+        if holds
+    ]
     yield Advice(
         remedy="redundancy_undersample",
-        stance="try" if redundant and case.ratio >= MILD else "not here",
-        why="a large class that repeats itself" if redundant else "no redundant majority",
-        speaks_for=f"{percent(repeated)} of the rows of {case.largest!r} have a near twin: leaving "
-        "twins out saves time and loses little; several thinned models make an ensemble"
-        if redundant
-        else "training would be faster",
-        speaks_against="what frequent wordings tell about the shares in use is lost"
-        if redundant
-        else f"only {percent(repeated)} of the rows of {case.largest!r} have a near twin; most of "
-        "what is left out is lost",
+        stance="not here" if reasons else "try",
+        why="no large class that repeats itself"
+        if reasons
+        else "a large class that repeats itself",
+        speaks_for="training would be faster"
+        if reasons
+        else f"{twins}: leaving twins out saves time and loses little; several thinned models "
+        "make an ensemble",
+        speaks_against="; ".join(reasons)
+        or "what frequent wordings tell about the shares in use is lost",
         source="Abbas et al. 2023 (SemDeDup), arXiv:2303.09540; Liu et al. 2009 (EasyEnsemble), "
         "IEEE SMC-B 39",
         option="--remedy redundancy_undersample",

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from equipoise.audit.advice import advise, case_of
+from equipoise.audit.advice import advise
+from equipoise.audit.case import case_of
 from equipoise.audit.counts import balance, class_facts
 from equipoise.audit.drift import drift
 from equipoise.audit.findings import Measured, findings

@@ -85,6 +85,8 @@ class Given:
     costs: Floats | None = None
     """(K, K) per (true, decided), if mistakes have a price."""
     cost_unit: str = ""
+    cost_doubts: tuple[str, ...] = ()
+    """What the costs hardly mean."""
     undivided: tuple[str, ...] = ()
     """Why a run could not divide the rows, if so."""
     keep_texts: bool = True

@@ -18,8 +18,9 @@ CHURN = 0.05
 """Share of a class's rows that the better model loses all the same."""
 POWER = 0.8
 TOO_WIDE = 0.5
-"""A class can't be judged where the interval of its recall can span more than half of the scale:
-below 14 independent rows. Reports of runs draw the same line, at the interval that was measured."""
+"""A class can't be judged where the interval of its recall spans more than half of the scale. How
+wide it gets is known once a run is judged, and reports draw the same line at what was measured;
+before, there is only what it can be at worst and at best."""
 
 
 def power(given: Given) -> Power | None:
@@ -67,4 +68,15 @@ def _of_class(name: str, rows: int, worth: float, needed: int) -> ClassPower:
 
 
 def too_small(judged: ClassPower) -> bool:
+    """Whether a class might not be judged: at a recall of one half, with rows of a cluster right
+    and wrong together. So below 14 independent rows."""
     return judged.low is None or judged.high is None or judged.high - judged.low > TOO_WIDE
+
+
+def surely_too_small(judged: ClassPower) -> bool:
+    """Whether it won't be, whatever comes out: not even if every row is right, and counts for
+    itself. So below 5 rows."""
+    if not judged.rows:
+        return True
+    low, high = share_interval(judged.rows, judged.rows, guarantee=False)
+    return bool(high - low > TOO_WIDE)

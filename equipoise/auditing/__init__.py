@@ -10,20 +10,19 @@ import platform
 import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from equipoise.audit import Audited, audit
-from equipoise.audit.given import Given
+from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
 from equipoise.audit.several import audit_several
 from equipoise.auditing.encoder import add_encoder, add_tokens
 from equipoise.auditing.gather import each_label, gather
 from equipoise.costs import Costs
 from equipoise.data.check import check_rows
 from equipoise.data.table import Table
-from equipoise.errors import FolderError
+from equipoise.errors import DataError
 from equipoise.progress import Progress, silent
 from equipoise.records.audit import AuditRecord, Skipped, write_audit
-from equipoise.records.run import MANIFEST
+from equipoise.records.folders import check_audit_folder as check_folder
 
 NO_MODEL = "none"
 """As the model's name: audit without an encoder."""
@@ -43,13 +42,20 @@ def audit_table(
 
     model   Hub id or folder of the base model whose encoder looks at the rows; None: the default
             one, or none if it can't be had; "none": no encoder.
-    Raises  DataError for rows that can't be used at all, SettingsError for costs that don't fit
-            them, ModelError if the model that was named can't be loaded.
+    Raises  DataError for rows that can't be used at all or are to be written, SettingsError for
+            costs that don't fit them, ModelError if the model that was named can't be loaded.
     """
+    if table.written:
+        raise DataError(
+            f"{table.source}: holds rows to be written (prompt and completion, conversations, or "
+            "plain texts), and an audit looks at rows with a text and a class; to see how kinds of "
+            "answers are spread name two columns: --text PROMPT --label CATEGORY"
+        )
     start = time.perf_counter()
     # Conflicting labels are a finding here, with rows to read.
     warnings = [said for said in check_rows(table) if "under different labels" not in said]
     given, notes = gather(table, costs=costs, seed=seed, keep_texts=keep_texts)
+    warnings += given.cost_doubts
     seconds = {"reading and dividing": time.perf_counter() - start}
     skipped: list[Skipped] = []
     capped: list[str] = []
@@ -61,31 +67,20 @@ def audit_table(
         each, held = each_label(given, table)
         found, together = audit_several(given, each, held, seed=seed, remedies=_remedies())
         seconds["measuring"] = time.perf_counter() - start
-        said = [*warnings, *notes]
-        record = _record(table, given, found, said, name, seed, skipped, capped, seconds)
+        record = _record(table, given, found, warnings, notes, name, seed, skipped, capped, seconds)
         return record.model_copy(update={"co_occurrence": together})
     if model == NO_MODEL:
         skipped.append(Skipped(what=_NEEDS_ENCODER, why="no encoder was wanted (--model none)"))
     else:
         given, name = add_encoder(given, model, seed, skipped, capped, seconds, progress)
     found = audit(given, seed=seed, remedies=_remedies())
-    return _record(table, given, found, [*warnings, *notes], name, seed, skipped, capped, seconds)
+    return _record(table, given, found, warnings, notes, name, seed, skipped, capped, seconds)
 
 
 _NEEDS_ENCODER = (
     "suspected label errors, pairs of classes that can't be told apart, truncation, language, and "
     "drift of vectors"
 )
-
-
-def check_folder(folder: Path) -> None:
-    """Raises FolderError if an audit can't or must not be written there."""
-    if folder.exists() and not folder.is_dir():
-        raise FolderError(f"--out {folder}: is a file; give the name of a folder")
-    if (folder / MANIFEST).exists():
-        raise FolderError(
-            f"--out {folder}: holds a run, whose report would be lost; give another folder"
-        )
 
 
 def _remedies() -> tuple[str, ...]:
@@ -98,6 +93,7 @@ def _record(
     table: Table,
     given: Given,
     found: Audited,
+    warnings: list[str],
     notes: list[str],
     model: str | None,
     seed: int,
@@ -107,6 +103,7 @@ def _record(
 ) -> AuditRecord:
     m = found.measured
     roles = given.roles.tolist()
+    known = [role for role in (TRAIN, VALIDATION, TEST) if role in roles]
     return AuditRecord(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         source=table.source,
@@ -115,7 +112,7 @@ def _record(
         model=model,
         seed=seed,
         rows={name: len(rows) for name, rows in table.parts.items()},
-        roles={role: roles.count(role) for role in dict.fromkeys(roles) if role},
+        roles={role: roles.count(role) for role in known},
         versions=_versions(),
         seconds={name: round(value, 3) for name, value in (seconds | found.seconds).items()},
         findings=found.findings,
@@ -132,7 +129,8 @@ def _record(
         advice=found.advice,
         skipped=[*skipped, *found.skipped],
         capped=[*capped, *found.capped],
-        notes=notes,
+        notes=[*warnings, *notes],
+        warnings=warnings,
     )
 
 

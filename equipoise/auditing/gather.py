@@ -52,6 +52,7 @@ def gather(
     times, cells = _times(table, rows)
     roles, notes, undivided = _roles(table, len(rows), part, seed)
     groups = rows.groups
+    amounts = None if costs is None else _amounts(costs, rows)
     return Given(
         ids=rows.ids,
         texts=rows.texts,
@@ -70,8 +71,9 @@ def gather(
         times=times,
         time_column=table.columns.get("time", ""),
         time_cells=cells,
-        costs=None if costs is None else costs.matrix(classes, _amounts(costs, rows, classes)),
+        costs=None if costs is None else costs.matrix(classes, _typical(amounts, rows, classes)),
         cost_unit="" if costs is None else costs.unit,
+        cost_doubts=() if costs is None else tuple(costs.warnings(classes, _known(amounts))),
         keep_texts=keep_texts,
         undivided=undivided,
     ), notes
@@ -115,6 +117,7 @@ def _end_to_end(parts: list[Rows]) -> Rows:
         texts=texts,
         labels=joined("labels"),
         groups=joined("groups", ""),
+        amounts=joined("amounts"),
         columns={
             name: text_column([cell for part in parts for cell in part.columns[name].tolist()])
             for name in sorted(shared)
@@ -153,17 +156,30 @@ def _times(table: Table, rows: Rows) -> tuple[Any, Column | None]:
     return time_values(cells.tolist(), column, table.source), cells
 
 
-def _amounts(costs: Costs, rows: Rows, classes: tuple[str, ...]) -> Any:
-    """(K,) the median amount of each class's rows, where costs are times a column."""
+def _amounts(costs: Costs, rows: Rows) -> Any:
+    """(n,) the rows' amounts, NaN where a cell is no number; None where costs are times no column.
+    Raises DataError if the rows have no such column."""
     if costs.column is None:
         return None
+    if rows.amounts is not None:
+        return np.array(rows.amounts.tolist(), dtype=np.float64)
     if costs.column not in rows.columns:
         raise DataError(
             f"costs are times the column {costs.column!r}, which the rows do not have; their other "
             f"columns are {', '.join(map(repr, rows.columns)) or 'none'}"
         )
+    return np.array([_number(cell) for cell in rows.columns[costs.column].tolist()])
+
+
+def _known(amounts: Any) -> Any:
+    return None if amounts is None else amounts[np.isfinite(amounts)]
+
+
+def _typical(amounts: Any, rows: Rows, classes: tuple[str, ...]) -> Any:
+    """(K,) the median amount of each class's rows; None where costs are times no column."""
+    if amounts is None:
+        return None
     assert rows.labels is not None
-    amounts = np.array([_number(cell) for cell in rows.columns[costs.column].tolist()])
     median = np.nanmedian(amounts) if np.isfinite(amounts).any() else 0.0
     found: Ints | Any = np.array(
         [np.nan_to_num(np.nanmedian(np.append(amounts[rows.labels == c], median))) for c in classes]

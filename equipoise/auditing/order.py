@@ -114,8 +114,8 @@ def _rows_of(
     check_rows(table)
     if table.fingerprint != manifest.rows.fingerprint:
         raise DataError(
-            f"{source}: holds other rows than {run} was made of (ids, texts, labels or their "
-            f"order differ); {again}"
+            f"{source}: holds other rows than {run} was made of (ids, texts, labels, "
+            f"other cells or their order differ); {again}"
         )
     if table.train is not None and table.train.several:
         raise DataError(f"{source}: rows may have several labels, and their order is not looked at")

@@ -6,8 +6,17 @@ table.py   CostTable: the same as arrays, for the classes of one model
 check.py   what can't be meant, and what is hardly meant
 """
 
-from equipoise.costs.read import costs_from, read_costs
+from equipoise.costs.read import Classes, costs_from, read_costs
 from equipoise.costs.stated import Cost, Costs, Deferral
 from equipoise.costs.table import CostTable, as_table
 
-__all__ = ["Cost", "CostTable", "Costs", "Deferral", "as_table", "costs_from", "read_costs"]
+__all__ = [
+    "Classes",
+    "Cost",
+    "CostTable",
+    "Costs",
+    "Deferral",
+    "as_table",
+    "costs_from",
+    "read_costs",
+]

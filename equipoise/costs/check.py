@@ -38,9 +38,14 @@ def names(named: Iterable[str], classes: tuple[str, ...], *, defers: bool) -> li
     return faults
 
 
-def cells(table: CostTable, classes: tuple[str, ...], amounts: Floats | None) -> list[str]:
+def cells(
+    table: CostTable, classes: tuple[str, ...], amounts: Floats | None, *, whole: bool = True
+) -> list[str]:
     """Mistakes that are cheaper than the right decision, at every amount of the rows, and costs
-    under which all decisions are alike."""
+    under which all decisions are alike. A cell that is NaN could not be read, and is told already.
+
+    whole   Whether all that was said is in the table; else other cells may tell decisions apart.
+    """
     k = len(classes)
     spread = _amounts(table, amounts)
     if len(spread) == 0:
@@ -58,7 +63,7 @@ def cells(table: CostTable, classes: tuple[str, ...], amounts: Floats | None) ->
         faults.append(f"costs: {classes[t]} decided as {classes[d]} {how}; check the cell")
     more = len(faults) - _LISTED
     faults = faults[:_LISTED] + ([f"costs: {more} more cells of this kind"] if more > 0 else [])
-    if not faults and k > 1 and (over[:, :, :k] == 0).all():
+    if whole and not faults and k > 1 and (over[:, :, :k] == 0).all():
         faults.append(
             "costs: every mistake costs as much as the right decision, so costs decide nothing; "
             "state what at least one mistake costs"

@@ -23,6 +23,8 @@ A right decision costs 0 unless the file says otherwise.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -34,13 +36,21 @@ _KEYS = ("costs", "default", "defer", "missed", "unit")
 _FORM = "a finite number, or {times: COLUMN, factor: NUMBER, plus: NUMBER}"
 
 
-def read_costs(path: Path) -> Costs:
-    """Read a YAML cost file. Raises SettingsError if it is missing or faulty."""
-    return costs_from(read_mapping(path, "cost file"), str(path))
+Classes = Callable[[], tuple[str, ...]]
+"""The classes of the rows; () if they can't be had. Asked for only where costs are faulty."""
 
 
-def costs_from(record: Any, source: str = "costs") -> Costs:
-    """Build from the parsed file. Raises SettingsError naming every faulty cell."""
+def read_costs(path: Path, classes: Classes | None = None) -> Costs:
+    """Read a YAML cost file. Raises SettingsError as `costs_from`, or if the file is missing."""
+    return costs_from(read_mapping(path, "cost file"), str(path), classes)
+
+
+def costs_from(record: Any, source: str = "costs", classes: Classes | None = None) -> Costs:
+    """Build from the parsed file. Raises SettingsError naming every faulty cell.
+
+    classes   Where there are faults, those that only the classes can tell are told with them.
+              Without: the caller asks for them, by `Costs.table`, once the costs can be read.
+    """
     if not isinstance(record, dict):
         raise SettingsError(f"{source}: expected keys {list(_KEYS)}, found {record!r}")
     reader = _Reader(source)
@@ -48,6 +58,7 @@ def costs_from(record: Any, source: str = "costs") -> Costs:
     default = reader.cost(record.get("default", 1.0), "default")
     if default.fixed < 0 or default.factor < 0:
         reader.fault(f"default is {record['default']!r}; expected a number, 0 or more")
+        default = Cost(math.nan)
     missed = tuple(
         (str(true), reader.cost(cost, f"missed {str(true)!r}"))
         for true, cost in reader.mapping(record, "missed", "true class → cost").items()
@@ -63,10 +74,12 @@ def costs_from(record: Any, source: str = "costs") -> Costs:
             named.append((str(true), str(decided), reader.cost(cost, where)))
     deferral = reader.deferral(record)
     column = reader.column()
-    if reader.faults:
-        raise SettingsError(*reader.faults)
     unit = str(record.get("unit", "mistakes"))
-    return Costs(unit, default, tuple(named), missed, column, deferral)
+    costs = Costs(unit, default, tuple(named), missed, column, deferral)
+    if reader.faults:
+        known = () if classes is None else classes()
+        raise SettingsError(*reader.faults, *(costs.faults(known) if known else ()))
+    return costs
 
 
 class _Reader:
@@ -84,7 +97,9 @@ class _Reader:
     def unknown(self, record: dict[Any, Any], known: tuple[str, ...], what: str) -> None:
         for key in record:
             if key not in known:
-                self.fault(f"unknown {what} {key!r}; known are {', '.join(known)}")
+                near = get_close_matches(str(key), known, n=1, cutoff=0.6)
+                hint = f"did you mean {near[0]}? " if near else ""
+                self.fault(f"unknown {what} {key!r}; {hint}known are {', '.join(known)}")
 
     def mapping(self, record: dict[Any, Any], key: str, form: str) -> dict[Any, Any]:
         found = record.get(key)
@@ -94,13 +109,16 @@ class _Reader:
         return {}
 
     def cost(self, given: Any, where: str) -> Cost:
-        """One cost; 0 where it is faulty, which is told."""
+        """One cost; NaN where it is faulty, which is told."""
         if _is_number(given):
             return Cost(float(given))
         if not isinstance(given, dict) or "times" not in given:
             verb = "is" if where == "default" else "costs"
-            self.fault(f"{where} {verb} {given!r}; expected {_FORM}")
-            return Cost(0.0)
+            words = map(str, given) if isinstance(given, dict) else ()
+            near = get_close_matches("times", words, n=1, cutoff=0.6)
+            hint = f"{near[0]!r}: did you mean times? " if near else ""
+            self.fault(f"{where} {verb} {given!r}; {hint}expected {_FORM}")
+            return Cost(math.nan)
         self.unknown(given, ("times", "factor", "plus"), f"word in the cost of {where}:")
         column = given["times"]
         if isinstance(column, str) and column.strip():
@@ -111,7 +129,7 @@ class _Reader:
         for word, value in numbers.items():
             if not _is_number(value):
                 self.fault(f"{where}: {word} is {value!r}; expected a finite number")
-                numbers[word] = 0.0
+                numbers[word] = math.nan
         return Cost(float(numbers["plus"]), float(numbers["factor"]))
 
     def column(self) -> str | None:
@@ -133,7 +151,7 @@ class _Reader:
         self.unknown(given, ("cost", "capacity"), "word in defer:")
         if "cost" not in given:
             self.fault("defer states no cost; say what leaving a row to a person costs, 0 or more")
-            cost = Cost(0.0)
+            cost = Cost(math.nan)
         else:
             cost = self.cost(given["cost"], "defer")
         stated = given.get("capacity")

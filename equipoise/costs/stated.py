@@ -71,14 +71,18 @@ class Costs:
         Raises SettingsError with every fault: classes that are not in the rows, a mistake that
         costs less than the right decision whatever the amount, costs that decide nothing.
         """
-        faults = check.names(self._classes_named(), classes, defers=self.deferral is not None)
+        faults = self.faults(classes, amounts)
         if faults:
             raise SettingsError(*faults)
+        return self._filled(classes)
+
+    def faults(self, classes: tuple[str, ...], amounts: Floats | None = None) -> list[str]:
+        """What `table` raises, all at once: a cell of a class that nobody knows hides no other."""
+        unknown = check.names(self._classes_named(), classes, defers=self.deferral is not None)
+        if self.deferral is not None and DEFER in classes:
+            return unknown  # one column would stand for two decisions
         table = self._filled(classes)
-        faults = check.cells(table, classes, amounts)
-        if faults:
-            raise SettingsError(*faults)
-        return table
+        return unknown + check.cells(table, classes, amounts, whole=not unknown)
 
     def matrix(self, classes: tuple[str, ...], amounts: Floats | float | None = None) -> Floats:
         """(K, K) costs, true class by decided class, without the decision to leave a row to a
@@ -123,6 +127,7 @@ class Costs:
         ]
 
     def _filled(self, classes: tuple[str, ...]) -> CostTable:
+        """What is said of other classes is left out."""
         k = len(classes)
         place = {name: i for i, name in enumerate(classes)}
         decision = place if self.deferral is None else place | {DEFER: k}
@@ -134,12 +139,14 @@ class Costs:
 
         put(slice(None), slice(k), self.default)
         for true, cost in self.missed:
-            put(place[true], slice(k), cost)
+            if true in place:
+                put(place[true], slice(k), cost)
         put(np.arange(k), np.arange(k), 0.0)
         if self.deferral is not None:
             put(slice(None), k, self.deferral.cost)
         for true, decided, cost in self.named:
-            put(place[true], decision[decided], cost)
+            if true in place and decided in decision:
+                put(place[true], decision[decided], cost)
         if self.column is None:
             return CostTable(parts[0], capacity=self.capacity)
         return CostTable(parts[0], parts[1], self.column, self.capacity)

@@ -152,11 +152,11 @@ def _numbers(
             wrong.append(place + 1)
     if wrong:
         what, which, then = words
-        shown = part.cells[column][wrong[0] - 1]
+        held = list(dict.fromkeys(str(part.cells[column][n - 1])[:40] for n in wrong))
         faults.append(
             f"{part.where}: {what} in {column!r} should be finite numbers {which}; "
-            f"{listing(wrong)} {'holds' if len(wrong) == 1 else 'hold'} {str(shown)[:40]!r}; "
-            f"{then}"
+            f"{listing(wrong)} {'holds' if len(wrong) == 1 else 'hold'} {held[0]!r}"
+            f"{' or the like' if len(held) > 1 else ''}; {then}"
         )
     return values
 

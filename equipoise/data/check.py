@@ -13,6 +13,7 @@ import numpy as np
 from equipoise.data.cell_faults import CELL_FAULTS, faulty_rows, repeated_ids
 from equipoise.data.cells import GROUP_JOIN
 from equipoise.data.check_written import repeated_prompts, written_faults
+from equipoise.data.joined_labels import joined_labels
 from equipoise.data.normalise import plain_key
 from equipoise.data.raw import LISTED, listing
 from equipoise.data.table import TRAIN, Table
@@ -37,8 +38,9 @@ def check_rows(table: Table) -> list[str]:
     empty prompts and completions; one category is enough.
     """
     faults = list(table.faults)
+    joined = joined_labels(table.parts.values())
     for part, rows in table.parts.items():
-        faults.extend(_part_faults(rows, _where(table, part)))
+        faults.extend(_part_faults(rows, _where(table, part), joined))
     train = table.train
     if table.written:
         pass  # there is as much to learn in one category as in several
@@ -56,6 +58,7 @@ def check_rows(table: Table) -> list[str]:
         raise DataError(*faults)
     return [
         *table.warnings,
+        *([] if joined is None else [joined[1]]),
         *_rows_without_labels(table),
         *_look_alike_labels(table),
         *_look_alike_numbers(table),
@@ -78,7 +81,7 @@ def _where(table: Table, part: str) -> str:
     return table.source if len(table.parts) == 1 else f"{table.source} ({part})"
 
 
-def _part_faults(rows: Rows, where: str) -> Iterable[str]:
+def _part_faults(rows: Rows, where: str, joined: tuple[str, str] | None) -> Iterable[str]:
     named = [("id", rows.ids.tolist())]
     if rows.labels is not None:
         named.insert(0, ("category" if rows.written else "label", rows.labels.tolist()))
@@ -91,6 +94,11 @@ def _part_faults(rows: Rows, where: str) -> Iterable[str]:
             numbers = faulty_rows(cells, is_faulty)
             if numbers:
                 found = f"{what} {role}" if what == "empty" else f"{role} with {what}"
+                if joined is not None and found == "empty label":
+                    advice += (
+                        f"; or, for rows without a label, add --label-separator '{joined[0]}', "
+                        f"since labels look joined by {joined[0]!r}"
+                    )
                 yield f"{where}: {found} in {listing(numbers)}; {advice}"
         if role == "id":
             yield from repeated_ids(cells, where)

@@ -160,7 +160,7 @@ _READ: dict[Form, tuple[str, ...]] = {
 def _or_write(part: RawPart) -> str:
     if "text" not in part.cells:
         return ""
-    return "; or, to learn to write such texts, take --task write"
+    return "; or, to learn to write such texts: equipoise train --task write"
 
 
 def _columns(part: RawPart) -> str:

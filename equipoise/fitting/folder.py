@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +84,34 @@ def begin(opened: Opened) -> None:
         ) from None
 
 
+@contextmanager
+def counted(opened: Opened, seconds: dict[str, float], started: float) -> Iterator[float]:
+    """Put what sessions before this one took into `seconds`, and give the time by
+    time.perf_counter() at which all would have begun in one go; where this session is interrupted,
+    keep what all of them took.
+
+    started   When this session began, by the same clock.
+    """
+    earlier = _spent(opened.folder)
+    if earlier:
+        seconds["sessions before"] = earlier
+    try:
+        yield started - earlier
+    except SystemExit:  # a further process of a distributed run, whose first goes on
+        raise
+    except BaseException:
+        if (opened.folder / STARTED).exists():  # else nothing is left to go on with
+            spent = round(earlier + time.perf_counter() - started, 3)
+            write_json(opened.folder / STARTED, {"schema": 1, "id": opened.id, "seconds": spent})
+        raise
+
+
+def _spent(folder: Path) -> float:
+    """A killed session could keep nothing: then its last line in the history counts."""
+    lines = [line.get("seconds", 0.0) for line in History(folder / HISTORY).lines()]
+    return float(max([read_json(folder / STARTED, schema=1).get("seconds", 0.0), *lines]))
+
+
 def abandon(opened: Opened) -> None:
     """After the user's mistake stopped a run before its first step: leave no trace, so that the
     mended command finds the folder as it was. What was trained is kept."""
@@ -116,17 +147,23 @@ class History:
             file.write(json.dumps(line) + "\n")
             file.flush()
 
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Those that were written whole."""
+        if not self.path.exists():
+            return
+        for text in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(text)
+            except json.JSONDecodeError:
+                continue
+
     def settle(self) -> None:
         """After a resumed run: keep, for every step and kind, the line written last, in order of
         steps; a line cut off by a kill is dropped."""
         if not self.path.exists():
             return
         last: dict[tuple[float, bool], dict[str, Any]] = {}
-        for text in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue
+        for line in self.lines():
             last[(line.get("step", -1), "measures" in line)] = line
         partial = self.path.with_name(f".{self.path.name}.part")
         ordered = [last[key] for key in sorted(last)]

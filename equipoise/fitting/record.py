@@ -22,6 +22,7 @@ from equipoise.fitting.arms import trained_parameters
 from equipoise.fitting.folder import fingerprints
 from equipoise.fitting.kinds import Arm
 from equipoise.fitting.prepared import Prepared
+from equipoise.fitting.seen import MARK, text_marks
 from equipoise.models.cut import find_layers
 from equipoise.models.methods import head_kind
 from equipoise.models.train import resolved_precision
@@ -70,7 +71,8 @@ def _save_fed(path: Path, ids: NDArray[Any], made: int) -> None:
 
 
 def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
-    """splits.parquet: which row went where; judged_rows.parquet: the texts the report quotes."""
+    """splits.parquet: which row went where, with a mark of its text; judged_rows.parquet: the texts
+    that the report quotes."""
     named = (("train", splits.train), ("validation", splits.validation), ("test", splits.test))
     parts = [(name, rows) for name, rows in named if rows is not None]
 
@@ -83,6 +85,7 @@ def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
             "split": pa.array(column(lambda name, rows: np.full(len(rows), name, dtype=object))),
             "cluster": pa.array(column(lambda _, rows: _clusters(rows)), pa.int64()),
             "label": name_array(column(lambda _, rows: rows.labels), several=splits.train.several),
+            MARK: pa.array(column(lambda _, rows: text_marks(rows)), pa.string()),
         }
     )
     write_with(out / "splits.parquet", lambda path: pq.write_table(table, path))

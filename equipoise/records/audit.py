@@ -359,6 +359,8 @@ class AuditRecord(_Part):
     """Where a sample stood for all rows."""
     notes: list[str]
     """What reading, checking and dividing had to say."""
+    warnings: list[str] = []
+    """Those of the notes that a run on these rows would warn of."""
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **self.model_dump(mode="json")}

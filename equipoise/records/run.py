@@ -26,7 +26,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from equipoise.errors import FolderError
+from equipoise.records.audit import AUDIT
 from equipoise.records.files import read_json, write_json
+from equipoise.records.order import ORDER
 
 SCHEMA = 1
 WRITTEN = "written.parquet"
@@ -198,9 +200,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def read_manifest(folder: Path) -> Manifest:
     """Raises FolderError if the folder holds no whole run."""
+    if folder.is_file():
+        raise FolderError(f"{folder}: is a file, not a run folder; give the folder of a run")
     if not folder.is_dir():
         raise FolderError(f"{folder}: no such folder; give the folder of a finished run")
     if not (folder / MANIFEST).exists():
+        if (folder / AUDIT).exists() or (folder / ORDER).exists():
+            raise FolderError(f"{folder}: holds an audit, not a run; give the folder of a run")
         raise FolderError(
             f"{folder}: holds no {MANIFEST}, so the run is missing or unfinished; "
             "run the same `equipoise train` command again to finish it"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from make_given import make_given
 
-from equipoise.audit.advice import Case, advise, case_of
+from equipoise.audit.advice import advise
+from equipoise.audit.case import Case, _oversampled, case_of
+from equipoise.remedies.rows.resample import random_oversample
 from equipoise.remedies.spec import parse_remedies
 from equipoise.remedies.table import REMEDIES
 
@@ -22,7 +25,7 @@ CASE = Case(
     smallest_rows=200,
     tail=0,
     small=6,
-    oversampled=18_000,
+    oversampled=(0.3, 18_000),
     repeated=0.02,
     crowded=0.05,
     noisy=0.0,
@@ -64,6 +67,28 @@ def test_too_few_rows_have_no_neighbours_to_draw_between() -> None:
 def test_a_redundant_majority_may_be_thinned() -> None:
     assert stances(CASE)["redundancy_undersample"] == "not here"
     assert stances(replace(CASE, crowded=0.6))["redundancy_undersample"] == "try"
+
+
+def test_what_speaks_against_thinning_is_the_true_reason() -> None:
+    def against(**changes: Any) -> str:
+        found = {a.remedy: a for a in advise(replace(CASE, **changes))}
+        assert found["redundancy_undersample"].stance == "not here"
+        return found["redundancy_undersample"].speaks_against
+
+    assert against(crowded=0.05).startswith("only 5.0 % of the rows of 'big' have a near twin,")
+    few = against(crowded=0.56, largest_rows=112)
+    assert few == "'big' has but 112 rows, and from 200 on some can be spared"
+    assert against(crowded=0.6, ratio=1.5).startswith("only 1.5 : 1 from 'big'")
+
+
+@pytest.mark.parametrize("counts", [(112, 62, 33), (90, 30, 30), (200, 80, 24), (100, 100, 20)])
+def test_oversampling_as_it_is_advised_adds_rows(counts: tuple[int, ...]) -> None:
+    """At 3.4 : 1 the smallest class is at 0.3 already, and 0.3 would do nothing."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    ratio, rows = _oversampled(np.array(counts))
+    made = random_oversample(labels, len(counts), np.random.default_rng(0), ratio=ratio)
+    assert len(made) == rows > len(labels)
+    assert np.bincount(labels[made])[-1] >= 1.5 * counts[-1] - 1
 
 
 def test_costs_come_first_where_they_differ() -> None:
@@ -130,7 +155,7 @@ def test_the_case_by_hand() -> None:
     assert (case.largest, case.largest_rows) == ("a", train[0])
     assert (case.smallest, case.smallest_rows, case.tail) == ("c", train[2], 1)
     assert case.small == 1 + (train[2] >= 6) - (3 * train[1] > train[0])
-    third = 0.3 * train[0]
-    assert case.oversampled == int(sum(max(n, third) for n in train))
+    third = int(0.3 * train[0] + 1e-9)
+    assert case.oversampled == (0.3, sum(max(n, third) for n in train))
     assert case.ratio == pytest.approx(train[0] / train[2])
     assert (case.repeated, case.noisy, case.cost_spread) == (0.0, 0.0, None)

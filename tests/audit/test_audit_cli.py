@@ -17,6 +17,7 @@ from equipoise.models.config import ModelConfig
 from equipoise.models.load import find_base
 from equipoise.progress import silent
 from tests.cli_runner import run_cli
+from tests.tiny_rows import write_rows
 
 KEYS = {"findings", "classes", "balance", "repeats", "noise", "overlap", "lengths", "language",
         "groups", "power", "advice", "skipped", "capped", "notes"}  # fmt: skip
@@ -86,6 +87,31 @@ def test_mistakes_end_in_clear_lines(tiny_rows: Path, tiny_run: Path, tmp_path: 
     done = run_cli("audit", tiny_rows, "--costs", costs, "--out", tmp_path / "a")
     assert done.code == 2
     assert "'nobody' is not in the rows" in done.stderr
+
+
+def test_costs_are_doubted_as_in_training_and_their_column_may_be_named(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.csv")
+    lines = rows.read_text(encoding="utf-8").splitlines()
+    lines = [f"{line},{'betrag' if k == 0 else k}" for k, line in enumerate(lines)]
+    rows.write_text("\n".join(lines), encoding="utf-8")
+    costs = tmp_path / "costs.yaml"
+    costs.write_text("default: {times: amount}\ndefer: {cost: 500}\n", encoding="utf-8")
+    audit = ("audit", rows, "--costs", costs, "--model", "none", "--out", tmp_path / "a", "--quiet")
+    missing = run_cli(*audit)
+    assert missing.code == 2
+    assert "has no column 'amount' for the cost" in missing.stderr
+    done = run_cli(*audit, "--cost", "betrag")
+    assert done.code == 0, done.stderr
+    assert done.stdout.startswith("warning: costs: no row can ever be left to a person")
+    kept = json.loads((tmp_path / "a" / "audit.json").read_text(encoding="utf-8"))
+    assert "no row can ever be left" in kept["warnings"][0]
+    assert kept["notes"][0] == kept["warnings"][0]
+
+
+def test_the_order_of_parts_is_the_same_for_all_tables(tiny_rows: Path, tmp_path: Path) -> None:
+    for rows in (tiny_rows, tiny_rows / "train.csv", write_rows(tmp_path / "r.csv", seed=4)):
+        done = run_cli("audit", rows, "--model", "none", "--out", tmp_path / "a", "--json")
+        assert list(json.loads(done.stdout)["roles"]) == ["train", "validation", "test"]
 
 
 def test_a_probe_of_training_rows_learns_no_judged_label(tiny_rows: Path) -> None:

@@ -12,8 +12,11 @@ from equipoise.audit.drift import drift
 from equipoise.audit.findings.context import drifts
 from equipoise.audit.findings.judging import too_small_classes
 from equipoise.audit.given import Given
-from equipoise.audit.power import power, too_small
+from equipoise.audit.power import TOO_WIDE, power, surely_too_small, too_small
+from equipoise.evaluate.estimates import share_of_rows
+from equipoise.records.audit import ClassPower
 from equipoise.records.rows import text_column
+from equipoise.report.verdict import TOO_WIDE as REPORTED
 from equipoise.statistics.power import rows_for_gain, smallest_gain
 
 COUNTS = {"a": 300, "b": 200, "c": 60}
@@ -106,8 +109,34 @@ def test_copies_are_counted_once() -> None:
     assert found.classes[0].worth == pytest.approx(1.0)
     (said,) = too_small_classes(given, found)
     assert said.classes == ["x"]
-    assert said.says.startswith(
-        "1 of 2 classes can't be judged on the test rows given: 'x' (20 rows worth 1)"
+    assert said.says == (
+        "1 of 2 classes can be judged on the test rows given only where nearly all or none of its "
+        "rows come out right: 'x' (20 rows worth 1)"
+    )
+
+
+@pytest.mark.parametrize(("rows", "surely"), [(0, True), (4, True), (5, False)])
+def test_below_five_rows_no_report_judges_a_class(rows: int, surely: bool) -> None:
+    """A run's report draws the line at the interval that it measured: of five rows that are all
+    right it judges a class, of four it does not."""
+    assert TOO_WIDE == REPORTED
+    found = ClassPower(
+        name="x", rows=rows, worth=rows, low=0, high=1, smallest_change=None, more_rows=0
+    )
+    assert surely_too_small(found) is surely
+    if rows:
+        recall = share_of_rows(np.ones(rows, dtype=bool), np.arange(rows), guarantee=False)
+        assert recall.low is not None
+        assert (1 - recall.low > REPORTED) is surely
+
+
+def test_what_is_hopeless_and_what_may_be_judged_are_told_apart() -> None:
+    labels = ["x"] * 4 + ["y"] * 8 + ["z"] * 30
+    given = rows_of([f"t{k}" for k in range(42)], labels, ["test"] * 42)
+    (said,) = too_small_classes(given, power(given))
+    assert said.says == (
+        "1 of 3 classes can't be judged on the test rows given: 'x' (4 rows); 1 more can, but only "
+        "where nearly all or none of its rows come out right: 'y' (8 rows)"
     )
 
 

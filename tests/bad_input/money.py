@@ -143,6 +143,39 @@ COSTS = [
     ),
 ]
 
+COSTS += [
+    _costs(
+        "faults of every kind at once",
+        "costs: {bnak: {light: 5}, bank: {light: -3, lihgt: 1}, light: {bank: dear}}\n"
+        "missed: {music: {time: amount}}\n",
+        *("'bnak' is not in the rows; did you mean bank", "bank decided as light costs -3"),
+        *("'lihgt' is not in the rows; did you mean light", "'dear'", "did you mean times?"),
+    ),
+    _costs(
+        "an unknown class beside a cheap mistake",
+        "costs: {bnak: {light: 5}, bank: {light: -3}}\n",
+        *("'bnak'", "bank decided as light costs -3"),
+    ),
+    _costs("a misspelt key", "defualt: 2\n", "unknown key 'defualt'; did you mean default?"),
+    Case(
+        "costs: audited with faults of every kind",
+        ("audit", "{rows}", "--costs", "{folder}/c.yaml", "--out", "{folder}/audit"),
+        ("'bnak'", "'dear'", "light decided as bank costs -1"),
+        files={"c.yaml": "costs: {bnak: {light: 5}, bank: {light: dear}, light: {bank: -1}}\n"},
+    ),
+    Case(
+        "costs: a column named for an audit without any",
+        ("audit", "{rows}", "--cost", "id", "--out", "{folder}/audit"),
+        ("--cost id", "no cost is times a column"),
+    ),
+    Case(
+        "costs: amounts that differ and are no numbers",
+        train("--costs", "{folder}/costs.yaml", "--cost", "customer"),
+        ("hold 'c0' or the like",),
+        files={"costs.yaml": "default: {times: amount}\n"},
+    ),
+]
+
 PRIORS = [
     Case("prior: neither word nor file", train("--prior", "flat"), ("flat", "balanced", "file")),
     Case("prior: a folder", train("--prior", "{rows}"), ("can't be read",)),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
-from equipoise.audit.power import too_small
+from equipoise.audit.power import surely_too_small, too_small
 from equipoise.audit.repeats import SHOWN, Repeated
 from equipoise.audit.say import classes_, names, points, rows_
 from equipoise.records.audit import ClassPower, Example, Finding, Leak, Power
@@ -85,7 +85,8 @@ def unknown_labels(given: Given) -> Iterator[Finding]:
 
 
 def too_small_classes(given: Given, power: Power | None) -> Iterator[Finding]:
-    """A class whose recall interval can span more than half of the scale."""
+    """A class whose recall interval can span more than half of the scale: whatever comes out, or
+    where its recall is near one half."""
     if power is None:
         return
     small = sorted((c for c in power.classes if too_small(c)), key=lambda c: (c.worth, c.name))
@@ -93,23 +94,35 @@ def too_small_classes(given: Given, power: Power | None) -> Iterator[Finding]:
         return
     most = max(c.more_rows for c in small)
     where = "given" if power.given else "that a run would divide off"
-    # Those that lack least are nearest to being judged; a class without a row needs no name here.
-    held = [c for c in reversed(small) if c.rows]
-    shown = ", ".join(f"{c.name!r} ({_worth(c)})" for c in held[:3])
-    more = f" and {len(held) - 3:,} more" if len(held) > 3 else ""
-    none = f"{len(small) - len(held):,} without a row" if len(held) < len(small) else ""
-    shown = "; ".join(part for part in (none, shown + more) if part)
+    surely = [c for c in small if surely_too_small(c)]
+    perhaps = [c for c in small if not surely_too_small(c)]
+    of, on = f"of {classes_(len(power.classes))}", f"on the {power.split} rows {where}"
+    unless = f"only where nearly all or none of {'its' if len(perhaps) == 1 else 'their'} rows "
+    unless += f"come out right: {_shown(perhaps)}"
+    says = f"{len(surely):,} {of} can't be judged {on}: {_shown(surely)}"
+    if not surely:
+        says = f"{len(perhaps):,} {of} can be judged {on} {unless}"
+    elif perhaps:
+        says += f"; {len(perhaps):,} more can, but {unless}"
     yield Finding(
         kind="too_small",
         weight="serious",
-        says=f"{len(small):,} of {classes_(len(power.classes))} "
-        f"can't be judged on the {power.split} rows {where}: {shown}",
+        says=says,
         do=f"add up to {most:,} {power.split} rows a class to show a change of "
         f"{points(power.change)}, judge such classes together, or say that they are not judged",
         rows=sum(c.rows for c in small),
         classes=[c.name for c in small],
-        examples=[_one_of(given, c, power.split) for c in held[:SHOWN]],
+        examples=[_one_of(given, c, power.split) for c in reversed(small) if c.rows][:SHOWN],
     )
+
+
+def _shown(small: list[ClassPower]) -> str:
+    """Those that lack least are nearest to being judged; a class without a row needs no name."""
+    held = [c for c in reversed(small) if c.rows]
+    named = ", ".join(f"{c.name!r} ({_worth(c)})" for c in held[:3])
+    more = f" and {len(held) - 3:,} more" if len(held) > 3 else ""
+    none = f"{len(small) - len(held):,} without a row" if len(held) < len(small) else ""
+    return "; ".join(part for part in (none, named + more) if part)
 
 
 def _one_of(given: Given, judged: ClassPower, split: str) -> Example:
