@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from html_check import read_page
-from make_written import make_written
+from make_written_run import make_written
 
 from equipoise.report import write_report
 from equipoise.report.read import read_written_run

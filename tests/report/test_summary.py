@@ -6,7 +6,7 @@ import re
 
 import pytest
 from make_run import make_run
-from make_written import make_written
+from make_written_run import make_written
 
 from equipoise.fit import Run
 from equipoise.records.run import read_manifest
