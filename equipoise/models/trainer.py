@@ -61,7 +61,7 @@ class WeightedTrainer(Trainer):
         log_line: Callable[[dict[str, Any]], None],
         head_learning_rate: float,
         l1: float,
-        start: dict[str, Tensor],
+        start: dict[str, Tensor] | None = None,
         l2_sp: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -77,7 +77,7 @@ class WeightedTrainer(Trainer):
         self.head_learning_rate = head_learning_rate
         self.l1 = l1
         self.l2_sp = l2_sp
-        self.start = start
+        self.start = start or {}
         self.optimizer: torch.optim.Optimizer | None
         self.control: Any
         # A loss function marks the loss as already divided over the whole step, in every version

@@ -259,7 +259,8 @@ def test_dropout_is_set_everywhere_that_trains(bases: Bases) -> None:
 
 @pytest.mark.parametrize("method", ["light", "head", "adapter"])
 def test_frozen_parts_run_in_evaluation_mode(bases: Bases, method: str) -> None:
-    classifier, base, _, _ = make(bases("bert"), method=method, dropout=0.5, head="linear")
+    depth = {"trained_layers": 1} if method == "light" else {}
+    classifier, base, _, _ = make(bases("bert"), method=method, dropout=0.5, head="linear", **depth)
     classifier.train()
     noisy = {
         name
