@@ -89,6 +89,7 @@ def _part_faults(rows: Rows, where: str, joined: tuple[str, str] | None) -> Iter
         yield from written_faults(rows, where)
     else:
         named.insert(0, ("text", rows.texts.tolist()))
+        yield from _mixed_kinds(rows, where)
     for role, cells in named:
         for what, is_faulty, advice in CELL_FAULTS:
             numbers = faulty_rows(cells, is_faulty)
@@ -102,6 +103,25 @@ def _part_faults(rows: Rows, where: str, joined: tuple[str, str] | None) -> Iter
                 yield f"{where}: {found} in {listing(numbers)}; {advice}"
         if role == "id":
             yield from repeated_ids(cells, where)
+
+
+def _mixed_kinds(rows: Rows, where: str) -> Iterable[str]:
+    """A fault if rows without a text hold what other rows would be written from."""
+    for name in ("messages", "prompt"):
+        other = rows.columns.get(name)
+        if other is None:
+            continue
+        numbers = [
+            number
+            for number, (text, cell) in enumerate(zip(rows.texts, other, strict=True), start=1)
+            if isinstance(text, str) and not text.strip() and isinstance(cell, str | list) and cell
+        ]
+        if 0 < len(numbers) < len(rows):
+            yield (
+                f"{where}: rows of two kinds are mixed: there is a {name.removesuffix('s')} in "
+                f"{listing(numbers)}, where the others hold a text and a label; give each kind a "
+                "file of its own"
+            )
 
 
 def _nothing_to_tell(train: Rows, source: str) -> Iterable[str]:

@@ -94,3 +94,19 @@ def test_faults_name_their_part(tmp_path: Path) -> None:
 )
 def test_listing(numbers: list[int], said: str) -> None:
     assert listing(numbers) == said
+
+
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ('"prompt": "x", "completion": "y"', "a prompt in row 2"),
+        ('"messages": [{"role": "user", "content": "x"}]', "a message in row 2"),
+    ],
+)
+def test_rows_of_two_kinds_are_told(tmp_path: Path, cells: str, what: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    lines = ['{"text": "one", "label": "a"}', f"{{{cells}}}", '{"text": "two", "label": "b"}']
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError) as caught:
+        check_rows(read_rows(path))
+    assert f"rows of two kinds are mixed: there is {what}" in caught.value.faults[0]
