@@ -10,7 +10,7 @@ labels as it is for. One that needs what these sets do not hold (costs, groups),
 to a person, is left out and named; one that the command refuses is stored as refused, with its
 reason. A unit does not know when a remedy's code changes: run it again with --again.
 
-Cheap, for there are some 450 units: one seed, at most 1,000 training rows (of long texts 20,000
+Cheap, for there are 386 units: one seed, at most 1,000 training rows (of long texts 20,000
 words), 500 validation and 2,000 test rows; frozen states are computed once per set and kept from
 unit to unit (EQUIPOISE_BENCH_CACHE, else ~/.cache/equipoise-benchmarks); no baseline is fitted, and
 all units share one process. Their seconds say nothing about a first run.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from equipoise.data.roles import Task
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import DataError, SettingsError
+from equipoise.records.columns import column_of
 from equipoise.records.folders import SCORES, check_scores_folder
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.settings import columns_of_run, written_columns_of_run
@@ -193,7 +194,7 @@ def predict_with(
             record["written"] = counts
         else:
             found = decisions_table(loaded, table, estimate_prior=estimate_prior)
-            write_table(found, out, manifest.rows.columns.get("label_separator", "|"))
+            write_table(found, out, column_of(manifest.rows.columns, "label_separator") or "|")
             counts = decision_counts(found["decided"])
             says = f"{len(found)} rows decided, written to {out}"
             record = {"rows": len(found), "out": str(out), "decided": counts}

@@ -15,7 +15,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from equipoise.costs import Costs, read_costs
 from equipoise.data.cells import whole
 from equipoise.data.raw import listing
-from equipoise.data.table import WHOLE, Table, fingerprint
+from equipoise.data.table import IN_MEMORY, WHOLE, Table, fingerprint
+from equipoise.records.columns import Columns
 from equipoise.records.rows import Rows, text_column
 
 
@@ -157,11 +158,11 @@ def in_memory(
         weights=None if weights is None else weights[kept],
         amounts=None if amounts is None else amounts[kept],
     )
-    columns = {"text": "X", "label": "y"}
-    columns |= {} if groups is None else {"group": "groups"}
+    columns: Columns = {"text": IN_MEMORY, "label": "y"}
+    columns |= {} if groups is None else {"group": ("groups",)}
     columns |= {} if weights is None else {"weight": "sample_weight"}
     columns |= {} if amounts is None else {"cost": "amounts"}
-    return Table("X", {WHOLE: rows}, columns, fingerprint({WHOLE: rows}))
+    return Table(IN_MEMORY, {WHOLE: rows}, columns, fingerprint({WHOLE: rows}))
 
 
 def cost_settings(given: Any, names: Mapping[Any, str]) -> Any:

@@ -185,11 +185,6 @@ class Recipe(BaseModel):
         return None if self.costs is None else costs_from(self.costs)
 
     @property
-    def deciding_measure(self) -> str:
-        """What arms are compared by: the measure, or expected cost where costs are given."""
-        return "expected_cost" if self.costs is not None else self.measure
-
-    @property
     def id(self) -> str:
         return text_sha256(self.model_dump_json())[:12]
 

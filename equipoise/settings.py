@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from equipoise.costs import Classes, read_costs
 from equipoise.data.roles import Task
-from equipoise.data.table import ColumnNames
+from equipoise.data.table import IN_MEMORY, ColumnNames
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.recipe import Recipe, make_recipe, read_recipe
 from equipoise.records.run import Manifest
@@ -145,10 +145,6 @@ _IF_THERE = {"judge": ("id", "group"), "decide": ("id",)}
 """What new rows may well lack though the run's had it: ids, groups of rows that belong together."""
 
 
-_IN_MEMORY = "X"
-"""The source of a run of EquipoiseClassifier, whose rows came as arrays; no file is called so."""
-
-
 def columns_of_run(
     run: Path, manifest: Manifest, asked: Mapping[str, Any], to: Literal["decide", "judge"]
 ) -> tuple[ColumnNames, tuple[str, ...]]:
@@ -170,11 +166,9 @@ def columns_of_run(
     if "cost" in asked:
         recipe.columns(ColumnNames(cost=asked["cost"]))
     trained: dict[str, Any] = dict(manifest.rows.columns)
-    if "group" in trained:
-        trained["group"] = tuple(trained["group"].split(", "))
     if to == "decide" and not any(spec.name == "costs" for spec in recipe.specs):
         trained.pop("cost", None)  # amounts would only be judged by
-    if manifest.rows.source == _IN_MEMORY:
+    if manifest.rows.source == IN_MEMORY:
         trained = {role: name for role, name in trained.items() if role == "cost"}
     roles = [role for role in (*_TAKEN[to], *_IF_THERE[to]) if role in trained]
     inherited = {role: trained[role] for role in roles if role not in asked}

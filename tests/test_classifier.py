@@ -63,7 +63,7 @@ def test_cross_validation_with_groups_and_weights(tiny: EquipoiseClassifier) -> 
     params = {"groups": np.arange(60) // 2, "sample_weight": np.linspace(0.5, 2, 60)}
     found = cross_validate(tiny, TEXTS, TOPICS, cv=2, params=params, return_estimator=True)
     for estimator in found["estimator"]:
-        assert estimator.manifest_.rows.columns["group"] == "groups"
+        assert estimator.manifest_.rows.columns["group"] == ("groups",)
         assert estimator.manifest_.rows.columns["weight"] == "sample_weight"
 
 
@@ -74,7 +74,7 @@ def test_metadata_is_routed(tiny: EquipoiseClassifier) -> None:
         params = {"groups": np.arange(60) // 2, "sample_weight": np.ones(60)}
         search = GridSearchCV(asking, {"epochs": [1]}, cv=2, refit=True)
         search.fit(TEXTS, TOPICS, **params)
-    assert search.best_estimator_.manifest_.rows.columns["group"] == "groups"
+    assert search.best_estimator_.manifest_.rows.columns["group"] == ("groups",)
 
 
 def test_grid_search_over_method_remedies_and_rate(tiny: EquipoiseClassifier) -> None:

@@ -15,6 +15,7 @@ from equipoise.data.memberships import rarest_labels
 from equipoise.data.split import split_table
 from equipoise.data.table import WHOLE, Table
 from equipoise.errors import DataError, SettingsError
+from equipoise.records.columns import column_of
 from equipoise.records.rows import Column, Rows, all_turns, indicators, label_text, text_column
 
 _PLACE = "\x00place"
@@ -69,7 +70,7 @@ def gather(
         ).ids,
         groups=groups,
         times=times,
-        time_column=table.columns.get("time", ""),
+        time_column=column_of(table.columns, "time") or "",
         time_cells=cells,
         costs=None if costs is None else costs.matrix(classes, _typical(amounts, rows, classes)),
         cost_unit="" if costs is None else costs.unit,
@@ -149,7 +150,7 @@ def _roles(
 
 
 def _times(table: Table, rows: Rows) -> tuple[Any, Column | None]:
-    column = table.columns.get("time")
+    column = column_of(table.columns, "time")
     if column is None:
         return None, None
     cells = rows.columns[column]

@@ -125,8 +125,6 @@ def _rows_of(
 def _columns_of(manifest: Manifest) -> ColumnNames:
     """Under the names that they had."""
     named: dict[str, Any] = dict(manifest.rows.columns)
-    if "group" in named:
-        named["group"] = tuple(named["group"].split(", "))
     return ColumnNames(**{k: v for k, v in named.items() if k in ColumnNames.__dataclass_fields__})
 
 

@@ -74,7 +74,9 @@ def read_rows(
     return Table(
         source=str(source),
         parts=parts,
-        columns={role: ", ".join(names) for role, names in (first | others).items()}
+        columns={
+            role: names if role == "group" else names[0] for role, names in (first | others).items()
+        }
         | ({} if separator is None else {"label_separator": separator}),
         fingerprint=fingerprint(parts),
         faults=tuple(fault for part in raw.values() for fault in part.faults) + tuple(faults),

@@ -24,6 +24,7 @@ from equipoise.data.forward import hold_out_latest
 from equipoise.data.memberships import memberships, rarest_labels
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
 from equipoise.errors import DataError, SettingsError, ShapeError
+from equipoise.records.columns import column_of
 from equipoise.records.rows import Rows, Splits, all_turns
 
 
@@ -57,7 +58,7 @@ def split_table(
     _check_shares(validation_share, test_share)
     parts, clusters = _grouped(table, threshold, max_cluster, seed)
     notes = _cluster_notes(clusters)
-    time_column = time_column or table.columns.get("time")
+    time_column = time_column or column_of(table.columns, "time")
     shares = {VALIDATION: validation_share, TEST: test_share}
     missing = [part for part in (VALIDATION, TEST) if part not in parts]
     if TEST in missing and (VALIDATION in parts or test_share == 0):

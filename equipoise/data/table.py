@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from equipoise.errors import SettingsError
+from equipoise.records.columns import Columns
 from equipoise.records.rows import Rows, text_column
 
 WHOLE = "all"
+IN_MEMORY = "X"
+"""The source of rows that came as arrays; no file is called so."""
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
@@ -112,9 +115,7 @@ class Table:
     parts: dict[str, Rows]
     """{"all": rows} for one file, else a Rows for each of train, validation and test that was
     given, in that order. A cell that is None was found faulty, and `faults` says why."""
-    columns: dict[str, str]
-    """Role to column name in the source, {"text": "body", "label": "topic"}; several group
-    columns are joined by ", ". Where one was given, "label_separator" to what divides labels."""
+    columns: Columns
     fingerprint: str
     """SHA-256 over all that a run can read of the rows: ids, texts, labels, groups, weights,
     amounts, turns, references and the other columns of every part, in order."""

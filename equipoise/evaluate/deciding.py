@@ -64,11 +64,6 @@ class DecidingMeasure:
     function: OwnFunction | None = None
 
     @property
-    def by_scores(self) -> bool:
-        """Whether probabilities decide it, not the decisions that the run has made."""
-        return self.kind in ("recall_at_budget", "recall_at_fpr", "net_benefit")
-
-    @property
     def wants_probabilities(self) -> bool:
         return self.function is not None and "probabilities" in _parameters(self.function)
 

@@ -227,10 +227,6 @@ def needed(
     return {name: make() for name, make in makers.items() if name in wanted}
 
 
-def of_moment(specs: Sequence[RemedySpec], moment: str) -> list[RemedySpec]:
-    return [spec for spec in specs if REMEDIES[spec.name].moment == moment]
-
-
 def of_kind(specs: Sequence[RemedySpec], kind: str) -> list[RemedySpec]:
     return [spec for spec in specs if REMEDIES[spec.name].kind == kind]
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from equipoise.errors import FolderError
 from equipoise.records.audit_labels import CoOccurrence
+from equipoise.records.columns import Columns
 from equipoise.records.files import read_json, write_json
 
 SCHEMA = 1
@@ -327,7 +328,7 @@ class AuditRecord(_Part):
     """UTC, ISO 8601."""
     source: str
     fingerprint: str
-    columns: dict[str, str]
+    columns: Columns
     model: str | None
     """The encoder; None where the audit had none."""
     seed: int

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from equipoise.errors import FolderError
 from equipoise.records.audit import AUDIT
+from equipoise.records.columns import Columns
 from equipoise.records.files import read_json, write_json
 from equipoise.records.order import ORDER
 
@@ -52,8 +53,7 @@ class RowsRecord(_Part):
     """The file, folder or hub name as given."""
     fingerprint: str
     """SHA-256 over ids, texts and labels in order."""
-    columns: dict[str, str]
-    """Role to column name in the source: {"text": "body", "label": "topic"}."""
+    columns: Columns
     splits: dict[str, SplitRecord]
     """"train", "validation", "test"."""
     warnings: list[str]

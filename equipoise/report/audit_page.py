@@ -10,6 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from equipoise.records.audit import AuditRecord, ClassPower, Finding, read_audit
+from equipoise.records.columns import named_columns
 from equipoise.records.files import write_text
 from equipoise.report.audit_text import roles_in_words
 from equipoise.report.charts import bar, columns, parts
@@ -375,10 +376,9 @@ def _facts(audit: AuditRecord) -> list[tuple[str, str]]:
 
 def _command(audit: AuditRecord, folder: str) -> str:
     words = ["equipoise", "audit", audit.source]
-    for role, names in audit.columns.items():
-        if (role, names) not in (("text", "text"), ("label", "label"), ("id", "id")):
-            for name in names.split(", ") if role == "group" else [names]:
-                words += [f"--{role.replace('_', '-')}", name]
+    for role, name in named_columns(audit.columns):
+        if (role, name) not in (("text", "text"), ("label", "label"), ("id", "id")):
+            words += [f"--{role.replace('_', '-')}", name]
     if audit.model is None:
         words += ["--model", "none"]
     else:

@@ -141,7 +141,7 @@ def test_roles_and_other_columns(tmp_path: Path) -> None:
     assert table.columns == {
         "text": "body",
         "label": "topic",
-        "group": "who, where",
+        "group": ("who", "where"),
         "weight": "w",
         "id": "id",
         "time": "day",

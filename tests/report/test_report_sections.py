@@ -202,14 +202,14 @@ def test_the_price_leaves_the_baselines_out(run):
 
 
 def test_the_command_is_quoted_for_a_shell(run):
-    columns = {"text": "body", "label": "label", "group": "customer, my region"}
+    columns = {"text": "body", "label": "label", "group": ("customer", "in, by")}
     rows = run.manifest.rows.model_copy(
         update={"source": "my rows; rm -rf x.csv", "columns": columns}
     )
     manifest = run.manifest.model_copy(update={"rows": rows})
     command = origin_section(replaced(run, manifest=manifest)).command
     assert command == (
-        "equipoise train 'my rows; rm -rf x.csv' --text body --group customer --group 'my region' "
+        "equipoise train 'my rows; rm -rf x.csv' --text body --group customer --group 'in, by' "
         "--recipe run/recipe.yaml --seed 7 --out run-again"
     )
 

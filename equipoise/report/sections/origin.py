@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from equipoise.records.columns import named_columns
 from equipoise.report.read import AnyRun
 from equipoise.report.words import short
 
@@ -57,10 +58,9 @@ def _command(run: AnyRun) -> tuple[str, str]:
     m = run.manifest
     here, where, known = _start(run)
     words = ["equipoise", "train", m.rows.source]
-    for role, names in m.rows.columns.items():
-        if (role, names) not in (("text", "text"), ("label", "label")):
-            for name in names.split(", ") if role == "group" else [names]:
-                words += [f"--{role.replace('_', '-')}", name]
+    for role, name in named_columns(m.rows.columns):
+        if (role, name) not in (("text", "text"), ("label", "label")):
+            words += [f"--{role.replace('_', '-')}", name]
     if m.writes and "text" in m.rows.columns:
         words += ["--task", "write"]
     words += ["--recipe", f"{here}/recipe.yaml", "--seed", str(m.seed), "--out", f"{here}-again"]
