@@ -11,31 +11,45 @@ from typing import Annotated
 import typer
 
 from equipoise.options import (
+    Assignments,
+    Baseline,
     Category,
     Completion,
     CostColumn,
+    CostsFile,
     Encoding,
+    Epochs,
     EstimatePrior,
+    Force,
     Group,
+    Head,
     Id,
     Json,
     JudgedBy,
     Label,
     LabelOfRun,
     LabelSeparator,
+    Measure,
     Messages,
+    Method,
+    Model,
     OrderOf,
+    Prior,
     Prompt,
     Quiet,
+    RecipeFile,
     References,
+    Remedy,
     RowsArgument,
     RowsOfRunArgument,
     RunArgument,
+    Seed,
     Task,
     Text,
     TextOfClass,
     TextOfRun,
     Time,
+    Track,
     Weight,
     task_named,
 )
@@ -69,8 +83,8 @@ def _start(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")] = False,
+    seed: Seed = 0,
+    force: Force = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -89,9 +103,7 @@ def audit(
         str | None,
         typer.Option("--model", help="Base model whose encoder looks at the rows, or `none`."),
     ] = None,
-    costs: Annotated[
-        Path | None, typer.Option("--costs", help="YAML file: what each mistake costs.")
-    ] = None,
+    costs: CostsFile = None,
     text: TextOfClass = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
@@ -101,7 +113,7 @@ def audit(
     time: Time = None,
     cost: CostColumn = None,
     encoding: Encoding = None,
-    seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
+    seed: Seed = 0,
     no_texts: Annotated[
         bool, typer.Option("--no-texts", help="Quote no texts; name rows by their ids alone.")
     ] = False,
@@ -144,52 +156,18 @@ def audit(
 def train(
     rows: RowsArgument,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("run"),
-    model: Annotated[
-        str | None, typer.Option("--model", help="Base model: a hub id or a folder.")
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method",
-            help="light, full, head, lora, rslora, dora, ia3, prefix, prompt or adapter.",
-        ),
-    ] = None,
-    remedy: Annotated[
-        list[str],
-        typer.Option(
-            "--remedy", help="NAME[:key=value,...]; may be repeated; `none` for no remedy."
-        ),
-    ] = [],  # noqa: B006 (typer copies it)
-    costs: Annotated[
-        Path | None, typer.Option("--costs", help="YAML file: what each mistake costs.")
-    ] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(
-            "--prior", help="Class shares to decide for: train, balanced, or a YAML file."
-        ),
-    ] = None,
-    measure: Annotated[
-        str | None, typer.Option("--measure", help="What decides; macro_f1 by default.")
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option("--head", help="auto, cosine, linear, native or text.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the rows.")] = None,
-    baseline: Annotated[
-        list[str],
-        typer.Option("--baseline", help="tfidf, vectors, plain or none; may be repeated."),
-    ] = [],  # noqa: B006
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="YAML file of settings; options override it.")
-    ] = None,
-    set_: Annotated[
-        list[str],
-        typer.Option("--set", help="Any other setting, as train.batch_rows=64; may be repeated."),
-    ] = [],  # noqa: B006
-    track: Annotated[
-        list[str], typer.Option("--track", help="Tracker, such as mlflow; may be repeated.")
-    ] = [],  # noqa: B006
+    model: Model = None,
+    method: Method = None,
+    remedy: Remedy = [],  # noqa: B006
+    costs: CostsFile = None,
+    prior: Prior = None,
+    measure: Measure = None,
+    head: Head = None,
+    epochs: Epochs = None,
+    baseline: Baseline = [],  # noqa: B006
+    recipe: RecipeFile = None,
+    set_: Assignments = [],  # noqa: B006
+    track: Track = [],  # noqa: B006
     text: Text = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
@@ -205,8 +183,8 @@ def train(
     time: Time = None,
     cost: CostColumn = None,
     encoding: Encoding = None,
-    seed: Annotated[int, typer.Option("--seed", help="Fixes every random choice.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")] = False,
+    seed: Seed = 0,
+    force: Force = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""The arguments and options of the commands."""
 
 from __future__ import annotations
 
@@ -124,6 +124,46 @@ EstimatePrior = Annotated[
 ]
 Encoding = Annotated[
     str | None, typer.Option("--encoding", help="Encoding of text files other than UTF-8.")
+]
+
+Seed = Annotated[int, typer.Option("--seed", help="Fixes every random choice.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")]
+CostsFile = Annotated[
+    Path | None, typer.Option("--costs", help="YAML file: what each mistake costs.")
+]
+Model = Annotated[str | None, typer.Option("--model", help="Base model: a hub id or a folder.")]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "--method", help="light, full, head, lora, rslora, dora, ia3, prefix, prompt or adapter."
+    ),
+]
+Remedy = Annotated[
+    list[str],
+    typer.Option("--remedy", help="NAME[:key=value,...]; may be repeated; `none` for no remedy."),
+]
+Prior = Annotated[
+    str | None,
+    typer.Option("--prior", help="Class shares to decide for: train, balanced, or a YAML file."),
+]
+Measure = Annotated[
+    str | None, typer.Option("--measure", help="What decides; macro_f1 by default.")
+]
+Head = Annotated[str | None, typer.Option("--head", help="auto, cosine, linear, native or text.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the rows.")]
+Baseline = Annotated[
+    list[str],
+    typer.Option("--baseline", help="tfidf, vectors, plain or none; may be repeated."),
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option("--recipe", help="YAML file of settings; options override it.")
+]
+Assignments = Annotated[
+    list[str],
+    typer.Option("--set", help="Any other setting, as train.batch_rows=64; may be repeated."),
+]
+Track = Annotated[
+    list[str], typer.Option("--track", help="Tracker, such as mlflow; may be repeated.")
 ]
 
 
