@@ -5,7 +5,7 @@ The run itself is an arm, and so are its baselines; all of them start from the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -94,17 +94,7 @@ def train_arm(
     feeds = {split: feed_of(prepared, split, held) for split, held in states.items()}
     feed = with_made(feeds["train"].take(treated.fed, treated.weights), treated.made)
     plan = order_rows(prepared, treated, feed.lengths)
-    # Elsewhere the layers below change from the first step, and the head starts at random.
-    by_vectors = prepared.recipe.model.method in ("light", "head")
-    if classifier.head is not None and (by_vectors or prepared.several):
-        start = None
-        if by_vectors:
-            start = vectors()[treated.fed] if feed.vectors is None else feed.vectors
-        if prepared.several:
-            start_from_labels(classifier.head, feed.labels, start)
-        else:
-            assert start is not None
-            start_from_class_means(classifier.head, start, feed.labels)
+    _start_head(prepared, classifier, feed, lambda: vectors()[treated.fed])
     trained = train_watched(
         prepared,
         classifier,
@@ -117,19 +107,9 @@ def train_arm(
     )
     head = None
     if head_again(prepared, specs):
-        head = retrain_head(
-            prepared,
-            specs,
-            classifier,
-            treated,
-            trained,
-            feeds,
-            replace(
-                watch,
-                checkpoints=watch.checkpoints / "head",
-                title=f"{watch.title} the head again",
-            ),
-        )
+        title = f"{watch.title} the head again"
+        again = replace(watch, checkpoints=watch.checkpoints / "head", title=title)
+        head = retrain_head(prepared, specs, classifier, treated, trained, feeds, again)
     acted = {record.name: record for record in treated.records + (head.records if head else [])}
     return TrainedArm(
         classifier=classifier,
@@ -150,6 +130,28 @@ def _built(prepared: Prepared) -> tuple[SequenceClassifier, list[str]]:
     return build_classifier(
         prepared.base, prepared.recipe.model, len(classes), prepared.seed, names=classes
     )
+
+
+def _start_head(
+    prepared: Prepared,
+    classifier: SequenceClassifier,
+    feed: Feed,
+    vectors: Callable[[], NDArray[np.float32]],
+) -> None:
+    """From the means of its classes, where what lies below does not change from the first step on;
+    elsewhere it keeps its random start.
+
+    vectors  Makes the (m, width) pooled vectors of the rows fed, if the feed does not hold them.
+    """
+    if classifier.head is None:
+        return
+    start = None
+    if prepared.recipe.model.method in ("light", "head"):
+        start = vectors() if feed.vectors is None else feed.vectors
+    if prepared.several:
+        start_from_labels(classifier.head, feed.labels, start)
+    elif start is not None:
+        start_from_class_means(classifier.head, start, feed.labels)
 
 
 def _vectors(

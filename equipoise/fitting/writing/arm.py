@@ -98,12 +98,7 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
     plan = order_rows(prepared, treated, feed.lengths)
     start = starting_weights(writer) if keep.interpolate < 1 else {}
     wrapper = kl_wrapper(writer, keep.kl) if keep.kl else None
-    fed: Fed = feed
-    if keep.replay is not None:
-        general = plain_feed(read_texts(keep.replay), prepared.base, feed, packs)
-        rng = np.random.default_rng([prepared.seed, 5])
-        fed = Replayed(feed, general)
-        plan = with_replay(plan, len(feed), len(general), keep.replay_share, rng)
+    fed, plan = _replayed(prepared, feed, plan, packs)
     trained = train_watched(
         prepared,
         writer,
@@ -132,6 +127,19 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
             keep.general, before, general_losses(writer, texts, prepared.base, packs), texts
         ),
     )
+
+
+def _replayed(
+    prepared: Prepared, feed: WrittenFeed, plan: StepPlan, packs: bool
+) -> tuple[Fed, StepPlan]:
+    """With general texts among the rows, if the recipe replays some."""
+    keep = prepared.recipe.write.keep
+    if keep.replay is None:
+        return feed, plan
+    general = plain_feed(read_texts(keep.replay), prepared.base, feed, packs)
+    rng = np.random.default_rng([prepared.seed, 5])
+    with_general = with_replay(plan, len(feed), len(general), keep.replay_share, rng)
+    return Replayed(feed, general), with_general
 
 
 def feed_of(
