@@ -35,8 +35,8 @@ LARGE = {
 }
 """Training rows of the sets that have more than 15,000; validation has a quarter as many."""
 PRECISION = "bfloat16"
-"""Of the rivals that train the encoder: Equipoise does so on a processor with instructions for it,
-so that times compare methods and not number formats."""
+"""Of the rivals that train the encoder, on a processor with instructions for it, elsewhere float32:
+as Equipoise does, so that times compare methods and not number formats."""
 SEEDS = (0, 1, 2)
 WORDS = {
     "atis_intents": (4_478, 500, 893, 11),
@@ -87,8 +87,9 @@ IN_EITHER_PRECISION = (
 )
 """Arms that train the encoder: in float32, or in bfloat16 autocast as `precision` says."""
 
-ALIKE = ("cores", "cpu", "system", "torch", "transformers")
-"""What two machines must share for their times to be compared."""
+ALIKE = ("cores", "cpu", "bfloat16", "system", "torch", "transformers")
+"""What two machines must share for their times to be compared. Units stored before `bfloat16` was
+looked at are of machines that have it."""
 
 
 Parts = dict[str, tuple[Judged, dict[str, float]]]
@@ -301,9 +302,21 @@ def offline(folder: Path) -> dict[str, str]:
 
 def alike(stored: dict[str, Any]) -> bool:
     """Whether a stored unit was run on a machine and with threads like ours."""
-    here = json.loads(json.dumps(machine()))
-    same = all(stored["machine"].get(key) == here[key] for key in ALIKE)
-    return same and stored["threads"] == threads()
+    return _kind(stored) == _kind({"machine": machine(), "threads": threads(), "result": {}})
+
+
+def timed(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results whose times can be compared: of the kind of machine that most of the units ran
+    on, and of several such kinds the first."""
+    kinds = [_kind(unit) for unit in units]
+    most = max(kinds, key=kinds.count)
+    return [unit["result"] for unit, kind in zip(units, kinds, strict=True) if kind == most]
+
+
+def _kind(unit: dict[str, Any]) -> tuple[Any, ...]:
+    ran_on = unit["result"].get("ran_on", unit)  # a unit that was taken over ran elsewhere
+    has = {"bfloat16": True, **ran_on["machine"]}
+    return (*(has.get(key) for key in ALIKE), ran_on["threads"])
 
 
 def on_processor(result: dict[str, Any]) -> bool:
@@ -340,10 +353,11 @@ def price_seconds(unit: Unit) -> float:
 
 
 def taken_over(bench: Bench, unit: Unit) -> Result | None:
-    """The unit of another benchmark with the same name and settings, if it keeps its rows and its
-    times are of a machine like ours."""
+    """The unit of another benchmark with the same name and settings, if it keeps its rows."""
     stored = bench.load(unit)
-    if stored is None or "npz" not in stored["paths"] or not alike(stored):
+    if stored is None or "npz" not in stored["paths"]:
         return None
     content = Path(stored["paths"]["npz"]).read_bytes()
-    return Result({**stored["result"], "taken_over_from": stored["date"]}, {"npz": content})
+    ran_on = {"machine": stored["machine"], "threads": stored["threads"]}
+    found = {"taken_over_from": stored["date"], "ran_on": ran_on}
+    return Result({**stored["result"], **found}, {"npz": content})

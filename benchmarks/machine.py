@@ -117,17 +117,26 @@ def kept_states() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "equipoise-benchmarks"
 
 
+def native_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16; emulated, it is several times slower
+    than float32."""
+    return re.search(r"^flags\s*:.*\bavx512_bf16\b", _cpuinfo(), re.MULTILINE) is not None
+
+
+def _cpuinfo() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text() if path.exists() else ""
+
+
 def machine() -> dict[str, Any]:
     """What the figures depend on; nothing that names the machine or its folders."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE)
-        model = found.group(1).strip() if found else model
+    found = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    model = found.group(1).strip() if found else platform.processor() or platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cores": cores(),
         "cpu": model,
+        "bfloat16": native_bfloat16(),
         "memory_gib": round(memory / 2**30, 1),
         "system": platform.system(),
         "python": platform.python_version(),

@@ -191,7 +191,22 @@ def test_a_unit_without_rows_is_not_taken_over(tmp_path: Path) -> None:
     assert taken is not None
     assert taken.files == {"npz": b"rows"}
     assert taken.record["macro_f1"] == 0.5
+    assert taken.record["ran_on"]["machine"] == json.loads(json.dumps(arms.machine()))
     assert arms.taken_over(of({}), arms.unit_of("trec6", "tfidf", 0, 100)) is None
+
+
+def test_times_are_of_the_kind_of_machine_that_most_units_ran_on() -> None:
+    def ran(seconds: float, cpu: str, threads: int = 2, **more: Any) -> dict[str, Any]:
+        result = {"seconds": seconds}
+        return {"machine": {"cpu": cpu, **more}, "threads": threads, "result": result}
+
+    quick = [ran(1, "new"), ran(2, "new", bfloat16=True)]  # units of old said nothing of bfloat16
+    slow = [ran(8, "new", bfloat16=False), ran(9, "old"), ran(7, "new", threads=1)]
+    assert [result["seconds"] for result in arms.timed([*slow, *quick])] == [1, 2]
+    taken = {"machine": {"cpu": "old"}, "threads": 8, "result": {"seconds": 3}}
+    taken["result"]["ran_on"] = {"machine": {"cpu": "new"}, "threads": 2}
+    assert [result["seconds"] for result in arms.timed([taken, *slow, *quick])] == [3, 1, 2]
+    assert [result["seconds"] for result in arms.timed(slow)] == [8], "the first of several kinds"
 
 
 # ---- paired differences
@@ -314,6 +329,8 @@ def unit(
         "name": f"{name}.{arm}.s{seed}",
         "settings": {"set": name, "arm": arm, "remedy": arm, "seed": seed},
         "paths": {"npz": str(path)},
+        "machine": {"cpu": "one", "bfloat16": True},
+        "threads": 2,
         "result": result,
     }
 

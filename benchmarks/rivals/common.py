@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.machine import native_bfloat16
 from benchmarks.sets import LABEL_SEPARATOR, MULTI_LABEL, Pair, TextSet
 
 MAX_TOKENS = 128
@@ -37,6 +38,14 @@ Arm = Callable[[TextSet, Settings], Said]
 
 def several(settings: Settings) -> bool:
     return settings["set"] in MULTI_LABEL
+
+
+def lower_precision(settings: Settings) -> bool:
+    """Whether to compute in bfloat16: where asked, on a device with instructions for it."""
+    import torch
+
+    native = torch.cuda.is_available() or native_bfloat16()
+    return settings.get("precision") == "bfloat16" and native
 
 
 def names_of(label: str, settings: Settings) -> list[str]:

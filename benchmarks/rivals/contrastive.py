@@ -14,6 +14,7 @@ from benchmarks.rivals.common import (
     encoder_folder,
     indicators,
     known_classes,
+    lower_precision,
     said_of_both,
     several,
     texts_of,
@@ -63,7 +64,7 @@ def setfit(rows: TextSet, settings: Settings) -> Said:
             train_dataset=Dataset.from_dict({"text": texts, "label": labels}),
         )
         device = model.model_body.device.type
-        lower = settings.get("precision") == "bfloat16"
+        lower = lower_precision(settings)
         # The pairs alone: the head is fitted on vectors in full precision, as it is used.
         with torch.autocast(device, dtype=torch.bfloat16, enabled=lower):
             trainer.train_embeddings(texts, labels, args=arguments)
@@ -78,5 +79,6 @@ def setfit(rows: TextSet, settings: Settings) -> Said:
         p,
         trained_seconds=round(trained, 2),
         device=device,
+        computed_in="bfloat16" if lower else "float32",
         torch_threads=torch.get_num_threads(),
     )

@@ -17,6 +17,7 @@ from benchmarks.rivals.common import (
     encoder_folder,
     indicators,
     known_classes,
+    lower_precision,
     several,
 )
 from benchmarks.sets import LABEL_SEPARATOR, Pair, TextSet
@@ -30,7 +31,8 @@ def stock_trainer(rows: TextSet, settings: Settings) -> Said:
     settings  `epochs`, `learning_rate`, `rows_a_step`, `max_tokens`; `patience`: stop when the
               validation macro-F1 has not risen for so many epochs and keep the best epoch, else the
               last weights are kept; `balance`: "class_weights" in the loss, or a "sampler" that
-              draws rows at the inverse of their class's count; `precision`: "bfloat16" autocast.
+              draws rows at the inverse of their class's count; `precision`: "bfloat16" autocast,
+              where the device has instructions for it.
     """
     import torch
     from transformers import DataCollatorWithPadding, EarlyStoppingCallback, set_seed
@@ -72,6 +74,7 @@ def stock_trainer(rows: TextSet, settings: Settings) -> Said:
         "trained_seconds": round(trained, 2),
         "evaluations": evaluations,
         "device": str(trainer.args.device.type),
+        "computed_in": "bfloat16" if trainer.args.bf16 else "float32",
         "torch_threads": torch.get_num_threads(),
     }
     return Said(classes, final, last, record)
@@ -175,7 +178,7 @@ def _arguments(folder: str, settings: Settings) -> Any:
         disable_tqdm=True,
         seed=settings["seed"],
         use_cpu=not torch.cuda.is_available(),
-        bf16=settings.get("precision") == "bfloat16",
+        bf16=lower_precision(settings),
     )
 
 
