@@ -20,6 +20,8 @@ from equipoise.records.turns import ASSISTANT, Turn
 
 _STAND_IN = "zqStandInForTheAnswerzq"
 """A content that no template treats in a way of its own."""
+_ASKED = (Turn("user", "Hello"),)
+"""Turns that every template renders."""
 
 
 class TurnsFault(Exception):
@@ -64,6 +66,18 @@ class Chat:
             last = spans[-1] = Span(last.start, max(last.end, len(whole.rstrip())), False)
         return whole[: last.end], spans
 
+    @cached_property
+    def closing(self) -> str | None:
+        """The special token behind an answer, which a model must write to stop; None where the
+        template puts none there."""
+        try:
+            whole = self._render((*_ASKED, Turn(ASSISTANT, _STAND_IN)), opened=False)
+        except TurnsFault:
+            return None
+        found = whole.rfind(_STAND_IN)
+        closed = self._end.match(whole, found + len(_STAND_IN)) if found >= 0 else None
+        return closed[1] if closed else None
+
     def opened(self, turns: Sequence[Turn]) -> tuple[str, list[Span]]:
         """The text that a model is given to write the next turn, and where the assistant speaks in
         it already. Raises TurnsFault."""
@@ -81,10 +95,9 @@ class Chat:
     def _opens(self) -> bool:
         """Whether the template's own opening of an assistant's turn begins such turns, too. Those
         for models that always think aloud open with a thought that turns on record do not have."""
-        asked = (Turn("user", "Hello"),)
         try:
-            opened = self._render(asked, opened=True)
-            return self._render((*asked, Turn(ASSISTANT, _STAND_IN)), opened=False).startswith(
+            opened = self._render(_ASKED, opened=True)
+            return self._render((*_ASKED, Turn(ASSISTANT, _STAND_IN)), opened=False).startswith(
                 opened
             )
         except TurnsFault:
@@ -93,7 +106,7 @@ class Chat:
     @cached_property
     def _end(self) -> re.Pattern[str]:
         tokens = sorted(special_tokens(self.tokenizer), key=len, reverse=True)
-        return re.compile(r"\s*(?:" + "|".join(map(re.escape, tokens)) + ")" if tokens else r"(?!)")
+        return re.compile(r"\s*(" + "|".join(map(re.escape, tokens)) + ")" if tokens else r"(?!)()")
 
     def _spans(self, turns: Sequence[Turn], whole: str) -> list[Span]:
         spans: list[Span] = []

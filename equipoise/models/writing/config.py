@@ -28,7 +28,7 @@ class DecodeConfig(_Settings):
     beams: PositiveInt = 1
     """Texts kept in view by beam search; 1: none beside the one that is written."""
     repetition_penalty: PositiveFloat = 1.0
-    """Above 1 tokens that were written lose."""
+    """Above 1 tokens that the text holds already lose; those of what is asked do not."""
     batch_rows: PositiveInt = 32
     """Rows written at once."""
 

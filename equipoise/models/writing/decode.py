@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from equipoise.models.writing.config import DecodeConfig
+from equipoise.models.writing.ends import end_ids
 from equipoise.models.writing.save import LoadedWriter
 from equipoise.records.files import text_sha256
 
@@ -68,28 +70,55 @@ def _write(loaded: LoadedWriter, asked: list[NDArray[np.int32]], config: DecodeC
         ids[row, at], mask[row, at] = own, 1
     drawn = config.temperature > 0
     options: dict[str, Any] = {"temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
-    out = body.generate(
-        input_ids=torch.from_numpy(ids).to(device),
-        attention_mask=torch.from_numpy(mask).to(device),
-        max_new_tokens=config.new_tokens,
-        num_beams=config.beams,
-        do_sample=drawn,
-        repetition_penalty=config.repetition_penalty,
-        pad_token_id=pad,
-        eos_token_id=_ends(body, tokenizer),
-        **(options if drawn else {}),
-    )
+    with _own_settings(body):
+        out = body.generate(
+            input_ids=torch.from_numpy(ids).to(device),
+            attention_mask=torch.from_numpy(mask).to(device),
+            max_new_tokens=config.new_tokens,
+            num_beams=config.beams,
+            do_sample=drawn,
+            logits_processor=_penalty(config, given=1 if writer.two_parts else width),
+            pad_token_id=pad,
+            eos_token_id=end_ids(body, tokenizer, two_parts=writer.two_parts) or None,
+            **(options if drawn else {}),
+        )
     new = out if writer.two_parts else out[:, width:]
     texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
     return [text.strip() for text in texts]
 
 
-def _ends(body: Any, tokenizer: Any) -> list[int] | None:
-    """Every token that ends a text: chat models have an end of turn beside the end of text."""
-    given = getattr(body.generation_config, "eos_token_id", None)
-    ends = given if isinstance(given, list) else [given]
-    found = {int(end) for end in (*ends, tokenizer.eos_token_id) if end is not None}
-    return sorted(found) or None
+@contextmanager
+def _own_settings(body: Any) -> Iterator[None]:
+    """Within, only our settings act on what is written: those that a base came with, such as a
+    least length or words that may not be said twice, stand in no recipe."""
+    from transformers import GenerationConfig
+
+    model = body.get_base_model() if hasattr(body, "get_base_model") else body  # of PEFT's
+    given = model.generation_config
+    starts = {name: getattr(given, name, None) for name in _STARTS}
+    model.generation_config = GenerationConfig(**starts)
+    try:
+        yield
+    finally:
+        model.generation_config = given
+
+
+_STARTS = ("bos_token_id", "decoder_start_token_id", "forced_bos_token_id")
+"""What of a base's settings says how its texts begin."""
+
+
+def _penalty(config: DecodeConfig, *, given: int) -> Any:
+    """The repetition penalty on what was written: answers may well say again what was asked.
+
+    given  Tokens at the beginning that the model did not write.
+    """
+    if config.repetition_penalty == 1:
+        return None
+    from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+
+    return LogitsProcessorList(
+        [RepetitionPenaltyLogitsProcessor(config.repetition_penalty, prompt_ignore_length=given)]
+    )
 
 
 def _kept(path: Path | None, identity: str) -> list[list[str]]:

@@ -20,6 +20,7 @@ from equipoise.models.config import ModelConfig
 from equipoise.models.load import Base
 from equipoise.models.save import default_device, load_saved_body, save_weights
 from equipoise.models.writing.build import decoder_of
+from equipoise.models.writing.ends import end_ids
 from equipoise.models.writing.writer import Writer, packing_holds
 from equipoise.records.files import read_json, write_json
 
@@ -40,6 +41,7 @@ class LoadedWriter:
 
 def save_writer(folder: Path, writer: Writer, base: Base, settings: ModelConfig) -> None:
     """Write the parts; the JSON last."""
+    _name_ends(writer, base)
     save_weights(folder, writer, base, settings, None)
     write_json(
         folder / WRITER,
@@ -52,6 +54,13 @@ def save_writer(folder: Path, writer: Writer, base: Base, settings: ModelConfig)
             "max_tokens": base.max_tokens,
         },
     )
+
+
+def _name_ends(writer: Writer, base: Base) -> None:
+    """So that RUN/model alone stops where it learned to. What PEFT saves names no ends."""
+    body: Any = writer.body
+    ends = end_ids(body, base.tokenizer, two_parts=writer.two_parts)
+    body.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends or None
 
 
 def load_writer(folder: Path, *, device: str | None = None) -> LoadedWriter:

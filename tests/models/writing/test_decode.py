@@ -27,8 +27,8 @@ def asked(rows: int = 7) -> list[Any]:
     return [tokens.row(k) for k in range(rows)]
 
 
-def greedy(loaded: LoadedWriter, ids: Any, new: int) -> str:
-    """One row alone, token by token."""
+def greedy(loaded: LoadedWriter, ids: Any, new: int, penalty: float = 1.0) -> str:
+    """One row alone, token by token; what is written already loses by the penalty."""
     body: Any = loaded.module.body
     given = torch.from_numpy(ids.astype(np.int64))[None]
     written: list[int] = []
@@ -40,6 +40,8 @@ def greedy(loaded: LoadedWriter, ids: Any, new: int) -> str:
             else:
                 tail = torch.tensor([written], dtype=torch.long)
                 scores = body(input_ids=torch.cat([given, tail], 1)).logits[0, -1]
+        for token in set(written):
+            scores[token] *= penalty if scores[token] < 0 else 1 / penalty
         token = int(scores.argmax())
         if token == loaded.tokenizer.eos_token_id:
             break
@@ -52,6 +54,25 @@ def test_the_likeliest_token_whatever_rows_stand_beside(loaded: LoadedWriter) ->
     rows = asked()
     found = write_texts(loaded, rows, DecodeConfig(new_tokens=6, batch_rows=3))
     assert found == [greedy(loaded, ids, 6) for ids in rows]
+
+
+def test_a_penalty_is_on_what_is_written_not_on_what_is_asked(loaded: LoadedWriter) -> None:
+    rows = asked()
+    plain = write_texts(loaded, rows, DecodeConfig(new_tokens=6))
+    found = write_texts(loaded, rows, DecodeConfig(new_tokens=6, repetition_penalty=3.0))
+    assert found == [greedy(loaded, ids, 6, 3.0) for ids in rows]
+    assert found != plain
+
+
+def test_the_settings_that_a_base_came_with_do_not_act(loaded: LoadedWriter) -> None:
+    rows = asked()
+    plain = write_texts(loaded, rows, DecodeConfig(new_tokens=6))
+    body: Any = loaded.module.body
+    theirs = {"no_repeat_ngram_size": 1, "min_length": 50, "repetition_penalty": 9.0}
+    theirs |= {"bad_words_ids": [[token] for token in range(4, 30)], "num_beams": 3}
+    body.generation_config.update(**theirs)
+    assert write_texts(loaded, rows, DecodeConfig(new_tokens=6)) == plain
+    assert body.generation_config.min_length == 50
 
 
 def test_drawn_texts_are_the_same_for_the_same_seed(loaded: LoadedWriter) -> None:
