@@ -165,6 +165,18 @@ def test_what_is_for_classes_is_refused_all_at_once(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("remedy", ["class_weights", "group_weights", "sqrt_sampler"])
+def test_categories_are_not_made_equal_twice(
+    llama: Path, rows: Path, tmp_path: Path, remedy: str
+) -> None:
+    """Weights by category would be divided out again, and a sampler's shares multiplied."""
+    settings = {"write__weigh": "category", "write__decode_rows": 0}
+    with pytest.raises(SettingsError, match=f"{remedy}: .*corrects the same shares twice; drop it"):
+        run(llama, rows, tmp_path / "run", remedies=[remedy], **settings)
+    done = run(llama, rows, tmp_path / "run", remedies=["random_oversample", "focal"], **settings)
+    assert len(done.manifest.remedies) == 2
+
+
 def test_other_general_texts_are_another_run(
     llama: Path, rows: Path, general: Path, tmp_path: Path
 ) -> None:

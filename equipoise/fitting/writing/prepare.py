@@ -26,7 +26,7 @@ _ACT = ("choose", "weights", "row_weights", "sampler")
 def resolve_written(recipe: Recipe) -> Recipe:
     """The recipe without the defaults that are for decisions. Raises SettingsError naming every
     setting that is for classes."""
-    faults = [*_remedy_faults(recipe), *_setting_faults(recipe)]
+    faults = [*_remedy_faults(recipe), *_twice_faults(recipe), *_setting_faults(recipe)]
     if faults:
         raise SettingsError(*faults)
     recipe = recipe.resolved(writes=True)
@@ -52,6 +52,19 @@ def _remedy_faults(recipe: Recipe) -> list[str]:
             "category, such as sqrt_sampler or class_weights, or focal"
         )
     return faults
+
+
+def _twice_faults(recipe: Recipe) -> list[str]:
+    """Categories that count the same whatever their rows weigh leave nothing to weights, and are
+    over-represented by a sampler."""
+    if recipe.write.weigh != "category":
+        return []
+    return [
+        f"remedy {remedy_text(spec)}: write.weigh=category lets every category count the same "
+        "already, so it corrects the same shares twice; drop it, or take write.weigh=token or row"
+        for spec in recipe.specs
+        if REMEDIES[spec.name].may_double and REMEDIES[spec.name].kind in _ACT
+    ]
 
 
 def _setting_faults(recipe: Recipe) -> list[str]:
