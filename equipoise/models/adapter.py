@@ -36,29 +36,31 @@ class Bottleneck(nn.Module):
         out: Tensor = states + self.up(F.gelu(self.down(states)))
         return out
 
+    def behind(self, _: nn.Module, __: Any, output: Any) -> Any:
+        """The hook behind a layer. A method, not a closure: a copy of the model goes through the
+        copied adapters."""
+        if isinstance(output, tuple):
+            return (self(output[0]), *output[1:])
+        return self(output)
 
-def add_bottlenecks(body: nn.Module, narrow: int, generator: torch.Generator) -> nn.ModuleList:
+
+def add_bottlenecks(
+    body: nn.Module, narrow: int, generator: torch.Generator, *, decoder: bool = False
+) -> nn.ModuleList:
     """Hook one adapter behind every layer of `body`; the caller registers and trains them.
+
+    decoder  Whether `body` is the decoder of an encoder-decoder.
 
     Raises ModelError if the model's layers do not stand in a list.
     """
-    layers = find_layers(body)
+    layers = find_layers(body, decoder=decoder)
     if layers is None:
         raise ModelError(
             f"{type(body).__name__}: its layers do not stand in a list, so adapters have no place; "
             "use method lora or full"
         )
     width: int = body.config.get_text_config().hidden_size  # type: ignore[operator, union-attr]
-    added = nn.ModuleList(Bottleneck(width, narrow, generator) for _ in layers)
-    for layer, adapter in zip(layers, added, strict=True):
-        layer.register_forward_hook(_detour(adapter))
-    return added
-
-
-def _detour(adapter: nn.Module) -> Any:
-    def hook(_: nn.Module, __: Any, output: Any) -> Any:
-        if isinstance(output, tuple):
-            return (adapter(output[0]), *output[1:])
-        return adapter(output)
-
-    return hook
+    adapters = [Bottleneck(width, narrow, generator) for _ in layers]
+    for layer, adapter in zip(layers, adapters, strict=True):
+        layer.register_forward_hook(adapter.behind)
+    return nn.ModuleList(adapters)

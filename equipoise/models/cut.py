@@ -18,9 +18,15 @@ _FINAL_NORMS = ("final_norm", "norm", "ln_f", "final_layer_norm")
 """Names under which architectures keep the norm behind the last layer."""
 
 
-def find_layers(body: nn.Module) -> nn.ModuleList | None:
-    """The list of the model's layers, or None if it has none (ALBERT shares one layer)."""
-    wanted = getattr(body.config.get_text_config(), "num_hidden_layers", None)  # type: ignore[operator, union-attr]
+def find_layers(body: nn.Module, *, decoder: bool = False) -> nn.ModuleList | None:
+    """The list of the model's layers, or None if it has none (ALBERT shares one layer).
+
+    decoder  Whether `body` is the decoder of an encoder-decoder: its configuration may be that of
+             both, whose plain count of layers is the encoder's.
+    """
+    config: Any = body.config
+    own = config.get_text_config(decoder=True) if decoder else config.get_text_config()
+    wanted = getattr(own, "num_hidden_layers", None)
     lists = [
         module
         for name, module in body.named_modules()

@@ -41,8 +41,14 @@ def build_writer(base: Base, settings: ModelConfig, seed: int) -> tuple[Writer, 
             _upper_decoder(writer, settings) if base.two_parts else train_upper(writer, settings)
         )
     if settings.method == "adapter":
-        writer.added = add_bottlenecks(decoder_of(writer), settings.rank * 8, generator)
+        writer.added = add_to(writer, settings, generator)
     return writer, notes
+
+
+def add_to(writer: Writer, settings: ModelConfig, generator: torch.Generator) -> nn.ModuleList:
+    """Bottleneck adapters behind every layer that writes."""
+    narrow = settings.rank * 8
+    return add_bottlenecks(decoder_of(writer), narrow, generator, decoder=writer.two_parts)
 
 
 def _never_trained(base: Base, drawn: tuple[str, ...]) -> list[str]:
@@ -59,7 +65,7 @@ def _upper_decoder(writer: Writer, settings: ModelConfig) -> list[str]:
     """Of an encoder-decoder the upper half of the decoder trains. Its layers also look at what the
     encoder read, so no single place holds all that the frozen part says: nothing is cached."""
     decoder = decoder_of(writer)
-    layers = find_layers(decoder)
+    layers = find_layers(decoder, decoder=True)
     if layers is None:
         writer.body.requires_grad_(True)
         return [f"{type(writer.body).__name__}: its layers do not stand in a list; trained in full"]

@@ -15,11 +15,10 @@ from typing import Any
 import torch
 
 from equipoise.errors import FolderError
-from equipoise.models.adapter import add_bottlenecks
 from equipoise.models.config import ModelConfig
 from equipoise.models.load import Base
 from equipoise.models.save import default_device, load_saved_body, save_weights
-from equipoise.models.writing.build import decoder_of
+from equipoise.models.writing.build import add_to
 from equipoise.models.writing.ends import end_ids
 from equipoise.models.writing.writer import Writer, packing_holds
 from equipoise.records.files import read_json, write_json
@@ -75,7 +74,7 @@ def load_writer(folder: Path, *, device: str | None = None) -> LoadedWriter:
     writer = Writer(body, two_parts=record["two_parts"])
     if settings.method == "adapter":
         generator = torch.Generator().manual_seed(0)
-        added = add_bottlenecks(decoder_of(writer), settings.rank * 8, generator)
+        added = add_to(writer, settings, generator)
         weights = load_file(folder / "head.safetensors")
         added.load_state_dict({n.removeprefix("adapters."): w for n, w in weights.items()})
         writer.added = added

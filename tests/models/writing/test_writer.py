@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,28 @@ def test_every_method_trains_something_and_comes_back_as_it_was_saved(
     theirs = load_writer(tmp_path / "run", device="cpu")
     assert theirs.packs == packs
     np.testing.assert_array_equal(row_log_probs(theirs.module, feed), ours)
+
+
+@pytest.mark.parametrize("architecture", ["t5", "bart"])
+def test_the_layers_that_write_are_the_decoders(architecture: str, tmp_path: Path) -> None:
+    """Of two layers here, one trains; an adapter stands behind each, and comes back."""
+    folder = save_writing_base(tmp_path / "base", architecture, 2)
+    writer, _ = make_writer(folder, "light")
+    trained = {name for name, p in writer.named_parameters() if p.requires_grad}
+    assert all("decoder" in name for name in trained)
+    layers = {found[1] for name in trained if (found := re.search(r"(?:layers|block)\.(\d)", name))}
+    assert layers == {"1"}
+    writer, base = make_writer(folder, "adapter")
+    assert writer.added is not None
+    assert len(writer.added) == 2
+    with torch.no_grad():
+        for parameter in writer.added.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    feed = make_feed(random_sequences(5, sources=True), packed=False)
+    settings = ModelConfig(name=str(folder), method="adapter", max_tokens=48, dropout=0.0)
+    save_writer(tmp_path / "run", writer, base, settings)
+    theirs = load_writer(tmp_path / "run", device="cpu")
+    np.testing.assert_array_equal(row_log_probs(theirs.module, feed), row_log_probs(writer, feed))
 
 
 def test_the_head_is_asked_for_learned_tokens_alone(tmp_path: Path) -> None:

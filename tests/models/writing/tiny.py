@@ -22,8 +22,16 @@ HIGHEST = len(SPECIAL) + len(WORDS)
 
 
 def save_writing_base(folder: Path, architecture: str, layers: int = 3, *, seed: int = 0) -> Path:
-    """A decoder's folder with the head that writes; "t5" is an encoder-decoder."""
-    from transformers import AutoModelForCausalLM, T5Config, T5ForConditionalGeneration
+    """A decoder's folder with the head that writes; "t5" and "bart" are
+    encoder-decoders, of which "bart" has one layer more in its encoder, and gives none of T5's
+    parts a configuration of its own."""
+    from transformers import (
+        AutoModelForCausalLM,
+        BartConfig,
+        BartForConditionalGeneration,
+        T5Config,
+        T5ForConditionalGeneration,
+    )
 
     torch.manual_seed(seed)
     model: Any
@@ -40,6 +48,25 @@ def save_writing_base(folder: Path, architecture: str, layers: int = 3, *, seed:
             decoder_start_token_id=0,
         )
         model = T5ForConditionalGeneration(config)
+    elif architecture == "bart":
+        model = BartForConditionalGeneration(
+            BartConfig(
+                vocab_size=HIGHEST,
+                d_model=32,
+                encoder_layers=layers + 1,
+                decoder_layers=layers,
+                encoder_attention_heads=4,
+                decoder_attention_heads=4,
+                encoder_ffn_dim=64,
+                decoder_ffn_dim=64,
+                max_position_embeddings=66,
+                pad_token_id=0,
+                bos_token_id=2,
+                eos_token_id=3,
+                decoder_start_token_id=3,
+                forced_eos_token_id=3,
+            )
+        )
     else:
         model = AutoModelForCausalLM.from_config(make_config(architecture, layers))
     model.save_pretrained(folder)
