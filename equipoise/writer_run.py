@@ -44,6 +44,7 @@ class _Reads:
     tokenizer: Any
     two_parts: bool
     max_tokens: int
+    virtual_tokens: int
 
 
 class LoadedWriterRun:
@@ -215,6 +216,7 @@ class LoadedWriterRun:
             self.writer.tokenizer,
             self.writer.module.two_parts,
             self.writer.max_tokens,
+            self.recipe.model.virtual_tokens,
         )
 
 

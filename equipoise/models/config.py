@@ -77,6 +77,11 @@ class ModelConfig(_Settings):
     trust_remote_code: bool = False
     """Run code that a hub repository brings along. Only for repositories you trust."""
 
+    @property
+    def virtual_tokens(self) -> int:
+        """Tokens that the method puts in front of every row; they take up positions."""
+        return self.rank if self.method in ("prefix", "prompt") else 0
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         faults = []

@@ -62,6 +62,8 @@ class Base:
     """True for encoder-decoders, such as T5: they read with one part and write with the other."""
     max_tokens: int
     """The smaller of what was asked for and what the model's positions allow."""
+    virtual_tokens: int
+    """Tokens that the method puts in front of every row, beside `max_tokens`."""
     fingerprint: str
     """SHA-256 over configuration, tokenizer, chat template, pooling rule, weights and code."""
     trust_remote_code: bool
@@ -127,8 +129,6 @@ def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
             f"{settings.name}: is an encoder, which can't write text; name a decoder with --model, "
             "such as Qwen/Qwen3-0.6B, or an encoder-decoder such as google/flan-t5-small"
         )
-    # Prefix and prompt tuning put `rank` virtual tokens in front, which take up positions.
-    virtual = settings.rank if settings.method in ("prefix", "prompt") else 0
     return Base(
         name=settings.name,
         folder=folder,
@@ -137,7 +137,10 @@ def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
         pooling=_pooling(folder, causal) if settings.pooling == "auto" else settings.pooling,
         causal=causal,
         two_parts=two_parts,
-        max_tokens=max(1, min(settings.max_tokens, _window(config, tokenizer) - virtual)),
+        max_tokens=max(
+            1, min(settings.max_tokens, _window(config, tokenizer) - settings.virtual_tokens)
+        ),
+        virtual_tokens=settings.virtual_tokens,
         fingerprint=_fingerprint(folder),
         trust_remote_code=trust,
     )

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.ends import end_ids
 from equipoise.models.writing.save import LoadedWriter
+from equipoise.models.writing.writer import has_virtual_tokens
 from equipoise.records.files import text_sha256
 
+Ints = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 
 
@@ -36,8 +38,12 @@ def write_texts(
     kept   A file of what is written so far, a line per batch: a call that was killed goes on
            there. The caller removes it.
     """
-    order = np.argsort([-len(ids) for ids in asked], kind="stable")
-    batches = [order[k : k + config.batch_rows] for k in range(0, len(order), config.batch_rows)]
+    batches = _batches(
+        np.array([len(ids) for ids in asked], dtype=np.int64),
+        config.batch_rows,
+        # Padding on the left would shift the positions of models that count them by themselves.
+        alike=has_virtual_tokens(loaded.module.body),
+    )
     identity = text_sha256(
         config.model_dump_json(), str(seed), *(str(ids.tolist()) for ids in asked)
     )
@@ -53,6 +59,14 @@ def write_texts(
         if progress:
             progress("writing", len(texts), len(asked))
     return [texts[row] for row in range(len(asked))]
+
+
+def _batches(lengths: Ints, rows: int, *, alike: bool) -> list[Ints]:
+    """Row numbers, the longest first, at most `rows` together; with `alike` of one length each."""
+    order = np.argsort(-lengths, kind="stable")
+    borders: Any = np.flatnonzero(np.diff(lengths[order])) + 1 if alike else []
+    groups = np.split(order, borders)
+    return [group[k : k + rows] for group in groups for k in range(0, len(group), rows)]
 
 
 @torch.no_grad()

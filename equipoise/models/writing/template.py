@@ -49,6 +49,8 @@ class Reads(Protocol):
     def two_parts(self) -> bool: ...
     @property
     def max_tokens(self) -> int: ...
+    @property
+    def virtual_tokens(self) -> int: ...
 
 
 def sequences(turns: Column, base: Reads, *, too_long: TooLong = "left") -> Sequences:
@@ -100,6 +102,7 @@ def asked_tokens(turns: Column, base: Reads, *, new_tokens: int) -> Tokens:
     window = base.max_tokens
     positions = getattr(base.config.get_text_config(), "max_position_embeddings", None)
     if positions:
+        positions -= base.virtual_tokens
         if new_tokens >= positions:
             raise SettingsError(
                 f"write.decode.new_tokens: {new_tokens} leave no room for what is asked in the "

@@ -95,6 +95,13 @@ def writing_head(body: nn.Module) -> nn.Module:
     return head
 
 
+def has_virtual_tokens(body: nn.Module) -> bool:
+    """Whether prefix or prompt tuning puts tokens in front of every line; PEFT then drops the
+    positions that it is given, and counts from the line's beginning."""
+    tuned = getattr(body, "active_peft_config", None)
+    return tuned is not None and bool(tuned.is_prompt_learning)
+
+
 @contextmanager
 def only_at(body: nn.Module, places: Tensor, tokens: int) -> Iterator[None]:
     """Within, the head sees the states at `places` alone, as (1, m, width): most of what it costs,
@@ -116,9 +123,9 @@ def only_at(body: nn.Module, places: Tensor, tokens: int) -> Iterator[None]:
 def packing_holds(writer: Writer) -> bool:
     """Whether two rows in one line, each with positions from 0, get the scores that they get
     apart. Models that keep a memory from token to token, or count positions themselves, fail."""
-    tuned = getattr(writer.body, "active_peft_config", None)
-    virtual = tuned is not None and tuned.is_prompt_learning  # stand before a line, not a row
-    if writer.two_parts or virtual or (writer.cut is not None and writer.cut.skipping):
+    if writer.two_parts or has_virtual_tokens(writer.body):  # they stand before a line, not a row
+        return False
+    if writer.cut is not None and writer.cut.skipping:
         return False
     was_training = writer.training
     writer.eval()

@@ -233,6 +233,7 @@ class TinyBase:
     max_tokens: int = 10_000
     two_parts: bool = False
     positions: int | None = None
+    virtual_tokens: int = 0
     name: str = "tiny"
 
     @property

@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from equipoise.models.config import ModelConfig
+from equipoise.models.load import find_base
+from equipoise.models.writing.build import build_writer
 from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.decode import write_texts
 from equipoise.models.writing.save import LoadedWriter
+from equipoise.models.writing.template import asked_tokens
+from equipoise.records.rows import text_column
+from equipoise.records.turns import Turn
 from tests.models.writing.tiny import make_writer, random_sequences, save_writing_base
 
 
@@ -73,6 +79,29 @@ def test_the_settings_that_a_base_came_with_do_not_act(loaded: LoadedWriter) -> 
     body.generation_config.update(**theirs)
     assert write_texts(loaded, rows, DecodeConfig(new_tokens=6)) == plain
     assert body.generation_config.min_length == 50
+
+
+@pytest.mark.filterwarnings("ignore:Position ids are not supported")
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+def test_virtual_tokens_take_positions_from_what_is_asked(method: Any, tmp_path: Path) -> None:
+    """GPT-2 has no position beyond its last: 66 here, 8 of them virtual, 10 to be written."""
+    folder = save_writing_base(tmp_path / "base", "gpt2")
+    settings = ModelConfig(name=str(folder), method=method, rank=8, max_tokens=512)
+    base = find_base(settings, writes=True)
+    writer = build_writer(base, settings, 0)[0].eval()
+    turns = text_column([(Turn("user", "the music " * 50),)])
+    tokens = asked_tokens(turns, base, new_tokens=10)
+    assert tokens.lengths.tolist() == [48]
+    loaded = LoadedWriter(writer, base.tokenizer, base.max_tokens, packs=False)
+    (text,) = write_texts(loaded, [tokens.row(0)], DecodeConfig(new_tokens=10))
+    assert isinstance(text, str)
+    with torch.no_grad():  # so that what is written depends on what is asked
+        for parameter in writer.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.5 * torch.randn_like(parameter))
+    config = DecodeConfig(new_tokens=6)
+    beside = write_texts(loaded, asked(), config)
+    assert beside == [write_texts(loaded, [ids], config)[0] for ids in asked()]
 
 
 def test_drawn_texts_are_the_same_for_the_same_seed(loaded: LoadedWriter) -> None:
