@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 from pathlib import Path
@@ -19,6 +20,11 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]
 CLI = PAGE.read_text(encoding="utf-8")
 IDS = [str(path.relative_to(ROOT)) for path in PAGES]
+TRAIN = {"classifier.md", "writing.md"}
+"""Pages whose examples train models: a quarter of a minute and more each."""
+EXAMPLES = [
+    path for path in PAGES if ">>> " in path.read_text(encoding="utf-8") and path.name not in TRAIN
+]
 
 
 def prose(path: Path) -> str:
@@ -48,6 +54,13 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
             broken.append(target)
     assert not broken
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=[path.name for path in EXAMPLES])
+def test_examples_give_what_they_show(page: Path) -> None:
+    found = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert found.attempted
+    assert not found.failed
 
 
 def test_every_page_is_in_the_menu_and_the_menu_leads_to_pages() -> None:
