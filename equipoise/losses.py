@@ -18,7 +18,7 @@ from equipoise.errors import SettingsError, ShapeError
 from equipoise.remedies.batches.weights import WeightKind
 from equipoise.remedies.batches.weights import class_weights as weights_from
 from equipoise.remedies.conflicts import conflicts
-from equipoise.remedies.labels import check_labels
+from equipoise.remedies.labels import check_labels, class_numbers
 from equipoise.remedies.losses import (
     LOSSES,
     asymmetric_cross_entropy,
@@ -261,7 +261,7 @@ def _counts(counts: Any, labels: Any) -> np.ndarray[Any, np.dtype[np.float64]] |
     if counts is not None and labels is not None:
         raise SettingsError("counts and labels are both given; keep one")
     if labels is not None:
-        numbers = np.asarray(labels)
+        numbers = class_numbers(labels)
         check_labels(numbers, int(numbers.max(initial=0)) + 1)
         return np.bincount(numbers).astype(np.float64)
     if counts is None:

@@ -137,9 +137,12 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        from equipoise.remedies.table import needs  # as below
+
         wants_costs = any(spec.name == "costs" for spec in self.specs)
-        if wants_costs and self.costs is None:
-            raise ValueError("remedy costs: no costs are given; add --costs FILE")
+        priced_by = [s.name for s in self.specs if needs(s, "costs") or needs(s, "row_costs")]
+        if priced_by and self.costs is None:
+            raise ValueError(f"remedy {priced_by[0]}: no costs are given; add --costs FILE")
         by_cost = any(s.name == "deferral" and s.settings["by"] == "cost" for s in self.specs)
         priced = self.stated_costs is not None and self.stated_costs.deferral is not None
         if by_cost and not (wants_costs and priced):
@@ -147,7 +150,7 @@ class Recipe(BaseModel):
                 "remedy deferral: by=cost needs the remedy costs beside it, and the cost file to "
                 "say what a person costs (`defer: {cost: ...}`); coverage=0.9 needs neither"
             )
-        if not self.fits_offsets and any(s.name == "measure_offsets" for s in self.specs):
+        if not self.fits_offsets and any(needs(spec, "measure") for spec in self.specs):
             raise ValueError(
                 f"measure: offsets can't be fitted for {self.measure}, only for "
                 f"{', '.join(_fitted_measures())}; give one of these, or --remedy temperature alone"

@@ -36,6 +36,7 @@ from equipoise.remedies.batches.shares import (
     progressive_order,
     temperature_order,
 )
+from equipoise.remedies.labels import class_numbers
 from equipoise.remedies.spec import parse_remedy, remedy_spec, remedy_text
 
 __all__ = [
@@ -118,19 +119,15 @@ def sampler_for(
                 guaranteed_presence, which names classes by their numbers: "classes=3;7".
     groups      (n,) anything that tells groups apart; for group_balanced_sampler.
 
-    The first epochs are the same whatever `epochs` is, but for progressive_sampler without `over`.
+    The first epochs are the same whatever `epochs` is, but for progressive_sampler and
+    plentiful_first without `over`.
     Raises SettingsError, ShapeError, DataError.
     """
-    labels = np.asarray(labels)
     spec = remedy_spec(remedy, settings) if settings else parse_remedy(remedy)
     if spec.name not in BATCHES or BATCHES[spec.name].kind != "sampler":
         names = ", ".join(name for name, found in BATCHES.items() if found.kind == "sampler")
         raise SettingsError(f"remedy {spec.name!r} is not a sampler; samplers are: {names}")
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise ShapeError(
-            f"labels have shape {labels.shape} and type {labels.dtype}; expected one whole number "
-            "per row (np.unique(labels, return_inverse=True)[1] numbers names)"
-        )
+    labels = class_numbers(labels)
     known = classes if classes is not None else int(labels.max(initial=0)) + 1
     if epochs < 1:
         raise SettingsError(f"epochs is {epochs}; expected 1 or more")

@@ -20,6 +20,7 @@ from equipoise.records.run import RemedyRecord
 from equipoise.remedies.prior import log_shares
 from tests.tiny_rows import write_rows
 
+FAST = {"learning_rate": 3.0, "warmup_share": 0.0}
 COSTS = {"default": 1, "costs": {"music": {"bank": 50, "light": 30}}}
 CLASSES = ["bank", "light", "music"]
 
@@ -148,6 +149,24 @@ def test_a_curriculum_ends_balanced(rows: Path, tiny_base: Path, tmp_path: Path)
     assert first.tolist() == done.counts(np.arange(len(done.labels))).tolist()
     assert np.ptp(last) <= 1
     np.testing.assert_allclose(done.log_source, log_shares(done.counts(done.order[1:].ravel())))
+
+
+def test_the_shares_are_those_of_the_epoch_that_is_kept(
+    rows: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """Weights that switch on late do not count where an earlier epoch is kept."""
+    found = {}
+    for choose_by in ("last", "log_loss"):
+        train = {"epochs": 3, "batch_rows": 8, "device_rows": 4, "choose_by": choose_by}
+        # A rate that ruins the model: the first epoch has the least log loss.
+        done = fitted(rows, tiny_base, tmp_path / choose_by, "ldam:defer=0.5", train=train | FAST)
+        found[choose_by] = done
+    counts = found["last"].counts(np.arange(len(found["last"].labels)))
+    kept = found["log_loss"].run.manifest.training.best_step
+    assert kept is not None
+    assert kept <= 0.5 * found["last"].run.manifest.training.steps, "else nothing is tested"
+    np.testing.assert_allclose(found["log_loss"].log_source, log_shares(counts))
+    assert np.abs(found["last"].log_source - log_shares(counts)).max() > 0.1
 
 
 def test_what_rows_weigh_moves_the_shares_and_not_its_unit(

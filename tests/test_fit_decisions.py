@@ -202,6 +202,10 @@ def test_precision_at_a_prevalence_decides_between_arms_alone(
     measure = "precision_at_prevalence:class=bank,prevalence=0.05"
     with pytest.raises(SettingsError, match="offsets can't be fitted for precision_at_prevalence"):
         make_recipe({"measure": measure, "remedies": ["measure_offsets"]})
+    with pytest.raises(SettingsError, match="offsets can't be fitted for mcc"):
+        make_recipe({"measure": "mcc", "remedies": ["per_group_thresholds"]})
+    with pytest.raises(SettingsError, match="remedy cost_weights: no costs are given; add --costs"):
+        make_recipe({"remedies": ["cost_weights"]})
     assert make_recipe({"measure": measure}).resolved().remedies == ("temperature",)
     run = fitted(rows, tiny_base, tmp_path / "run", "temperature", measure=measure)
     assert read_scores(run.folder / "scores.json").measures[measure].value is not None

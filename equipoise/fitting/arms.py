@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from equipoise.errors import ModelError
 from equipoise.fitting.head_stage import HeadStage, head_again, retrain_head, with_made
-from equipoise.fitting.loop import States, Watch, order_rows, states_of, train_watched, uncached
+from equipoise.fitting.loop import (
+    States,
+    Watch,
+    last_progress,
+    order_rows,
+    states_of,
+    train_watched,
+    uncached,
+)
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.probe import Probe, classifier_probe
 from equipoise.fitting.several import treat_labels
@@ -119,7 +127,9 @@ def train_arm(
         fed=treated.fed,
         made=len(treated.made),
         head=head,
-        log_source=(head or treated).log_source,
+        log_source=head.log_source
+        if head is not None
+        else treated.source_at(last_progress(trained, plan)),
         states=states,
         notes=notes,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from equipoise.fitting.loop import Watch
+from equipoise.fitting.loop import Watch, last_progress
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.treatment import Treatment, of_kind, treat_head
 from equipoise.models.batches import StepPlan, plan_steps
@@ -116,7 +116,7 @@ def retrain_head(
         plan=plan,
         fed=treated.fed,
         made=len(treated.made),
-        log_source=treated.log_source,
+        log_source=treated.source_at(last_progress(again, plan)),
         records=treated.records,
     )
 

@@ -48,6 +48,12 @@ class Watch:
         self.progress(self.title, step, steps)
 
 
+def last_progress(trained: Trained, plan: StepPlan) -> float:
+    """At the last step that the weights kept have taken, the share of all steps that had been."""
+    kept = trained.steps if trained.best_step is None else trained.best_step
+    return max(kept - 1, 0) / (plan.epochs * plan.steps)
+
+
 def states_of(
     prepared: Prepared, model: Trainable, splits: Sequence[str], progress: Progress
 ) -> States:

@@ -17,6 +17,7 @@ from equipoise.evaluate.deciding import (
 )
 from equipoise.recipe import Recipe
 from equipoise.remedies.decisions.values import AlertLimit, Measure, net_benefit
+from equipoise.remedies.table import needs
 
 
 def with_own_measure(
@@ -28,7 +29,7 @@ def with_own_measure(
     if function is None:
         return recipe, None
     own = own_measure(function)
-    if own.wants_probabilities and any(s.name == "measure_offsets" for s in recipe.specs):
+    if own.wants_probabilities and any(needs(spec, "measure") for spec in recipe.specs):
         raise SettingsError(
             f"measure: offsets can't be fitted for {function.__name__}, which asks for "
             "probabilities; leave them out of it, or give --remedy temperature alone"

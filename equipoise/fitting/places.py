@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from equipoise.errors import SettingsError
-from equipoise.models.config import ModelConfig
+from equipoise.models.config import ModelConfig, TrainConfig
 from equipoise.remedies.losses.wrapping import PLACES
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.rows.between import check_installed
 from equipoise.remedies.table import REMEDIES
 
 
-def check_places(model: ModelConfig, specs: Sequence[RemedySpec]) -> None:
+def check_places(model: ModelConfig, train: TrainConfig, specs: Sequence[RemedySpec]) -> None:
     """Raises SettingsError for every remedy that has no place to act in this model, and
     MissingExtraError for one that needs what is not installed."""
     faults: list[str] = []
     for spec in specs:
         faults += _second_stage_faults(model, spec)
+        if spec.name in ("feature_mixup", "word_mixup") and rows_at_once(train) < 2:
+            faults.append(
+                f"remedy {spec.name}: mixes rows of one micro-batch, which holds one row; give "
+                "train.device_rows and train.batch_rows of 2 or more, or leave the remedy out"
+            )
         if PLACES.get(spec.name) == "words" and model.method == "head":
             faults.append(
                 f"remedy {spec.name}: acts on words, of which method head sees only one vector per "
@@ -38,6 +43,11 @@ def check_places(model: ModelConfig, specs: Sequence[RemedySpec]) -> None:
     for spec in specs:
         if REMEDIES[spec.name].kind == "synthesise":
             check_installed(spec.name)
+
+
+def rows_at_once(train: TrainConfig) -> int:
+    """Rows of a micro-batch, as asked for."""
+    return min(train.device_rows, train.batch_rows)
 
 
 def _second_stage_faults(model: ModelConfig, spec: RemedySpec) -> list[str]:

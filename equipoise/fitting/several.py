@@ -24,7 +24,7 @@ from equipoise.remedies.losses.wrapping import build_wrapper
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.source import source_log_odds
 from equipoise.remedies.spec import remedy_text
-from equipoise.remedies.table import REMEDIES
+from equipoise.remedies.table import REMEDIES, needs
 
 Floats = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def measure_faults(prepared: Prepared) -> list[str]:
         return [
             f"measure: {measure!r} is not known where rows {rows}; known are {', '.join(known)}"
         ]
-    if measure not in fitted and any(s.name == "measure_offsets" for s in recipe.specs):
+    if measure not in fitted and any(needs(spec, "measure") for spec in recipe.specs):
         return [
             f"measure: offsets can't be fitted for {measure} where rows {rows}, only for "
             f"{', '.join(fitted)}; give one of these, or --remedy temperature alone"
@@ -123,7 +123,7 @@ def treat_labels(prepared: Prepared, specs: Sequence[RemedySpec]) -> Treatment:
         strata=_rarest(prepared),
         row_loss=build_binary_loss(losses[0] if losses else None, labels),
         wrapper=build_wrapper(wrappers[0] if wrappers else None, labels.sum(axis=0)),
-        log_source=source_log_odds(losses, labels, prepared.weights("train")),
+        source_at=lambda progress: source_log_odds(losses, labels, prepared.weights("train")),
         given={},
         records=[_record(spec) for spec in specs],
     )

@@ -63,8 +63,9 @@ class Treatment:
     """(m,) what every step keeps its mix of, whatever else moves within an epoch."""
     row_loss: Loss
     wrapper: Wrapper | None
-    log_source: NDArray[np.float64]
-    """(K,) log class shares under which softmax(logits) is a posterior."""
+    source_at: Callable[[float], NDArray[np.float64]]
+    """At the last step that the weights kept have taken, the share of all steps done -> (K,) log
+    class shares under which softmax(logits) is a posterior."""
     given: Mapping[str, Any]
     """What remedies on batches and in the loss needed, for the rows as fed."""
     records: list[RemedyRecord]
@@ -188,7 +189,14 @@ def _arranged(
     losses, wrappers = of_kind(specs, "loss"), of_kind(specs, "wrapper")
     # What the user says that rows count moves the shares that the loss sees, as a remedy does.
     counted = row_weights * prepared.weights("train")[fed.rows]
-    seen = drawn_counts(labels, in_effect(specs, head.draws), classes, counted)
+
+    def source_at(progress: float) -> NDArray[np.float64]:
+        drawn = in_effect(specs, head.draws, progress)
+        seen = drawn_counts(labels, drawn, classes, counted)
+        # An early epoch may be kept, before a curriculum came to a class: half a row stands for it.
+        seen = np.where(seen > 0, seen, 0.5 / len(drawn))
+        return log_source(losses, counts, drawn=seen, weights=class_weights, progress=progress)
+
     return Treatment(
         fed=fed.rows,
         made=fed.made,
@@ -199,7 +207,7 @@ def _arranged(
         strata=strata(specs, labels, **given),
         row_loss=build_loss(losses[0] if losses else None, counts, **given),
         wrapper=build_wrapper(wrappers[0] if wrappers else None, counts, **given),
-        log_source=log_source(losses, counts, drawn=seen, weights=class_weights),
+        source_at=source_at,
         given=given,
         records=[],
     )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import DataError, ShapeError
 
 
+def class_numbers(labels: Any) -> NDArray[np.int64]:
+    """(n,) the labels as an array. Raises ShapeError unless they are one whole number per row."""
+    numbers = np.asarray(labels)
+    if numbers.ndim != 1 or not np.issubdtype(numbers.dtype, np.integer):
+        raise ShapeError(
+            f"labels have shape {numbers.shape} and type {numbers.dtype}; expected one whole "
+            "number per row (np.unique(labels, return_inverse=True)[1] numbers names)"
+        )
+    return numbers
+
+
 def check_labels(labels: NDArray[np.int64], classes: int) -> None:
     """Raises ShapeError unless labels is (n,) int in 0..classes-1, DataError if n is 0."""
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise ShapeError(
-            f"labels have shape {labels.shape} and type {labels.dtype}; "
-            "expected one whole number per row"
-        )
+    class_numbers(labels)
     if not len(labels):
         raise DataError("there are no training rows; give at least one")
     if labels.min() < 0 or labels.max() >= classes:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from equipoise.errors import DataError
 
@@ -26,6 +27,47 @@ def log_shares(counts: NDArray[Any]) -> NDArray[np.float64]:
     if len(empty):
         raise DataError(f"classes {empty.tolist()} have no training rows; drop them or add rows")
     return np.asarray(np.log(counts) - np.log(counts.sum()), dtype=np.float64)
+
+
+STRENGTHS = 10.0 ** np.arange(5, -0.5, -0.5)
+"""Rows that training's shares may count for in `shares_of_rows`, where others are drawn nearer."""
+EVIDENCE = 2.0
+"""Nats by which counts must speak against training's shares: 1 to 2 % of tables drawn so do."""
+
+
+def shares_of_rows(
+    counts: NDArray[np.float64], log_train: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(..., K) log shares of the classes among rows such as those counted: those of training, to
+    the bit, unless the counts speak against them.
+
+    If they do, the shares are the mean of a Dirichlet distribution about training's, given the
+    counts. How many rows training's count for is the one of `STRENGTHS` under which the counts are
+    most likely (empirical Bayes; Minka, "Estimating a Dirichlet distribution", 2000).
+
+    Shapes    counts, log_train (..., K), counts 0 or more; all leading axes share one strength.
+
+    >>> even = np.log(np.full(2, 0.5))
+    >>> np.exp(shares_of_rows(np.array([52.0, 48.0]), even))
+    array([0.5, 0.5])
+    >>> np.exp(shares_of_rows(np.array([900.0, 100.0]), even)).round(2)
+    array([0.9, 0.1])
+    """
+    found = [_log_likelihood(counts, log_train, strength) for strength in STRENGTHS]
+    if max(found) < float((counts * log_train).sum()) + EVIDENCE:
+        return log_train
+    strength, total = STRENGTHS[int(np.argmax(found))], counts.sum(axis=-1, keepdims=True)
+    shares = (counts + strength * np.exp(log_train)) / (total + strength)
+    return np.asarray(np.log(shares), dtype=np.float64)
+
+
+def _log_likelihood(
+    counts: NDArray[np.float64], log_shares: NDArray[np.float64], strength: float
+) -> float:
+    """Of the counts, whose shares have a Dirichlet distribution about the given ones."""
+    prior, total = strength * np.exp(log_shares), counts.sum(axis=-1)
+    each = (gammaln(counts + prior) - gammaln(prior)).sum(axis=-1)
+    return float((each + gammaln(strength) - gammaln(total + strength)).sum())
 
 
 def normalised(log_values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -36,6 +36,7 @@ Kind = Literal[
 Share = Annotated[float, Field(gt=0, le=1)]
 """A setting above 0 and at most 1."""
 NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 
 
@@ -93,7 +94,8 @@ class Remedy:
     optimizer steps done: the loop gives it on every call."""
     prior_shift: Callable[..., Any] | None = None
     """Only for a loss that corrects the prior: (counts, **settings) -> (K,) nats that it adds to
-    the log prior under which softmax(logits) is a posterior. For a binary loss: (labels (n, K) of
+    the log prior under which softmax(logits) is a posterior; with `progress` at the last step if
+    the loss needs that. For a binary loss: (labels (n, K) of
     the rows as fed, **settings) -> (K,) nats that it adds to the log-odds (`log_odds.py`)."""
     labels: Literal["one", "several", "both"] = "one"
     """How many labels a row may have where it acts: one of K classes; several of K labels, or none;
@@ -129,6 +131,15 @@ class RemedySpec:
     """Asked for knowing that another remedy corrects the same prior."""
 
 
+_COSTS = "costs (--costs FILE)"
+_TO_GIVE = {
+    "groups": "groups (--group COLUMN, or the setting column=NAME; in Python groups=)",
+    "costs": _COSTS,
+    "row_costs": _COSTS,
+}
+"""What to call a need that the user can see to, by argument name."""
+
+
 def bind(remedy: Remedy, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments of the remedy's function: its settings, and its needs out of `given`.
 
@@ -138,8 +149,8 @@ def bind(remedy: Remedy, settings: Mapping[str, Any], given: Mapping[str, Any]) 
     if missing:
         raise SettingsError(
             *(
-                f"remedy {remedy.name}: needs {need}, which is not at hand here; "
-                "leave the remedy out or give what it needs"
+                f"remedy {remedy.name}: needs {_TO_GIVE.get(need, need)}, which are not at hand "
+                "here; give what it needs, or leave the remedy out"
                 for need in missing
             )
         )

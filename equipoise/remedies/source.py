@@ -39,21 +39,24 @@ def log_source(
     *,
     drawn: NDArray[Any] | None = None,
     weights: NDArray[np.float64] | None = None,
+    progress: float = 1.0,
 ) -> NDArray[np.float64]:
     """(K,) log of the class shares under which softmax(logits) is a posterior; sums to 1.
 
     counts   (K,) rows per class as fed to training, after any remedy on rows.
     drawn    (K,) rows per class as drawn by a sampler (`drawn_counts`); None: each row alike.
     weights  (K,) class weights in use (`batches.build_weights`); None: none.
+    progress At the last step taken, the share of all steps that had been: a loss may change.
     Raises DataError if a class has no rows, or none is drawn.
     """
     log_prior = log_shares(counts if drawn is None else drawn)
     if weights is not None:
         log_prior = log_prior + np.log(weights)
     for spec in specs:
-        shift = LOSSES[spec.name].prior_shift if spec.name in LOSSES else None
-        if shift is not None:
-            log_prior = log_prior + shift(counts, **spec.settings)
+        loss = LOSSES.get(spec.name)
+        if loss is not None and loss.prior_shift is not None:
+            changing = {"progress": progress} if "progress" in loss.needs else {}
+            log_prior = log_prior + loss.prior_shift(counts, **spec.settings, **changing)
     return normalised(log_prior)
 
 

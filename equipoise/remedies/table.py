@@ -10,7 +10,7 @@ from equipoise.remedies.losses.wrapping import WRAPPERS
 from equipoise.remedies.remedy import Kind, Moment, Remedy, RemedySpec
 from equipoise.remedies.rows import ROWS
 
-__all__ = ["REMEDIES", "Kind", "Moment", "Remedy", "RemedySpec"]
+__all__ = ["REMEDIES", "Kind", "Moment", "Remedy", "RemedySpec", "needs"]
 
 REMEDIES: dict[str, Remedy] = {
     **ROWS,
@@ -20,3 +20,8 @@ REMEDIES: dict[str, Remedy] = {
     **WRAPPERS,
     **DECISIONS,
 }
+
+
+def needs(spec: RemedySpec, what: str) -> bool:
+    """Whether the remedy wants this beside its settings, such as "measure"."""
+    return what in REMEDIES[spec.name].needs

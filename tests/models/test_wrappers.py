@@ -14,7 +14,7 @@ from equipoise.errors import SettingsError
 from equipoise.fit import check_asked
 from equipoise.fitting.places import check_places
 from equipoise.models.cache import CacheSettings
-from equipoise.models.config import ModelConfig
+from equipoise.models.config import ModelConfig, TrainConfig
 from equipoise.models.passes import Pass
 from equipoise.models.states import ensure_states
 from equipoise.recipe import Recipe
@@ -238,6 +238,35 @@ def test_the_adversary_steps_as_far_as_it_may_and_up(
     assert (rows - plain > (random - plain).abs()).all()
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-30])
+def test_the_adversary_leaves_rows_without_a_slope_where_they_are(
+    bases: Bases, tmp_path: Path, scale: float
+) -> None:
+    """A loss of 0, and one whose squared gradients vanish in float32."""
+    model, inputs, labels, _ = batch_of(bases, tmp_path)
+    model.requires_grad_(True)
+    weights = torch.ones(8, requires_grad=True)
+
+    def nearly_right(logits: Tensor, labels: Tensor) -> Tensor:
+        return scale * cross_entropy(logits, labels)
+
+    seen = []
+
+    class Watched(Pass):
+        def __call__(self, **given: Any) -> Tensor:
+            seen.append(given["words"].detach())
+            return super().__call__(**given)
+
+    given = Watched(model, model, inputs), labels, weights
+    rows = wrapped("adversarial:epsilon=0.05", *given, nearly_right)
+    rows.sum().backward()
+    before, after = seen
+    step = (after - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1)
+    torch.testing.assert_close(step, torch.full((8,), 0.05 if scale else 0.0), rtol=1e-3, atol=0)
+    assert torch.isfinite(rows).all()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+
+
 @pytest.mark.parametrize(
     ("method", "remedies"),
     [
@@ -306,14 +335,20 @@ def test_activations_computed_twice_give_the_same(
 
 def test_what_has_no_place_to_act_is_refused() -> None:
     assert set(PLACES) == set(WRAPPERS)
+    train = TrainConfig()
     head, native = ModelConfig(method="head"), ModelConfig(method="full", head="native")
     for text in ("word_mixup", "adversarial"):
         with pytest.raises(SettingsError, match=f"{text}: acts on words.*method head"):
-            check_places(head, parse_remedies([text]))
-        check_places(native, parse_remedies([text]))
+            check_places(head, train, parse_remedies([text]))
+        check_places(native, train, parse_remedies([text]))
     with pytest.raises(SettingsError, match="feature_mixup: acts on the vectors"):
-        check_places(native, parse_remedies(["feature_mixup", "temperature"]))
-    check_places(head, parse_remedies(["feature_mixup", "focal"]))
+        check_places(native, train, parse_remedies(["feature_mixup", "temperature"]))
+    check_places(head, train, parse_remedies(["feature_mixup", "focal"]))
+    alone = TrainConfig(device_rows=1)
+    for text in ("feature_mixup", "word_mixup"):
+        with pytest.raises(SettingsError, match=f"{text}: mixes rows of one micro-batch"):
+            check_places(ModelConfig(), alone, parse_remedies([text]))
+    check_places(ModelConfig(), alone, parse_remedies(["adversarial"]))
     # Before any row is read.
     with pytest.raises(SettingsError, match="word_mixup: acts on words"):
         check_asked(Recipe(model=head, remedies=("word_mixup",)), None, 0)

@@ -125,6 +125,28 @@ def test_a_class_that_is_never_drawn_is_an_error():
         build_order([spec], LABELS, 3, 1, np.random.default_rng(0))
 
 
+def test_a_class_that_only_early_epochs_draw_is_an_error_that_says_what_to_do():
+    labels = np.repeat(np.arange(40), [400, *[10] * 39])
+    spec, said = parse_remedy("progressive_sampler:epoch_rows=20"), []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        try:
+            order = build_order([spec], labels, 40, 4, rng)
+        except SettingsError as error:
+            said.append(str(error))
+        else:
+            assert len(np.unique(labels[in_effect([spec], order)])) == 40
+    assert said
+    assert "never drawn in the last 2 of 4 epochs of 20 places; train for more epochs" in said[0]
+
+
+def test_epochs_that_the_kept_weights_never_saw_do_not_count():
+    spec, order = [parse_remedy("plentiful_first")], np.arange(12).reshape(6, 2)
+    assert in_effect(spec, order).tolist() == order[3:].tolist()
+    assert in_effect(spec, order, progress=0.49).tolist() == order[1:3].tolist()
+    assert in_effect(spec, order, progress=0.0).tolist() == order[:1].tolist()
+
+
 def curriculum_losses(model, rate, seed):
     """Log loss of scores trained under the curriculum and moved, to the prior of new rows, from the
     shares of all epochs, of the later half, and of the last one."""

@@ -265,6 +265,7 @@ class TestTrainersDoor:
             ({"loss": "binary_weighted"}, "needs labels="),
             ({"loss": "binary_focal", "gama": 1}, "did you mean gamma"),
             ({"loss": "binary_cross_entropy", "gamma": 1}, "unknown loss"),
+            ({"loss": "distribution_balanced", "scale": 0}, "scale"),
             ({"labels": [0, 1, 2]}, "a table"),
             ({"labels": [[0, 2]]}, "a table"),
         ],

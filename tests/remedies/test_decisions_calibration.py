@@ -279,3 +279,18 @@ def test_a_fold_is_calibrated_without_its_own_labels(name):
     held = folds == 1
     np.testing.assert_array_equal(after.probabilities[held], again.probabilities[held])
     assert before.rule.classes == NAMES
+
+
+# ── validation rows whose classes have other shares than training's ───────────────────────────
+
+
+@pytest.mark.parametrize("name", CALIBRATIONS)
+def test_calibration_is_fitted_under_the_shares_of_the_rows_it_sees(name):
+    """A model of training's shares, twice too sure; validation rows are balanced."""
+    logits, labels = rows(6000, shares=FLAT)
+    scores = 2 * (logits - FLAT + SHARES)
+    unseen, truth = rows(20_000, seed=1)
+    rule = fit([name], scores, labels, log_given=SHARES)
+    best = log_loss(fit([], unseen, truth), unseen, truth)
+    found = log_loss(rule, 2 * unseen, truth)
+    assert found == pytest.approx(best, abs=0.03)

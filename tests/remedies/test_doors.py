@@ -210,6 +210,7 @@ def test_half_precision_outputs():
         ({"counts": [3, 1], "labels": [0]}, SettingsError, "keep one"),
         ({"counts": [[3, 1]]}, ShapeError, "one number of rows per class"),
         ({"labels": [0, -1]}, ShapeError, "labels run from -1"),
+        ({"labels": ["spam", "ham"]}, ShapeError, r"one whole number per row .*np\.unique"),
         ({"class_weights": "inverse"}, SettingsError, "need counts= or labels="),
         ({"class_weights": "balanced", "counts": [1, 2]}, SettingsError, "expected inverse"),
         ({"class_weights": [1, -1]}, ShapeError, "one weight, 0 or more"),

@@ -100,14 +100,15 @@ class TestTemperature:
     @pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
     def test_what_was_stretched_is_put_back(self, factor: float) -> None:
         z, y = drawn(4000)
+        own = log_odds(y.sum(axis=0), len(y))
         one = fit_label_rule(
             parse_remedies(["temperature"]),
             z * factor,
             y,
             classes=("a", "b", "c"),
-            log_source=ZERO,
-            log_target=ZERO,
-            log_given=ZERO,
+            log_source=own,
+            log_target=own,
+            log_given=own,
             start=ZERO,
         )
         assert one.temperature == pytest.approx(factor, rel=0.06)

@@ -144,6 +144,26 @@ def test_noise_earns_no_offsets():
     assert kept <= 5
 
 
+def test_a_measure_without_a_value_in_most_resamples_earns_no_offsets():
+    """A user's function that has none where a rare class was not drawn: noise may not win by it."""
+
+    def mean_recall(truth, decided, classes):
+        if not (truth == 2).any():
+            return -np.inf  # what stands for "no value" here
+        return np.mean([np.mean(decided[truth == k] == k) for k in range(classes)])
+
+    kept = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat([0, 1, 2], [150, 146, 4])
+        logits = rng.normal(size=(300, 3))
+        asked = {"log_source": FLAT, "log_target": FLAT, "measure": mean_recall, "seed": seed}
+        rule = fit(["measure_offsets"], logits, labels, **asked)
+        assert "nan" not in rule.notes[-1]
+        kept.append(rule.kind == "offsets")
+    assert sum(kept) <= 3
+
+
 def test_offsets_shrink_with_few_rows_and_not_at_all_without():
     logits, labels = rows(4000, pull=1.5)
     free = fit(["measure_offsets:shrink_rows=0"], logits, labels)

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from equipoise.errors import DataError
 from equipoise.remedies.batches import build_order, build_weights
@@ -8,6 +10,7 @@ from equipoise.remedies.prior import (
     drawn_counts,
     log_shares,
     normalised,
+    shares_of_rows,
     trained_correction,
 )
 from equipoise.remedies.source import log_source
@@ -76,6 +79,16 @@ def test_shares_sum_to_one_at_extreme_ratios():
     np.testing.assert_allclose(normalised(np.array([-2000.0, -2000.0])), np.log(FLAT))
 
 
+def test_weights_that_were_not_on_moved_nothing():
+    ldam = [parse_remedy("ldam:defer=0.8")]
+    counts = np.array([900, 100])
+    early = log_source(ldam, counts, progress=0.79)
+    np.testing.assert_allclose(early, log_shares(counts))
+    late = log_source(ldam, counts, progress=0.8)
+    np.testing.assert_array_equal(late, log_source(ldam, counts))
+    assert late[1] > early[1] + 0.5
+
+
 def test_a_class_without_rows_is_named():
     with pytest.raises(DataError, match=r"classes \[1\] have no training rows"):
         log_shares(np.array([3, 0]))
@@ -93,3 +106,32 @@ def test_a_stated_target_is_not_corrected_once_more():
     flat = log_source([parse_remedy("logit_adjusted")], COUNTS)
     np.testing.assert_array_equal(trained_correction(flat, given, np.log(FLAT)), [0, 0])
     np.testing.assert_allclose(trained_correction(flat, given, given), [0, np.log(4)])
+
+
+@given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 40), rows=st.integers(0, 3000))
+@settings(deadline=None)
+def test_rows_drawn_by_the_shares_of_training_keep_them_nearly(seed, classes, rows):
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.ones(classes)) * 0.99 + 0.01 / classes
+    counts = rng.multinomial(rows, shares).astype(float)
+    found = np.exp(shares_of_rows(counts, np.log(shares)))
+    assert found.sum() == pytest.approx(1)
+    own = counts / max(rows, 1)
+    assert (found >= np.minimum(own, shares) - 1e-12).all(), "between training's and the rows' own"
+    assert (found <= np.maximum(own, shares) + 1e-12).all()
+    drift = np.abs(found - shares).sum()
+    assert drift <= np.abs(own - shares).sum() + 1e-12
+
+
+def test_stratified_rows_have_the_shares_of_training_to_the_bit():
+    trained = log_shares(COUNTS)
+    assert shares_of_rows(COUNTS / 4, trained) is trained
+    assert shares_of_rows(np.zeros(2), trained) is trained
+
+
+def test_rows_of_other_shares_have_their_own():
+    trained = log_shares(np.array([900, 90, 10]))
+    np.testing.assert_allclose(np.exp(shares_of_rows(np.full(3, 400.0), trained)), 1 / 3, atol=0.01)
+    few = np.exp(shares_of_rows(np.array([3.0, 3.0, 3.0]), trained))
+    assert 0.1 < few[2] < 1 / 3, "three of nine rows are of a class that was one in a hundred"
+    assert shares_of_rows(np.array([8.0, 1.0, 0.0]), trained) is trained

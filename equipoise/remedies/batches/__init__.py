@@ -144,19 +144,25 @@ def build_order(
     order: NDArray[np.int64] = remedy.function(
         labels, classes, epochs, rng, **bind(remedy, samplers[0].settings, given)
     )
-    _check_drawn(remedy, labels, order)
+    _check_drawn(remedy, labels, order, in_effect(specs, order))
     return order
 
 
-def _check_drawn(remedy: Remedy, labels: NDArray[np.int64], order: NDArray[np.int64]) -> None:
-    """Raises SettingsError if a class with rows is never drawn."""
-    never = len(np.unique(labels)) - len(np.unique(labels[order]))
+def _check_drawn(
+    remedy: Remedy,
+    labels: NDArray[np.int64],
+    order: NDArray[np.int64],
+    counted: NDArray[np.int64],
+) -> None:
+    """Raises SettingsError if a class with rows is never drawn in the epochs that count."""
+    never = len(np.unique(labels)) - len(np.unique(labels[counted]))
     if never:
-        epochs, places = order.shape
+        places = order.shape[1]
+        late = "" if len(counted) == len(order) else f"the last {len(counted)} of "
         raised = "batch_rows" if "batch_rows" in remedy.needs else "epoch_rows"
         raise SettingsError(
-            f"remedy {remedy.name}: {never} classes that have rows are never drawn in {epochs} "
-            f"epochs of {places} places; train for more epochs, or raise {raised}"
+            f"remedy {remedy.name}: {never} classes that have rows are never drawn in {late}"
+            f"{len(order)} epochs of {places} places; train for more epochs, or raise {raised}"
         )
 
 
@@ -174,7 +180,7 @@ def build_head_draws(
         remedy = lookup(BATCHES, spec, "a remedy on batches")
         settings = bind(remedy, spec.settings, given)
         head: HeadDraws = remedy.function(labels, classes, epochs, rng, **settings)
-        _check_drawn(remedy, labels, head.draws)
+        _check_drawn(remedy, labels, head.draws, head.draws)
         return head
     return HeadDraws(build_order(specs, labels, classes, epochs, rng, **given))
 
@@ -188,11 +194,19 @@ def strata(
     return cells(labels, given["groups"]) if by_group else labels
 
 
-def in_effect(specs: Sequence[RemedySpec], draws: NDArray[np.int64]) -> NDArray[np.int64]:
+def in_effect(
+    specs: Sequence[RemedySpec], draws: NDArray[np.int64], progress: float = 1.0
+) -> NDArray[np.int64]:
     """(epochs, places) the draws whose class shares a trained model still shows: all, or under a
-    curriculum the later half of the epochs, since the shares of the early ones are unlearned."""
-    changes = any(spec.name in ("progressive_sampler", "plentiful_first") for spec in specs)
-    return draws[len(draws) // 2 :] if changes else draws
+    curriculum the later half of the epochs, since the shares of the early ones are unlearned.
+
+    progress  At the last step taken, the share of all steps that had been: epochs that begin later
+              count only where all draw alike.
+    """
+    if not any(spec.name in ("progressive_sampler", "plentiful_first") for spec in specs):
+        return draws
+    begun = draws[: int(progress * len(draws)) + 1]
+    return begun[len(begun) // 2 :]
 
 
 def of_kind(specs: Sequence[RemedySpec], kind: str) -> list[RemedySpec]:

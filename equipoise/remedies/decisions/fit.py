@@ -23,7 +23,7 @@ from equipoise.remedies.decisions.apply import (
 from equipoise.remedies.decisions.deferral import fit_deferral
 from equipoise.remedies.decisions.table import DECISIONS
 from equipoise.remedies.decisions.values import Measure
-from equipoise.remedies.prior import trained_correction
+from equipoise.remedies.prior import log_shares, shares_of_rows, trained_correction
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 
 Array = NDArray[np.float64]
@@ -69,8 +69,9 @@ def fit_rule(
     out), weights (n,) per row (None: 1), clusters (n,) any numbers, equal for duplicates (None: no
     two rows belong together). `log_source` as `source.log_source` gives it; `log_target` (K,) log
     shares that probabilities are given for.
-    log_given  (K,) log shares of rows such as these, under which the temperature is fitted;
-               None: those of the labels, half a row added to each class.
+    log_given  (K,) log shares of the training rows. Calibrations are fitted under them as far as
+               these rows agree with them, else under the rows' own (`prior.shares_of_rows`). None:
+               those of the labels, half a row added to each class.
     start      (K,) offsets that the decision starts from (`prior.trained_correction`); None: 0.
     measure    what `measure_offsets` maximises. costs (K, K), or (K, K + 1) with a person's last:
                needed by the remedy `costs`; amounts (n,) where they are times a column.
@@ -81,10 +82,7 @@ def fit_rule(
     """
     k = len(classes)
     chosen = _in_table_order(specs)
-    rows = _known_rows(logits, labels, weights, clusters, groups, amounts, k)
-    if log_given is None:
-        shares = np.bincount(rows.labels, minlength=k) + 0.5
-        log_given = np.log(shares / shares.sum())
+    rows = _known_rows(logits, labels, weights, clusters, groups, amounts, log_given, k)
     if start is None or any(remedy.kind == "prior" for _, remedy in chosen):
         # Whoever asks for the shares of the rows wants decisions under them.
         start = np.zeros(k)
@@ -93,12 +91,12 @@ def fit_rule(
     )
     plain = DecisionRule(tuple(classes), 1.0, source, target, "argmax", np.zeros(k))
     rule = _with_offsets(plain, begin)
-    stated = {"measure": measure, "costs": costs, "log_given": log_given}
+    stated = {"measure": measure, "costs": costs, "log_given": rows.log_shares}
     stated |= {"head_norms": head_norms, "head_bias": head_bias}
     for spec, remedy in chosen:
         given = stated | _of_rows(rule, rows) | {"rng": np.random.default_rng(seed)}
         arguments = bind(remedy, spec.settings, given)
-        rule = _REFINE[remedy.kind](rule, remedy, rows, log_given, arguments)
+        rule = _REFINE[remedy.kind](rule, remedy, rows, arguments)
     return rule
 
 
@@ -157,31 +155,34 @@ class _Rows:
     clusters: Ints
     groups: NDArray[Any] | None
     amounts: Array | None
+    log_train: Array
+    """(K,) log class shares of the training rows, and of rows such as these."""
+    log_shares: Array
 
 
 def _rescale(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
     (found, log_source), note = remedy.function(
-        rows.logits, rows.labels, rows.weights, log_given, rule.log_source, **arguments
+        rows.logits, rows.labels, rows.weights, rows.log_shares, rule.log_source, **arguments
     )
     notes = (*rule.notes, note)
     if np.array_equal(log_source, rule.log_source):
         return replace(rule, rescale=found, notes=notes)
     # The largest of the new logits decides, though probabilities put the shares back.
-    offsets = trained_correction(log_source, log_given, rule.log_target)
+    offsets = trained_correction(log_source, rows.log_train, rule.log_target)
     moved = replace(rule, rescale=found, log_source=log_source, notes=notes)
     return _with_offsets(moved, offsets)
 
 
 def _calibrate(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
     fitted, note = remedy.function(
         rescaled(rule, rows.logits),
         rows.labels,
         rows.weights,
-        log_given - rule.log_source,
+        rows.log_shares - rule.log_source,
         **arguments,
     )
     temperature, calibration = fitted if isinstance(fitted, tuple) else (fitted, None)
@@ -191,7 +192,7 @@ def _calibrate(
 
 
 def _prior(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
     record, note = remedy.function(**arguments)
     rule = replace(rule, prior_shift=record, notes=(*rule.notes, note))
@@ -199,14 +200,14 @@ def _prior(
 
 
 def _offsets(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
     offsets, note = remedy.function(**arguments)
     return _with_offsets(replace(rule, notes=(*rule.notes, note)), offsets)
 
 
 def _group_offsets(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
     found, note = remedy.function(**arguments)
     kind: Any = "offsets" if found else rule.kind
@@ -220,7 +221,7 @@ def _group_offsets(
 
 
 def _costs(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
     table = as_table(arguments["costs"])
     assert table is not None  # bind has seen to it
@@ -243,7 +244,7 @@ def _costs(
 
 
 def _deferral(
-    rule: DecisionRule, remedy: Remedy, rows: _Rows, log_given: Array, arguments: dict[str, Any]
+    rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
     table = rule.cost_table
     if table is not None and rule.defer is not None:
@@ -269,7 +270,7 @@ _REFINE: dict[str, Callable[..., DecisionRule]] = {
     "costs": _costs,
     "deferral": _deferral,
 }
-"""By kind: (rule, remedy, rows, log_given, arguments) -> the rule with one more remedy in it."""
+"""By kind: (rule, remedy, rows, arguments) -> the rule with one more remedy in it."""
 
 
 def _with_offsets(rule: DecisionRule, offsets: Array) -> DecisionRule:
@@ -299,9 +300,10 @@ def _known_rows(
     clusters: Ints | None,
     groups: NDArray[Any] | None,
     amounts: Array | None,
+    log_train: Array | None,
     k: int,
 ) -> _Rows:
-    """Rows whose class the model knows. Raises ShapeError, DivergedError."""
+    """Rows whose class the model knows, with their shares. Raises ShapeError, DivergedError."""
     logits = np.asarray(logits, dtype=np.float64)
     labels = np.asarray(labels, dtype=np.int64)
     n = len(labels)
@@ -322,6 +324,9 @@ def _known_rows(
             "validation scores are not finite; train again with a smaller learning rate"
         )
     known = labels >= 0
+    counts = np.bincount(labels[known], weights[known], minlength=k).astype(np.float64)
+    if log_train is None:
+        log_train = log_shares(counts + 0.5)
     return _Rows(
         logits[known],
         labels[known],
@@ -329,4 +334,6 @@ def _known_rows(
         clusters[known],
         None if groups is None else groups[known],
         None if amounts is None else amounts[known],
+        log_train,
+        shares_of_rows(counts, log_train),
     )

@@ -15,6 +15,7 @@ from equipoise.remedies.decisions.label_offsets import fit_label_offsets
 from equipoise.remedies.decisions.label_temperature import fit_label_temperature
 from equipoise.remedies.decisions.several import decide_labels, label_log_odds, label_posterior
 from equipoise.remedies.decisions.table import DECISIONS
+from equipoise.remedies.prior import shares_of_rows
 from equipoise.remedies.remedy import RemedySpec, lookup
 
 Array = NDArray[np.float64]
@@ -53,7 +54,7 @@ def fit_label_rule(
     logits, labels (n, K), labels 0/1; weights (n,) per row (None: 1), clusters (n,) equal for
     duplicates (None: no two rows belong together).
     log_source, log_target, log_given  (K,) log-odds of label shares: that the logits are meant for;
-                                       that probabilities are given for; of rows such as these.
+                                       that probabilities are given for; of the training rows.
     start    (K,) offsets that decisions start from (`log_odds.moved_by_training`).
     Raises SettingsError for a remedy that needs rows of one label, ShapeError, DivergedError.
     """
@@ -80,7 +81,7 @@ def fit_label_rule(
     for spec in sorted(specs, key=lambda spec: list(DECISIONS).index(spec.name)):
         remedy = lookup(DECISIONS, spec, "a remedy of the decision")
         if remedy.kind == "calibration" and remedy.labels != "one":
-            shift = log_given - rule.log_source
+            shift = _log_odds_of_rows(labels, weigh, log_given) - rule.log_source
             temperature, note = fit_label_temperature(z, labels, weigh, shift, **spec.settings)
             rule = replace(rule, temperature=temperature, notes=(*rule.notes, note))
         elif remedy.kind == "offsets" and remedy.labels != "one":
@@ -95,6 +96,17 @@ def fit_label_rule(
         else:
             raise SettingsError(f"remedy {spec.name}: is for rows of one label; leave it out here")
     return rule
+
+
+def _log_odds_of_rows(labels: Ints, weights: Array, log_given: Array) -> Array:
+    """(K,) log-odds of the labels' shares among rows such as these (`prior.shares_of_rows`)."""
+    having = weights @ labels
+    counts = np.stack([having, weights.sum() - having], axis=-1)
+    log_train = np.stack([-np.logaddexp(0, -log_given), -np.logaddexp(0, log_given)], axis=-1)
+    found = shares_of_rows(counts, log_train)
+    if found is log_train:
+        return log_given
+    return np.asarray(found[:, 0] - found[:, 1])
 
 
 def cross_fitted_labels(

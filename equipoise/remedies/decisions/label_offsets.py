@@ -71,16 +71,20 @@ def fit_label_offsets(
         better = kept is None or value > kept[1]
         if value - before > error and better:
             kept = (way, value, error)
+
+    def said(value: Array) -> float:
+        return float(1 - value if measure == "hamming_loss" else value)
+
     if kept is None:
-        best = max(after)
         return start, (
-            f"thresholds of 0.5 stay: {measure} on unseen folds {best:.4f} with fitted ones, "
-            f"{before:.4f} without"
+            f"thresholds of 0.5 stay: {measure} on unseen folds {said(max(after)):.4f} with fitted "
+            f"ones, {said(before):.4f} without"
         )
     way, value, error = kept
     return start + ways[way](moved, labels), (
         f"{way}, for {measure}, fitted on {len(labels)} rows: {measure} on unseen folds "
-        f"{value:.4f} with, {before:.4f} without (standard error of the gain {error:.4f})"
+        f"{said(value):.4f} with, {said(before):.4f} without "
+        f"(standard error of the gain {error:.4f})"
     )
 
 

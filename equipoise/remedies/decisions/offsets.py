@@ -80,7 +80,7 @@ def fit_measure_offsets(
         f"{name} on unseen folds {after:.4f} with them, {before:.4f} without "
         f"(standard error of the gain {error:.4f})"
     )
-    if after - before <= error:
+    if not after - before > error:
         return start, f"no offsets for {name}: {figures}"
     offsets = _ascend(log_p, labels, measure, start, shrink_rows, passes)
     return offsets, f"offsets for {name} fitted on {len(labels)} rows: {figures}"
@@ -131,13 +131,15 @@ def _gain_error(
     clusters: Ints,
     rng: np.random.Generator,
 ) -> float:
-    """Standard error of measure(decided) - measure(without), by resampling clusters of rows."""
+    """Standard error of measure(decided) - measure(without), by resampling clusters of rows; of the
+    resamples in which a user's measure has a value. inf if fewer than half have one."""
     gains = []
     for times in drawn_times(clusters, _RESAMPLES, rng):
         rows = np.repeat(np.arange(len(labels)), times)
         values = (evaluate(measure, labels[rows], d[rows], classes) for d in (decided, without))
         gains.append(next(values) - next(values))
-    return float(np.std(gains))
+    known = np.array(gains)[np.isfinite(gains)]
+    return float(np.std(known)) if 2 * len(known) >= len(gains) else np.inf
 
 
 def drawn_times(clusters: Ints, resamples: int, rng: np.random.Generator) -> Ints:

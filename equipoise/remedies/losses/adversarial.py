@@ -45,7 +45,16 @@ def adversarial(
         words = words.detach().requires_grad_()
     plain = loss(run(words=words), labels)
     (gradient,) = torch.autograd.grad(plain.sum(), words, retain_graph=True)
-    slope, length = (t.detach().flatten(1).norm(dim=1) for t in (gradient, words))
-    step = epsilon * length / slope.clamp_min(torch.finfo(slope.dtype).tiny)
-    moved = loss(run(words=words + step[:, None, None] * gradient), labels)
+    length = words.detach().flatten(1).norm(dim=1)
+    step = (epsilon * length)[:, None, None] * _direction(gradient)
+    moved = loss(run(words=words + step), labels)
     return weights.to(plain.dtype) * ((1 - share) * plain + share * moved)
+
+
+def _direction(gradient: Tensor) -> Tensor:
+    """(rows, tokens, width) g / |g| of every row; 0 where a row has no slope. Its largest number is
+    taken out first: squares of small ones would vanish."""
+    top = gradient.abs().amax(dim=(1, 2), keepdim=True)
+    scaled = gradient / torch.where(top > 0, top, 1.0)
+    lengths: Tensor = scaled.flatten(1).norm(dim=1).clamp_min(1.0)
+    return scaled / lengths[:, None, None]

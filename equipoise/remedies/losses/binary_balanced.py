@@ -12,7 +12,7 @@ from torch import Tensor
 from equipoise.remedies.log_odds import log_odds, sigmoid
 from equipoise.remedies.losses.binary import checked, focused, of_pairs
 from equipoise.remedies.losses.common import on_host, per_class
-from equipoise.remedies.remedy import NotNegative
+from equipoise.remedies.remedy import NotNegative, Positive
 
 
 def distribution_balanced(
@@ -25,7 +25,7 @@ def distribution_balanced(
     beta: NotNegative = 10.0,
     mu: NotNegative = 0.2,
     kappa: NotNegative = 0.05,
-    scale: NotNegative = 2.0,
+    scale: Positive = 2.0,
     gamma: NotNegative = 2.0,
 ) -> Tensor:
     """Rebalanced weights, and a loss that is tolerant of noes.
@@ -75,7 +75,7 @@ def distribution_balanced_shift(
     beta: NotNegative = 10.0,
     mu: NotNegative = 0.2,
     kappa: NotNegative = 0.05,
-    scale: NotNegative = 2.0,
+    scale: Positive = 2.0,
     gamma: NotNegative = 2.0,
 ) -> NDArray[np.float64]:
     """(K,) nats on the log-odds. `scale` and `gamma` bend both sides alike at a probability of a

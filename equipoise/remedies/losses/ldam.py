@@ -72,8 +72,12 @@ def ldam_shift(
     margin: NotNegative = 2.0,
     beta: Beta = 0.999,
     defer: Portion = 0.8,
+    progress: float = 1.0,
 ) -> NDArray[np.float64]:
-    """(K,) nats: that of the weights, if they ever switch on."""
-    if defer == 1:
+    """(K,) nats: that of the weights, if they were on when the last step was made.
+
+    progress  At that step, the share of all steps done before it.
+    """
+    if progress < defer or defer == 1:
         return np.zeros(len(counts))
     return np.asarray(np.log(class_weights(counts, kind="effective", beta=beta)), dtype=np.float64)

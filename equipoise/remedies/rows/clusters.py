@@ -116,6 +116,7 @@ def _nearest_to_centres(
     fitted = vectors
     if len(vectors) > _FITTED_ROWS:
         fitted = vectors[np.sort(rng.choice(len(vectors), _FITTED_ROWS, replace=False))]
+    clusters = min(clusters, len(fitted))
     seed = int(rng.integers(2**32))
     model = KMeans(clusters, n_init=1, max_iter=_ROUNDS, random_state=seed)
     # Several threads add in the order in which they finish: the last bits would differ every time.
