@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equipoise.fitting.writing.keep import kl_wrapper
+from equipoise.fitting.writing.general import general_record, read_general
+from equipoise.fitting.writing.keep import Replayed, kl_wrapper
 from equipoise.models.passes import Pass
 from tests.models.writing.tiny import make_feed, make_writer, random_sequences, save_writing_base
 
@@ -41,3 +43,69 @@ def test_the_base_is_what_the_writer_was(method: Any, tmp_path: Path) -> None:
             if parameter.requires_grad:
                 parameter.add_(0.5 * torch.randn_like(parameter))
     assert float(added().mean()) > 1e-4
+
+
+def test_an_encoder_decoder_reads_its_source_where_rows_are_replayed(tmp_path: Path) -> None:
+    """A row weighs and reads beside replayed ones what it does alone."""
+    writer, _ = make_writer(save_writing_base(tmp_path / "base", "t5"))
+    writer.eval()
+    own, general = (
+        make_feed(random_sequences(3, seed=seed, sources=True), packed=False) for seed in (0, 7)
+    )
+    beside = Replayed(own, general).batch(np.array([4, 1, 3]))
+    alone = own.batch(np.array([1]))
+    length = int(own.lengths[1])
+    first = int(general.lengths[1])
+
+    def scores(batch: dict[str, Tensor]) -> Tensor:
+        for name in ("labels", "weights", "counts"):
+            batch.pop(name)
+        with torch.no_grad():
+            found: Tensor = writer(**batch)
+        return found
+
+    torch.testing.assert_close(scores(beside)[first : first + length], scores(alone))
+
+
+def write_lines(path: Path, lines: list[dict[str, str]]) -> str:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(path)
+
+
+@pytest.mark.parametrize("architecture", ["t5", "bart"])
+def test_general_texts_of_an_encoder_decoder_cost_what_transformers_says(
+    architecture: str, tmp_path: Path
+) -> None:
+    """Whatever token its answers start with: BART's is another than the first of all."""
+    lines = [{"prompt": "play the music", "completion": "loud music"}] * 2
+    path = write_lines(tmp_path / "general.jsonl", lines)
+    writer, base = make_writer(save_writing_base(tmp_path / "base", architecture))
+    writer.eval()
+    general = read_general(path, base, packs=False)
+    found = general.losses(writer)
+    body: Any = writer.body
+    tokens = general.feed.tokens
+    assert tokens.sources is not None
+    source, own = (
+        torch.from_numpy(part.row(0).astype(int))[None] for part in (tokens.sources, tokens)
+    )
+    with torch.no_grad():
+        loss = float(body(input_ids=source, labels=own).loss)
+    assert -found[0, 0] / found[0, 1] == pytest.approx(loss, rel=1e-5)
+
+
+def test_every_token_of_a_long_general_text_counts(tmp_path: Path) -> None:
+    """A long text has as many tokens, and bytes, under any window."""
+    text = " ".join(["we play the loud music"] * 30)
+    path = write_lines(tmp_path / "general.jsonl", [{"text": text}, {"text": "the band"}])
+    writer, base = make_writer(save_writing_base(tmp_path / "base", "llama"))
+    writer.eval()
+    assert base.max_tokens == 48
+    general = read_general(path, base, packs=True)
+    found = general.losses(writer)
+    record = general_record(general, found, found)
+    assert record.rows == 2
+    assert record.tokens == 5 * 30 + 2 + 2
+    assert general.bytes == len(text) + len("the band")
+    nats = record.loss_before * record.tokens
+    assert record.bits_per_byte_after == pytest.approx(nats / np.log(2) / general.bytes)

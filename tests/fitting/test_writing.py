@@ -13,9 +13,10 @@ import pytest
 from equipoise.errors import EquipoiseError, FolderError, SettingsError
 from equipoise.fit import Run, fit
 from equipoise.fitting.writing.judge import spread
-from equipoise.fitting.writing.keep import together, with_replay
+from equipoise.fitting.writing.keep import with_replay
 from equipoise.models.batches import StepPlan
 from equipoise.models.writing.save import load_writer
+from equipoise.models.writing.sequences import together
 from equipoise.recipe import make_recipe
 from equipoise.records.run import read_manifest
 from equipoise.records.scores import read_scores

@@ -13,14 +13,13 @@ from equipoise.fitting.loop import States, Watch, order_rows, states_of, train_w
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.probe import Probe, writer_probe
 from equipoise.fitting.treatment import treat
+from equipoise.fitting.writing.general import general_record, read_general
 from equipoise.fitting.writing.keep import (
     Replayed,
-    general_losses,
-    general_record,
     interpolate,
     kl_wrapper,
-    plain_feed,
     read_texts,
+    replayed_feed,
     starting_weights,
     with_replay,
 )
@@ -31,10 +30,9 @@ from equipoise.models.save import default_device
 from equipoise.models.states import pooled_vectors
 from equipoise.models.train import Trained
 from equipoise.models.writing.build import build_writer
-from equipoise.models.writing.feed import WrittenFeed
+from equipoise.models.writing.feed import WrittenFeed, bare_feed
 from equipoise.models.writing.outputs import row_log_probs
 from equipoise.models.writing.sequences import Sequences
-from equipoise.models.writing.template import Reads
 from equipoise.models.writing.writer import Writer, packing_holds
 from equipoise.progress import Progress
 from equipoise.records.run import GeneralRecord, RemedyRecord
@@ -89,8 +87,8 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
             "positions"
         )
     keep = recipe.write.keep
-    texts = None if keep.general is None else read_texts(keep.general)
-    before = None if texts is None else general_losses(writer, texts, prepared.base, packs)
+    general = None if keep.general is None else read_general(keep.general, prepared.base, packs)
+    before = None if general is None else general.losses(writer)
     if keep.replay is not None:
         states = dict.fromkeys(states, None)  # what is replayed has none
     feeds = {split: feed_of(prepared, split, held, packs) for split, held in states.items()}
@@ -98,7 +96,7 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
     plan = order_rows(prepared, treated, feed.lengths)
     start = starting_weights(writer) if keep.interpolate < 1 else {}
     wrapper = kl_wrapper(writer, keep.kl) if keep.kl else None
-    fed, plan = _replayed(prepared, feed, plan, packs)
+    fed, plan = _replayed(prepared, feed, plan)
     trained = train_watched(
         prepared,
         writer,
@@ -122,21 +120,17 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
         packs=packs,
         notes=notes,
         general=None
-        if texts is None or before is None or keep.general is None
-        else general_record(
-            keep.general, before, general_losses(writer, texts, prepared.base, packs), texts
-        ),
+        if general is None or before is None
+        else general_record(general, before, general.losses(writer)),
     )
 
 
-def _replayed(
-    prepared: Prepared, feed: WrittenFeed, plan: StepPlan, packs: bool
-) -> tuple[Fed, StepPlan]:
+def _replayed(prepared: Prepared, feed: WrittenFeed, plan: StepPlan) -> tuple[Fed, StepPlan]:
     """With general texts among the rows, if the recipe replays some."""
     keep = prepared.recipe.write.keep
     if keep.replay is None:
         return feed, plan
-    general = plain_feed(read_texts(keep.replay), prepared.base, feed, packs)
+    general = replayed_feed(read_texts(keep.replay), prepared.base, feed)
     rng = np.random.default_rng([prepared.seed, 5])
     with_general = with_replay(plan, len(feed), len(general), keep.replay_share, rng)
     return Replayed(feed, general), with_general
@@ -154,21 +148,6 @@ def feed_of(
         weights=prepared.weights(split),
         states=states,
         weigh=prepared.recipe.write.weigh,
-    )
-
-
-def bare_feed(tokens: Sequences, base: Reads, *, packs: bool) -> WrittenFeed:
-    """Rows that are only read: of one category, each at weight 1."""
-    start = getattr(base.config, "decoder_start_token_id", None)
-    pad = base.tokenizer.pad_token_id or 0
-    return WrittenFeed(
-        tokens=tokens,
-        labels=np.zeros(len(tokens), dtype=np.int64),
-        weights=np.ones(len(tokens)),
-        states=None,
-        pad_id=pad,
-        packed=packs,
-        start_id=pad if start is None else start,
     )
 
 

@@ -1,18 +1,17 @@
-"""Against forgetting: general texts that are replayed, the base's own scores, a way back to its
-weights; and the loss on general texts, before and after."""
+"""Against forgetting: general texts that are replayed, the base's own scores, and a way back to its
+weights."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from equipoise.data import read_rows
 from equipoise.data.check import check_rows
@@ -24,14 +23,11 @@ from equipoise.models.load import Base
 from equipoise.models.passes import Pass
 from equipoise.models.trainer import Wrapper
 from equipoise.models.writing.config import KeepConfig
-from equipoise.models.writing.feed import WrittenFeed
-from equipoise.models.writing.outputs import row_log_probs
-from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.feed import WrittenFeed, bare_feed
+from equipoise.models.writing.sequences import together
 from equipoise.models.writing.template import sequences
 from equipoise.models.writing.writer import Writer
 from equipoise.records.rows import Rows
-from equipoise.records.run import GeneralRecord
-from equipoise.records.turns import is_learned
 
 _LORA = ("lora", "rslora")
 
@@ -51,23 +47,14 @@ def files_read(config: KeepConfig) -> str:
     return "".join(read_rows(path, task="write").fingerprint for path in named)
 
 
-def plain_feed(rows: Rows, base: Base, like: WrittenFeed | None, packs: bool) -> WrittenFeed:
+def replayed_feed(rows: Rows, base: Base, like: WrittenFeed) -> WrittenFeed:
     """General texts as the loop takes them; none is too long, since the window's end cuts it.
 
     like    The rows that they stand beside: a text weighs on the scale of a row.
     """
     assert rows.turns is not None
-    tokenizer = base.tokenizer
-    return WrittenFeed(
-        tokens=sequences(rows.turns, base, too_long="left"),
-        labels=np.zeros(len(rows), dtype=np.int64),
-        weights=np.ones(len(rows)),
-        states=None,
-        pad_id=tokenizer.pad_token_id or 0,
-        weigh="token" if like is None else like.weigh,
-        packed=packs,
-        start_id=0 if like is None else like.start_id,
-    )
+    tokens = sequences(rows.turns, base, too_long="left")
+    return replace(bare_feed(tokens, base, packs=like.packed), weigh=like.weigh)
 
 
 # ── replay ────────────────────────────────────────────────────────────────────────────────────
@@ -125,17 +112,6 @@ class Replayed:
             start_id=self.own.start_id,
         )
         return joined, weights[order], counts[order]
-
-
-def together(one: Sequences, other: Sequences) -> Sequences:
-    """The rows of both, in order."""
-    return Sequences(
-        np.concatenate([one.ids, other.ids]),
-        np.concatenate([one.starts, other.starts[1:] + one.starts[-1]]),
-        one.truncated + other.truncated,
-        0.0,
-        learned=np.concatenate([one.learned, other.learned]),
-    )
 
 
 def with_replay(
@@ -220,29 +196,3 @@ def check_interpolates(settings: ModelConfig, share: float) -> None:
             f"write.keep.interpolate: what method {settings.method} adds has no base to go back "
             "to; use full, light, lora or rslora"
         )
-
-
-# ── what general texts cost ───────────────────────────────────────────────────────────────────
-
-
-def general_record(
-    path: str, before: NDArray[np.float64], after: NDArray[np.float64], rows: Rows
-) -> GeneralRecord:
-    """before, after  (n, 2) as of `row_log_probs`."""
-    assert rows.turns is not None
-    size = sum(len(t.text.encode()) for turns in rows.turns for t in turns if is_learned(t))
-    tokens = max(before[:, 1].sum(), 1)
-    return GeneralRecord(
-        source=Path(path).name,
-        rows=len(rows),
-        tokens=int(tokens),
-        loss_before=float(-before[:, 0].sum() / tokens),
-        loss_after=float(-after[:, 0].sum() / tokens),
-        bits_per_byte_before=float(-before[:, 0].sum() / np.log(2) / max(size, 1)),
-        bits_per_byte_after=float(-after[:, 0].sum() / np.log(2) / max(size, 1)),
-    )
-
-
-def general_losses(writer: nn.Module, rows: Rows, base: Base, packs: bool) -> NDArray[np.float64]:
-    """(n, 2) as of `row_log_probs`."""
-    return row_log_probs(writer, plain_feed(rows, base, None, packs))

@@ -13,6 +13,7 @@ from equipoise.models.cache import CachedStates
 from equipoise.models.feed import Batch
 from equipoise.models.writing.config import Weigh
 from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.template import Reads
 
 Ints = NDArray[np.int64]
 
@@ -165,6 +166,21 @@ class WrittenFeed:
                 np.concatenate([i[at] for i, at in zip(own, learned, strict=True)]).astype(np.int64)
             ),
         }, np.repeat(np.arange(len(rows)), [len(at) for at in learned])
+
+
+def bare_feed(tokens: Sequences, base: Reads, *, packs: bool) -> WrittenFeed:
+    """Rows that are only read: of one category, each at weight 1."""
+    start = getattr(base.config, "decoder_start_token_id", None)
+    pad = base.tokenizer.pad_token_id or 0
+    return WrittenFeed(
+        tokens=tokens,
+        labels=np.zeros(len(tokens), dtype=np.int64),
+        weights=np.ones(len(tokens)),
+        states=None,
+        pad_id=pad,
+        packed=packs,
+        start_id=pad if start is None else start,
+    )
 
 
 def pack(lengths: Ints) -> list[Ints]:

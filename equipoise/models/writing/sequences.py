@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,8 @@ class Sequences(Tokens):
     """What an encoder-decoder reads; None for decoders."""
     cut: Cut = Cut()  # noqa: RUF009 - frozen, so one default may be shared
     """What the window left out of all rows."""
+    lost: NDArray[np.int64] | None = None
+    """(n,) learned tokens that the window left out of each row; None: of none."""
 
     @cached_property
     def learned_lengths(self) -> NDArray[np.int64]:
@@ -49,4 +52,55 @@ class Sequences(Tokens):
             learned=np.concatenate(parts) if parts else np.empty(0, np.bool_),
             sources=None if self.sources is None else self.sources.take(index),
             cut=self.cut,
+            lost=None if self.lost is None else self.lost[index],
         )
+
+    def in_windows(self, window: int, begin: Sequence[int]) -> Sequences:
+        """The rows of a decoder, each longer than `window` in several pieces: every learned token
+        is learned in one of them.
+
+        begin   Special tokens that the tokenizer puts before a text. A piece that goes on begins
+                with them, and with the token before its own, so that its first can be told too.
+        """
+        rows: list[tuple[NDArray[np.int32], NDArray[np.bool_]]] = []
+        room = max(window - len(begin) - 1, 1)
+        for i in range(len(self)):
+            ids, learned = self.row(i), self.learned_in(i)
+            rows.append((ids[:window], learned[:window]))
+            for at in range(window, len(ids), room):
+                ahead = np.array([*begin, ids[at - 1]], dtype=np.int32)
+                own = slice(at, at + room)
+                marks = np.concatenate([np.zeros(len(ahead), np.bool_), learned[own]])
+                rows.append((np.concatenate([ahead, ids[own]]), marks))
+        rows = [row for row in rows if row[1].any()]
+        return Sequences(
+            np.concatenate([ids for ids, _ in rows]),
+            np.concatenate([[0], np.cumsum([len(ids) for ids, _ in rows])]).astype(np.int64),
+            0,
+            self.unknown_share,
+            learned=np.concatenate([marks for _, marks in rows]),
+        )
+
+
+def together(one: Sequences, other: Sequences) -> Sequences:
+    """The rows of both, in order."""
+    ids, starts = _end_to_end(one, other)
+    sources = None
+    if one.sources is not None:
+        assert other.sources is not None
+        sources = Tokens(*_end_to_end(one.sources, other.sources), 0, 0.0)
+    return Sequences(
+        ids,
+        starts,
+        one.truncated + other.truncated,
+        0.0,
+        learned=np.concatenate([one.learned, other.learned]),
+        sources=sources,
+    )
+
+
+def _end_to_end(one: Tokens, other: Tokens) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    return (
+        np.concatenate([one.ids, other.ids]),
+        np.concatenate([one.starts, other.starts[1:] + one.starts[-1]]),
+    )

@@ -247,6 +247,7 @@ def _sequences(
         _refuse_long([len(row.ids) for row in rows], base)
     fit = [fitted(row.ids, row.learned, base.max_tokens, row.begin) for row in rows]
     cuts = [cut for _, _, cut in fit]
+    lost = [sum(row.learned) - sum(marks) for row, (_, marks, _) in zip(rows, fit, strict=True)]
     if read:
         cuts = [own + before for own, before in zip(cuts, read, strict=True)]
     tokens = _tokens([ids for ids, _, _ in fit], cuts, base.tokenizer)
@@ -258,6 +259,7 @@ def _sequences(
         learned=np.array([mark for _, marks, _ in fit for mark in marks], dtype=np.bool_),
         sources=sources,
         cut=sum(cuts, Cut()),
+        lost=np.array(lost, dtype=np.int64),
     )
 
 
