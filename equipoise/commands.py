@@ -185,13 +185,14 @@ def predict_with(
         from equipoise.load import LoadedRun, load
 
         loaded = load(run)
+        notes: list[str] = []
         if not isinstance(loaded, LoadedRun):
-            found = written_table(loaded, table, kept=_kept(out, manifest))
+            found, notes = written_table(loaded, table, kept=_kept(out, manifest))
             write_table(found, out)
             record: dict[str, Any] = {"rows": len(found), "out": str(out)}
             counts = decision_counts(found["category"])
             says = f"{len(found)} rows written, to {out}"
-            record["written"] = counts
+            record |= {"written": counts, "notes": notes}
         else:
             found = decisions_table(loaded, table, estimate_prior=estimate_prior)
             write_table(found, out, column_of(manifest.rows.columns, "label_separator") or "|")
@@ -199,7 +200,8 @@ def predict_with(
             says = f"{len(found)} rows decided, written to {out}"
             record = {"rows": len(found), "out": str(out), "decided": counts}
     summary = "\n".join(f"  {name}: {count}" for name, count in counts.items())
-    say(json_, record, f"{says}:\n{summary}")
+    told = "".join(f"\nnote: {note}" for note in notes)
+    say(json_, record, f"{says}:\n{summary}{told}")
 
 
 def _rows_for(

@@ -233,15 +233,18 @@ def decisions_table(
     return pd.concat(frames, ignore_index=True)
 
 
-def written_table(loaded: LoadedWriterRun, table: Table, *, kept: Path | None) -> pd.DataFrame:
-    """id, part (where there are several), category and written of every row."""
+def written_table(
+    loaded: LoadedWriterRun, table: Table, *, kept: Path | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """id, part (where there are several), category and written of every row; and notes on them."""
     rows = table.joined()
     columns: dict[str, Any] = {"id": text_column(rows.ids.tolist())}
     if len(table.parts) > 1:
         columns["split"] = [part for part, own in table.parts.items() for _ in range(len(own))]
     columns["category"] = [ANY_CATEGORY] * len(rows) if rows.labels is None else rows.labels
-    columns["written"] = text_column(loaded.write_rows(table, kept=kept))
-    return pd.DataFrame(columns)
+    found = loaded.answer_rows(table, kept=kept)
+    columns["written"] = text_column(found.texts)
+    return pd.DataFrame(columns), found.notes
 
 
 FORMS = (".csv", ".jsonl", ".parquet")

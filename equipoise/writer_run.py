@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from equipoise.data.table import Table
 from equipoise.errors import DataError
 from equipoise.evaluate.texts import judge_texts
 from equipoise.fitting.seen import seen_before
-from equipoise.fitting.writing.arm import bare_feed
 from equipoise.fitting.writing.judge import record_of, spread, written_for
+from equipoise.models.writing.chat import special_tokens
 from equipoise.models.writing.config import DecodeConfig
+from equipoise.models.writing.feed import bare_feed
 from equipoise.models.writing.outputs import row_log_probs
 from equipoise.models.writing.save import LoadedWriter
 from equipoise.models.writing.template import sequences
@@ -33,6 +34,15 @@ from equipoise.records.written import Written
 
 Asked = str | Sequence[Turn | Mapping[str, str]]
 """A prompt, or a conversation up to the user's turn."""
+
+
+class Answers(NamedTuple):
+    """What was written for rows."""
+
+    texts: list[str]
+    """In the rows' order."""
+    notes: list[str]
+    """What the user should know of them, such as how many were too long to be read whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,8 @@ class LoadedWriterRun:
         seed    Decides what is drawn, if anything is; None: the run's.
         kept    A file that holds what is written so far: a call that was killed goes on there.
                 It is removed at the end.
+        What is too long loses its beginning; `answer_rows` tells of how many.
+
         Raises DataError naming what is empty, not text or not a conversation, or if it is a lone
         text or conversation in place of a list.
         """
@@ -120,10 +132,22 @@ class LoadedWriterRun:
     ) -> list[str]:
         """`write` for the rows of a table, all parts of a folder together; answers that they have
         are not looked at."""
+        return self.answer_rows(table, decode=decode, seed=seed, kept=kept, progress=progress).texts
+
+    def answer_rows(
+        self,
+        table: Table,
+        *,
+        decode: DecodeConfig | None = None,
+        seed: int | None = None,
+        kept: Path | None = None,
+        progress: Progress = silent,
+    ) -> Answers:
+        """`write_rows`, with a note if what was asked could not be read whole."""
         rows = self._written(table)
         check_texts(table)
         self._check_special(rows)
-        found = written_for(
+        found, notes = written_for(
             rows,
             np.arange(len(rows)),
             self.writer,
@@ -134,7 +158,7 @@ class LoadedWriterRun:
             progress=progress,
         )
         _remove(kept)
-        return [str(text) for text in found]
+        return Answers([str(text) for text in found], notes)
 
     def evaluate(
         self,
@@ -172,7 +196,7 @@ class LoadedWriterRun:
         place = {name: k for k, name in enumerate(self.categories)}
         numbers = np.array([place.get(name, -1) for name in rows.labels], dtype=np.int64)
         wanted = recipe.write.decode_rows if decode_rows is None else decode_rows
-        texts = written_for(
+        texts, notes = written_for(
             rows,
             spread(numbers, wanted),
             self.writer,
@@ -182,7 +206,7 @@ class LoadedWriterRun:
             kept=kept,
             progress=progress,
         )
-        written = record_of(rows, "given", texts, likely)
+        written = record_of(rows, "given", texts, likely, tokens, self.writer.tokenizer)
         scores = judge_texts(
             written,
             split="given",
@@ -191,7 +215,9 @@ class LoadedWriterRun:
             seed=self.manifest.seed if seed is None else seed,
         )
         _remove(kept)
-        return written, replace(scores, warnings=seen)
+        said = tokens.cut.says()
+        notes = [*([] if said is None else [said]), *notes, *scores.notes]
+        return written, replace(scores, notes=tuple(notes), warnings=seen)
 
     def _written(self, table: Table) -> Rows:
         rows = table.joined()
@@ -204,7 +230,7 @@ class LoadedWriterRun:
 
     def _check_special(self, rows: Rows) -> None:
         if self.recipe.write.special_tokens == "error":
-            faults = special_token_faults(rows, self.writer.tokenizer.all_special_tokens)
+            faults = special_token_faults(rows, special_tokens(self.writer.tokenizer))
             if faults:
                 raise DataError(*faults)
 

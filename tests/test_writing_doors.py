@@ -158,7 +158,8 @@ def test_predict_answers_rows_without_answers(
     out = tmp_path / f"answers.{form}"
     done = run_cli("predict", run, given, "--out", out, "--json")
     assert done.code == 0, done.stderr
-    assert json.loads(done.stdout) == {"rows": 6, "out": str(out), "written": {"all": 6}}
+    said = {"rows": 6, "out": str(out), "written": {"all": 6}, "notes": []}
+    assert json.loads(done.stdout) == said
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["asked.jsonl", out.name])
     if form == "csv":
         with out.open(encoding="utf-8", newline="") as file:

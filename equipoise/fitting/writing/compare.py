@@ -41,10 +41,10 @@ def run_rivals(
         with timed(seconds, stage := f"baseline {name}"):
             rival, trained = _rival(name, prepared, checkpoints / name, progress)
             kept = checkpoints / f"{name}.jsonl"
-            theirs = written_by(prepared, rival, kept=kept, progress=progress)
+            theirs, notes = written_by(prepared, rival, kept=kept, progress=progress)
         place = folder / "baselines" / name
         write_written(place / WRITTEN, theirs)
-        write_scores(place / "scores.json", scores_of(prepared, theirs, prepared.judged))
+        write_scores(place / "scores.json", scores_of(prepared, theirs, prepared.judged, notes))
         records.append(
             BaselineRecord(
                 name=name,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.decode import write_texts
 from equipoise.models.writing.outputs import row_log_probs
 from equipoise.models.writing.save import LoadedWriter
-from equipoise.models.writing.template import Reads, asked_ids
+from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.sizes import learned_bytes
+from equipoise.models.writing.template import Reads, asked_tokens
 from equipoise.progress import Progress
 from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.scores import Scores
-from equipoise.records.turns import answer, asked_text, is_learned
+from equipoise.records.turns import answer, asked_text
 from equipoise.records.written import Written, joined
 
 Floats = NDArray[np.float64]
@@ -44,18 +47,21 @@ def quick_written(prepared: Prepared) -> Callable[[Floats], dict[str, float]]:
 
 def written_by(
     prepared: Prepared, loaded: LoadedWriter, *, kept: Path | None, progress: Progress
-) -> Written:
+) -> tuple[Written, list[str]]:
     """The record of validation and test rows: the right texts' log-probabilities of all, and what
-    is written for `decode_rows` of the judged ones."""
-    parts = []
+    is written for `decode_rows` of the judged ones; and notes on what could not be read whole."""
+    parts: list[Written] = []
+    notes: list[str] = []
     for split in ("validation", "test"):
         if split not in prepared.tokens:
             continue
         rows = prepared.rows(split)
+        tokens = prepared.tokens[split]
+        assert isinstance(tokens, Sequences)
         found = row_log_probs(loaded.module, feed_of(prepared, split, None, loaded.packs))
         written = text_column([None] * len(rows))
         if split == prepared.judged:
-            written = written_for(
+            written, notes = written_for(
                 rows,
                 spread(prepared.labels[split], prepared.recipe.write.decode_rows),
                 loaded,
@@ -65,8 +71,8 @@ def written_by(
                 kept=kept,
                 progress=progress,
             )
-        parts.append(record_of(rows, split, written, found))
-    return joined(parts)
+        parts.append(record_of(rows, split, written, found, tokens, loaded.tokenizer))
+    return joined(parts), notes
 
 
 def spread(labels: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
@@ -83,14 +89,18 @@ def spread(labels: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
     return np.sort(first)
 
 
-def scores_of(prepared: Prepared, written: Written, split: str) -> Scores:
-    return judge_texts(
+def scores_of(
+    prepared: Prepared, written: Written, split: str, notes: Sequence[str] = ()
+) -> Scores:
+    """notes  To be said beside those of the scores."""
+    scores = judge_texts(
         written,
         split=split,
         trained_counts=prepared.splits.train.counts(),
         pattern=prepared.recipe.write.pattern,
         seed=prepared.seed,
     )
+    return replace(scores, notes=(*notes, *scores.notes))
 
 
 def written_for(
@@ -103,20 +113,41 @@ def written_for(
     seed: int,
     kept: Path | None,
     progress: Progress,
-) -> Column:
-    """(n,) what is written for the rows at `chosen`, None for the others."""
+) -> tuple[Column, list[str]]:
+    """(n,) what is written for the rows at `chosen`, None for the others; and a note if some of
+    them were too long to be read whole."""
     assert rows.turns is not None
     written = text_column([None] * len(rows))
+    notes = []
     if len(chosen):
-        asked = asked_ids(rows.turns[chosen], base, new_tokens=config.new_tokens)
+        tokens = asked_tokens(rows.turns[chosen], base, new_tokens=config.new_tokens)
+        if tokens.truncated:
+            notes.append(_cut_note(tokens.truncated, len(chosen), base, config))
+        asked = [tokens.row(row) for row in range(len(tokens))]
         texts = write_texts(loaded, asked, config, seed=seed, kept=kept, progress=progress)
         for row, text in zip(chosen, texts, strict=True):
             written[row] = text
-    return written
+    return written, notes
 
 
-def record_of(rows: Rows, split: str, written: Column, found: Floats) -> Written:
-    """found: (n, 2) as of `row_log_probs`."""
+def _cut_note(cut: int, of: int, base: Reads, config: DecodeConfig) -> str:
+    said = (
+        f"{cut:,} of {of:,} rows that were written lost the beginning of what is asked, which did "
+        "not fit into the window"
+    )
+    if base.two_parts:
+        return f"{said} of {base.max_tokens:,} tokens"
+    return (
+        f"{said} beside {config.new_tokens:,} new tokens; take fewer (write.decode.new_tokens), or "
+        "ask for less"
+    )
+
+
+def record_of(
+    rows: Rows, split: str, written: Column, found: Floats, tokens: Sequences, tokenizer: Any
+) -> Written:
+    """found   (n, 2) as of `row_log_probs`.
+    tokens  The rows' own, as they were read for it."""
     assert rows.turns is not None
     assert rows.labels is not None
     n = len(rows)
@@ -132,8 +163,6 @@ def record_of(rows: Rows, split: str, written: Column, found: Floats) -> Written
         references=references,
         log_probs=found[:, 0],
         tokens=found[:, 1].astype(np.int64),
-        bytes=np.array(
-            [sum(len(t.text.encode()) for t in turns if is_learned(t)) for turns in rows.turns]
-        ),
+        bytes=learned_bytes(rows.turns, tokens, tokenizer),
         clusters=np.arange(n, dtype=np.int64) if rows.clusters is None else rows.clusters,
     )

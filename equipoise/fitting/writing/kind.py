@@ -95,12 +95,14 @@ class Writing:
         """Write with what was saved, and judge."""
         with timed(seconds, "writing"):
             kept = out / "checkpoints" / "written.jsonl"
-            written = written_by(prepared, load_writer(out), kept=kept, progress=progress)
+            written, notes = written_by(prepared, load_writer(out), kept=kept, progress=progress)
             write_written(out / WRITTEN, written)
             save_rows(out, prepared.splits, prepared.recipe.keep_texts)
         with timed(seconds, "judging"):
             scores = {
-                split: scores_of(prepared, written, split)
+                split: scores_of(
+                    prepared, written, split, notes if split == prepared.judged else ()
+                )
                 for split in sorted({"validation", prepared.judged})
             }
             write_scores(out / "scores.json", scores[prepared.judged])
