@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.data.look_alikes import Links
 from equipoise.errors import ShapeError
 from equipoise.records.audit import Example
 from equipoise.records.rows import Column
@@ -26,6 +27,8 @@ _BY_ROW = (
     "parts",
     "roles",
     "clusters",
+    "text_clusters",
+    "row",
     "groups",
     "times",
     "time_cells",
@@ -67,6 +70,16 @@ class Given:
     be left out."""
     clusters: Ints
     """(n,) rows with one number repeat, look alike or share a group."""
+    text_clusters: Ints | None = None
+    """(n,) the same by texts alone; None: `clusters` are of texts alone."""
+    links: Links | None = None
+    """Pairs of texts that look alike, by the number of the text in order of first appearance;
+    None: they are not known yet."""
+    row: Ints | None = None
+    """(n,) number in `whole` of the row that each stands for, where rows stand once for each of
+    their labels; None: each for itself."""
+    whole: Given | None = None
+    """Those rows, each once."""
     groups: Column | None = None
     """(n,) str, "" for none."""
     times: Floats | None = None
@@ -112,6 +125,7 @@ class Given:
         changed: dict[str, Any] = {
             name: column[index] for name in _BY_ROW if (column := getattr(self, name)) is not None
         }
+        changed["links"] = None  # they go by the numbers of all texts
         if self.tokens is not None:
             t = self.tokens
             changed["tokens"] = TokenFacts(
@@ -123,6 +137,22 @@ class Given:
         """(K,) rows of each class, of one role or of all."""
         labels = self.labels if role is None else self.labels[self.roles == role]
         return np.bincount(labels, minlength=len(self.classes)).astype(np.int64)
+
+    @property
+    def once(self) -> Given:
+        """The rows, each once, whatever labels it has."""
+        return self if self.whole is None else self.whole
+
+    def each_once(self, rows: Ints) -> Ints:
+        """Of these rows the first that stands for each row of `once`, in the order given."""
+        if self.row is None:
+            return rows
+        _, first = np.unique(self.row[rows], return_index=True)
+        return rows[np.sort(first)]
+
+    def how_many(self, chosen: Mask) -> int:
+        """Rows of `once` that any of the chosen (n,) stands for."""
+        return len(self.each_once(np.flatnonzero(chosen)))
 
     def example(self, row: int, note: str) -> Example:
         text = str(self.texts[row]) if self.keep_texts else None

@@ -52,12 +52,15 @@ class Repeated:
 
 
 def find_alike(given: Given, *, seed: int) -> Alike:
-    """Number the texts (but for case, spaces and punctuation) and link those that look alike."""
+    """Number the texts (but for case, spaces and punctuation) and link those that look alike,
+    unless it is known already which do."""
     keys = [duplicate_key(str(text)) for text in given.texts.tolist()]
     text_of = codes(keys)
     _, first, count = np.unique(text_of, return_index=True, return_counts=True)
-    distinct = [keys[row] for row in first.tolist()]
-    links = find_links(distinct, threshold=THRESHOLD, seed=seed)
+    links = given.links
+    if links is None:
+        distinct = [keys[row] for row in first.tolist()]
+        links = find_links(distinct, threshold=THRESHOLD, seed=seed)
     return Alike(text_of, first.astype(np.int64), count.astype(np.int64), links)
 
 

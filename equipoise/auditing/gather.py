@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given, Ints
+from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given, Ints, Mask
+from equipoise.audit.repeats import THRESHOLD
 from equipoise.costs import Costs
-from equipoise.data.duplicates import find_clusters
+from equipoise.data.duplicates import find_clusters, text_links
 from equipoise.data.forward import time_values
+from equipoise.data.look_alikes import Links
 from equipoise.data.memberships import rarest_labels
 from equipoise.data.split import split_table
 from equipoise.data.table import WHOLE, Table
 from equipoise.errors import DataError, SettingsError
 from equipoise.records.columns import column_of
-from equipoise.records.rows import Column, Rows, all_turns, indicators, label_text, text_column
+from equipoise.records.rows import Column, Rows, indicators, label_text, text_column
 
 _PLACE = "\x00place"
 """A column of our own that tells where a row of a split came from; no file can name it so, since
@@ -31,7 +33,8 @@ def gather(
     Where a row may have several labels, its whole set of them stands as its class; `each_label`
     takes them apart. Where the rows can't be divided `undivided` says why, and all rows of the
     training part (or of the one file, or all there are) count as training rows: an audit is for
-    rows that are not yet in order.
+    rows that are not yet in order. Of costs that are times a column, the amounts of training rows
+    alone have a say.
     Raises DataError for times that can't be read; SettingsError for costs that do not fit.
     """
     parts = table.parts
@@ -51,9 +54,18 @@ def gather(
     number = {name: k for k, name in enumerate(classes)}
     part = text_column([name for name, own in parts.items() for _ in range(len(own))])
     times, cells = _times(table, rows)
-    roles, notes, undivided = _roles(table, len(rows), part, seed)
+    texts = rows.texts.tolist()
+    # Finding look-alikes takes longest by far; dividing, tying and repeats all rest on them.
+    links = text_links(texts, threshold=THRESHOLD, seed=seed)
+    roles, notes, undivided = _roles(table, len(rows), part, seed, links)
     groups = rows.groups
-    amounts = None if costs is None else _amounts(costs, rows)
+    amounts = None if costs is None else _amounts(costs, rows, roles == TRAIN)
+
+    def tied(by: list[str] | None) -> Ints:
+        return find_clusters(texts, by, stands_for, seed=seed, links=links).ids
+
+    by_text = tied(None)
+    named = groups.tolist() if groups is not None and any(groups) else None
     return Given(
         ids=rows.ids,
         texts=rows.texts,
@@ -61,13 +73,9 @@ def gather(
         classes=classes,
         parts=part,
         roles=roles,
-        clusters=find_clusters(
-            rows.texts.tolist(),
-            groups.tolist() if groups is not None and any(groups) else None,
-            stands_for,
-            turns=all_turns(parts.values()),
-            seed=seed,
-        ).ids,
+        clusters=by_text if named is None else tied(named),
+        text_clusters=None if named is None else by_text,
+        links=links,
         groups=groups,
         times=times,
         time_column=column_of(table.columns, "time") or "",
@@ -89,7 +97,8 @@ def each_label(given: Given, table: Table) -> tuple[Given, Ints]:
     classes = tuple(sorted({name for cell in cells for name in cell}))
     held = indicators(text_column(cells), classes)
     row, label = np.nonzero(held)
-    return replace(given.take(row), labels=label.astype(np.int64), classes=classes), held
+    each = replace(given.take(row), labels=label.astype(np.int64), classes=classes)
+    return replace(each, row=row.astype(np.int64), whole=given), held
 
 
 def _end_to_end(parts: list[Rows]) -> Rows:
@@ -127,7 +136,7 @@ def _end_to_end(parts: list[Rows]) -> Rows:
 
 
 def _roles(
-    table: Table, n: int, part: Column, seed: int
+    table: Table, n: int, part: Column, seed: int, links: Links
 ) -> tuple[Column, list[str], tuple[str, ...]]:
     """(n,) what each row would do in `equipoise train` with the same seed, notes on it, and why it
     can't be."""
@@ -138,7 +147,7 @@ def _roles(
         start += len(rows)
     roles = text_column([""] * n)
     try:
-        splits = split_table(replace(table, parts=placed), seed=seed)
+        splits = split_table(replace(table, parts=placed), seed=seed, links=links)
     except DataError as error:
         train = (part == WHOLE) | (part == TRAIN)
         roles[:] = np.where(train, TRAIN, part) if train.any() else TRAIN
@@ -157,19 +166,20 @@ def _times(table: Table, rows: Rows) -> tuple[Any, Column | None]:
     return time_values(cells.tolist(), column, table.source), cells
 
 
-def _amounts(costs: Costs, rows: Rows) -> Any:
-    """(n,) the rows' amounts, NaN where a cell is no number; None where costs are times no column.
-    Raises DataError if the rows have no such column."""
+def _amounts(costs: Costs, rows: Rows, trains: Mask) -> Any:
+    """(n,) the amounts of training rows, NaN elsewhere and where a cell is no number; None where
+    costs are times no column. Raises DataError if the rows have no such column."""
     if costs.column is None:
         return None
     if rows.amounts is not None:
-        return np.array(rows.amounts.tolist(), dtype=np.float64)
+        return np.where(trains, np.array(rows.amounts.tolist(), dtype=np.float64), np.nan)
     if costs.column not in rows.columns:
         raise DataError(
             f"costs are times the column {costs.column!r}, which the rows do not have; their other "
             f"columns are {', '.join(map(repr, rows.columns)) or 'none'}"
         )
-    return np.array([_number(cell) for cell in rows.columns[costs.column].tolist()])
+    found = np.array([_number(cell) for cell in rows.columns[costs.column].tolist()])
+    return np.where(trains, found, np.nan)
 
 
 def _known(amounts: Any) -> Any:
@@ -177,15 +187,15 @@ def _known(amounts: Any) -> Any:
 
 
 def _typical(amounts: Any, rows: Rows, classes: tuple[str, ...]) -> Any:
-    """(K,) the median amount of each class's rows; None where costs are times no column."""
+    """(K,) the median amount of each class, of all classes where it has none; None where costs are
+    times no column."""
     if amounts is None:
         return None
     assert rows.labels is not None
-    median = np.nanmedian(amounts) if np.isfinite(amounts).any() else 0.0
-    found: Ints | Any = np.array(
-        [np.nan_to_num(np.nanmedian(np.append(amounts[rows.labels == c], median))) for c in classes]
-    )
-    return found
+    known = np.isfinite(amounts)
+    common = np.median(amounts[known]) if known.any() else 0.0
+    of_class = [amounts[known & (rows.labels == name)] for name in classes]
+    return np.array([np.median(own) if len(own) else common for own in of_class])
 
 
 def _number(cell: Any) -> float:

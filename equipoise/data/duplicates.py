@@ -80,6 +80,14 @@ def cluster_rows(
     ).ids
 
 
+def text_links(texts: Sequence[str], *, threshold: float = 0.8, seed: int = 0) -> Links:
+    """Pairs of look-alikes among the different texts, which are numbered in order of first
+    appearance (but for case, spaces and punctuation): what `find_clusters` would look for, for
+    those who need it more than once."""
+    keys = list(dict.fromkeys(duplicate_key(text) for text in texts))
+    return find_links(keys, threshold=threshold, seed=seed)
+
+
 def find_clusters(
     texts: Sequence[str],
     groups: Sequence[str] | None = None,
@@ -89,6 +97,7 @@ def find_clusters(
     threshold: float = 0.8,
     max_cluster: int | None = None,
     seed: int = 0,
+    links: Links | None = None,
 ) -> Clusters:
     """Tie rows with the same text, with the same group ("" is none), of one conversation, and
     look-alikes.
@@ -98,6 +107,7 @@ def find_clusters(
                  alike; 0.8 is about one changed word in ten. At 1 only equal sets of pieces do.
     max_cluster  Rows (of one class, where labels are given) that look-alikes may tie to the
                  largest piece of a cluster. None: a twentieth of the class's rows, at least 10.
+    links        What `text_links` says of the same texts, threshold and seed; None: it is asked.
     Time         about 1 minute for a million short rows on two cores, nearly linear.
     Raises       ShapeError if the columns differ in length; SettingsError for a bad setting.
     """
@@ -112,7 +122,7 @@ def find_clusters(
     if turns is not None:
         branches = _without_greetings(openings(turns), atoms[text_of_row], class_of_row, caps)
         atoms = _atoms(text_of_row, len(keys), [*ties, on_the_way, branches])
-    found = find_links(keys, threshold=threshold, seed=seed)
+    found = find_links(keys, threshold=threshold, seed=seed) if links is None else links
     between = Links(atoms[found.left], atoms[found.right], found.similarity)
     joined = _join(between, atoms[text_of_row], class_of_row, caps)
     return Clusters(

@@ -21,6 +21,7 @@ from equipoise.data.allot import allot
 from equipoise.data.crossing import Guard, Parts, listed_classes
 from equipoise.data.duplicates import Clusters, codes, find_clusters
 from equipoise.data.forward import hold_out_latest
+from equipoise.data.look_alikes import Links
 from equipoise.data.memberships import memberships, rarest_labels
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
 from equipoise.errors import DataError, SettingsError, ShapeError
@@ -38,6 +39,7 @@ def split_table(
     threshold: float = 0.8,
     max_cluster: int | None = None,
     keep_crossing: bool = False,
+    links: Links | None = None,
 ) -> Splits:
     """Divide the rows of a checked table; every part's rows carry their cluster numbers.
 
@@ -51,12 +53,13 @@ def split_table(
     keep_crossing  Keep training rows whose duplicate, look-alike, conversation or group is also in
                    a judged part, or that are as late as rows that were given to judge, with a
                    note, rather than leaving them out.
+    links          Look-alikes among the texts of all parts, in order; see `find_clusters`.
     Raises         SettingsError for bad shares; DataError if there are no training rows or
                    labels, if a part would be empty, if times can't be read, or if more than half
                    of the training rows would have to be left out.
     """
     _check_shares(validation_share, test_share)
-    parts, clusters = _grouped(table, threshold, max_cluster, seed)
+    parts, clusters = _grouped(table, threshold, max_cluster, seed, links)
     notes = _cluster_notes(clusters)
     time_column = time_column or column_of(table.columns, "time")
     shares = {VALIDATION: validation_share, TEST: test_share}
@@ -129,7 +132,7 @@ def _check_shares(validation_share: float, test_share: float) -> None:
 
 
 def _grouped(
-    table: Table, threshold: float, max_cluster: int | None, seed: int
+    table: Table, threshold: float, max_cluster: int | None, seed: int, links: Links | None
 ) -> tuple[Parts, Clusters]:
     """The given parts with cluster numbers found over all of them; one file counts as training
     rows."""
@@ -154,6 +157,7 @@ def _grouped(
         threshold=threshold,
         max_cluster=max_cluster,
         seed=seed,
+        links=links,
     )
     ends = np.cumsum([len(rows) for rows in parts.values()])
     return {
