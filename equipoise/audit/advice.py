@@ -9,10 +9,11 @@ an order in which to try, and a trial decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from equipoise.audit.case import EXTREME, FEW_ROWS, FOR_NEIGHBOURS, MILD, Case
-from equipoise.audit.say import classes_, names, percent, ratio, rows_
+from equipoise.audit.say import classes_, names, percent, ratio, rows_, times
 from equipoise.records.audit import Advice, Stance
 
 FEW_IN_ALL = 2_000
@@ -25,14 +26,25 @@ UNEQUAL_COSTS = 3.0
 
 
 def advise(case: Case, known: Sequence[str] | None = None) -> list[Advice]:
-    """What to try first, what else, and what not here; remedies not in `known` are left out."""
+    """What to try first, what else, and what not here; what asks for a remedy that is not in
+    `known` is left out."""
     order: dict[Stance, int] = {"try first": 0, "try": 1, "not here": 2}
     made = [
         advice
         for advice in _all(case)
-        if known is None or advice.remedy in known or not advice.option.startswith("--remedy")
+        if known is None or set(_remedies(advice.option)) <= set(known)
     ]
     return sorted(made, key=lambda advice: order[advice.stance])
+
+
+def _remedies(option: str) -> list[str]:
+    """
+    >>> _remedies("--costs C.yaml --remedy temperature --remedy smote:k=3")
+    ['temperature', 'smote']
+    """
+    words = option.split()
+    asked = [words[k + 1] for k, word in enumerate(words) if word == "--remedy"]
+    return [name.partition(":")[0] for name in asked]
 
 
 def _all(case: Case) -> Iterator[Advice]:
@@ -46,6 +58,8 @@ def _all(case: Case) -> Iterator[Advice]:
 
 
 def _seen(case: Case) -> str:
+    if case.largest_rows == case.smallest_rows:
+        return f"1 : 1 ({rows_(case.smallest_rows)} each)"
     return (
         f"{ratio(case.ratio)} from {case.largest!r} ({case.largest_rows:,}) to {case.smallest!r} "
         f"({rows_(case.smallest_rows)})"
@@ -69,8 +83,8 @@ def _plain(case: Case) -> Iterator[Advice]:
         why="thresholds cost no training",
         speaks_for="one offset per class, fitted for the measure that decides and kept only where "
         "rows that did not fit it show a gain",
-        speaks_against=f"{case.tail} of {case.classes} classes have fewer than {FEW_ROWS} training "
-        "rows, so hardly any validation rows to fit on"
+        speaks_against=f"{case.tail:,} of {classes_(case.classes)} have fewer than {FEW_ROWS} "
+        "training rows, so hardly any validation rows to fit on"
         if case.tail
         else "little: validation rows must be like those in use",
         source="Menon et al. 2021, arXiv:2007.07314; Narasimhan et al. 2015",
@@ -80,7 +94,7 @@ def _plain(case: Case) -> Iterator[Advice]:
 
 def _extreme(case: Case) -> Iterator[Advice]:
     extreme, mild = case.ratio > EXTREME, case.ratio < MILD
-    tail = f"{case.tail} of {case.classes} classes have fewer than {FEW_ROWS} rows"
+    tail = f"{case.tail:,} of {classes_(case.classes)} have fewer than {FEW_ROWS} rows"
     yield Advice(
         remedy="logit_adjusted",
         stance="try first" if extreme else "not here" if mild else "try",
@@ -110,7 +124,7 @@ def _extreme(case: Case) -> Iterator[Advice]:
         stance="try" if case.small else "not here",
         why="synthetic rows between neighbours in the encoder's space",
         speaks_for=f"rows that no copy would give, for classes of {FOR_NEIGHBOURS} rows up to a "
-        f"third of the largest: {case.small} of {classes_(case.classes)}"
+        f"third of the largest: {case.small:,} of {classes_(case.classes)}"
         if case.small
         else "rows that no copy would give",
         speaks_against=(
@@ -200,12 +214,16 @@ def _costs(case: Case) -> Iterator[Advice]:
         )
         return
     unequal = case.cost_spread >= UNEQUAL_COSTS
+    spread = (
+        f"the dearest mistake costs {times(case.cost_spread)} times the cheapest"
+        if math.isfinite(case.cost_spread)
+        else "one mistake costs nothing and another has a price"
+    )
     yield Advice(
         remedy="costs",
         stance="try first" if unequal else "try",
         why="costly mistakes" if unequal else "mistakes of similar price",
-        speaks_for=f"the dearest mistake costs {case.cost_spread:,.3g} times the cheapest: decide "
-        "by least expected cost and judge by expected cost",
+        speaks_for=f"{spread}: decide by least expected cost and judge by expected cost",
         speaks_against="the probabilities must be calibrated; keep temperature with it",
         source="Elkan 2001, The foundations of cost-sensitive learning, IJCAI",
         option="--costs COSTS.yaml --remedy temperature --remedy costs",
@@ -245,9 +263,9 @@ def _tuning(case: Case) -> Iterator[Advice]:
         remedy="light tuning",
         stance="try first" if few else "try",
         why="few rows" if few else "enough rows to choose how to tune",
-        speaks_for=f"{rows_(case.rows)} to train on, {case.tail} of {case.classes} classes with "
-        f"fewer than {FEW_ROWS}: tuning little keeps what the encoder knows of rare classes such "
-        f"as {names_tail}"
+        speaks_for=f"{rows_(case.rows)} to train on, {case.tail:,} of {classes_(case.classes)} "
+        f"with fewer than {FEW_ROWS}: tuning little keeps what the encoder knows of rare classes "
+        f"such as {names_tail}"
         if few
         else f"{rows_(case.rows)} to train on: upper layers on cached states are fast, and a good "
         "start",

@@ -47,7 +47,7 @@ class Case:
     oversampled: tuple[float, int]
     """The ratio that random_oversample should aim at, and the rows of an epoch after it."""
     repeated: float
-    """Share of the largest class's rows that are one cluster with another of them."""
+    """Share of the largest class's rows whose text another of them repeats or resembles."""
     crowded: float | None
     """Share of the largest class's rows with a near twin in it; None without an encoder."""
     noisy: float | None
@@ -56,7 +56,8 @@ class Case:
     inseparable: int
     """Pairs of classes."""
     cost_spread: float | None
-    """Dearest to cheapest mistake; None where no costs were given."""
+    """Dearest to cheapest mistake, by what it costs beyond the right decision; infinite where one
+    costs nothing; None where no costs were given."""
     grouped: float
     """Cramér's V of group and class, where groups are large enough to be learned; else 0."""
 
@@ -84,6 +85,10 @@ def case_of(given: Given, *, seed: int) -> Case:
         found = lapse(checked)
         noisy = found.rate if found.p < LEVEL else 0.0
     related = groups(training, seed=seed)
+    # Rows of one group need not say the same: only texts tell which could be spared.
+    texts = training
+    if training.text_clusters is not None:
+        texts = replace(training, clusters=training.text_clusters)
     return Case(
         rows=n,
         classes=int((counts > 0).sum()),
@@ -95,7 +100,7 @@ def case_of(given: Given, *, seed: int) -> Case:
         tail=int(((counts > 0) & (counts < FEW_ROWS)).sum()),
         small=int(((counts >= FOR_NEIGHBOURS) & (MILD * counts <= counts[largest])).sum()),
         oversampled=_oversampled(counts[present]),
-        repeated=1 - float(independent_counts(training, TRAIN)[largest] / max(counts[largest], 1)),
+        repeated=1 - float(independent_counts(texts, TRAIN)[largest] / max(counts[largest], 1)),
         crowded=crowded,
         noisy=noisy,
         inseparable=pairs,
@@ -114,6 +119,8 @@ def _oversampled(counts: Ints) -> tuple[float, int]:
 def _spread(given: Given) -> float | None:
     if given.costs is None:
         return None
-    wrong = given.costs[~np.eye(len(given.costs), dtype=bool)]
-    positive = wrong[wrong > 0]
-    return float(positive.max() / positive.min()) if len(positive) else 1.0
+    beyond = given.costs - np.diag(given.costs)[:, None]
+    wrong = beyond[~np.eye(len(beyond), dtype=bool)]
+    if not (wrong > 0).any():
+        return 1.0
+    return float(wrong.max() / wrong.min()) if wrong.min() > 0 else np.inf

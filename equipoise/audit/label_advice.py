@@ -35,17 +35,21 @@ def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterato
     most = classes[int(counts.argmax())]
     least = classes[int(np.where(counts > 0, counts, counts.max() + 1).argmin())]
     tail = int((present < FEW_ROWS).sum())
-    seen = f"{ratio(spread)} from {most!r} to {least!r} ({rows_(int(present.min()))})"
+    seen = (
+        f"1 : 1 ({rows_(int(present.min()))} each)"
+        if most == least
+        else f"{ratio(spread)} from {most!r} to {least!r} ({rows_(int(present.min()))})"
+    )
     half = int((present < found.rows / 2).sum())
     yield Advice(
         remedy="measure_offsets",
         stance="try first",
         why="thresholds cost no training",
-        speaks_for=f"{half} of {len(present)} labels are on less than half of the rows, where "
+        speaks_for=f"{half:,} of {len(present):,} labels are on less than half of the rows, where "
         "plain training puts most probabilities below 0.5; a threshold per label, kept where it "
         "earns it",
-        speaks_against=f"{tail} labels have fewer than {FEW_ROWS} training rows, so hardly any "
-        "validation rows to fit on; they take the threshold common to all"
+        speaks_against=f"labels with fewer than {FEW_ROWS} training rows, {tail:,} here, have "
+        "hardly any validation rows to fit on; they take the threshold common to all"
         if tail
         else "little: validation rows must be like those in use",
         source="Lipton et al. 2014, arXiv:1402.1892",
@@ -66,7 +70,11 @@ def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterato
     yield Advice(
         remedy="distribution_balanced",
         stance="try" if mingled and spread >= MILD else "not here",
-        why="rare labels come beside frequent ones" if mingled else "labels seldom come together",
+        why="labels nearly alike"
+        if spread < MILD
+        else "rare labels come beside frequent ones"
+        if mingled
+        else "rare labels seldom come beside frequent ones",
         speaks_for=f"SCUMBLE {found.scumble:.2f}, {found.per_row:.2f} labels a row: weighing a "
         "rare label up weighs its frequent companions up, which this loss takes back",
         speaks_against="six settings, and probabilities that need calibration",
@@ -78,8 +86,12 @@ def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterato
     yield Advice(
         remedy="binary_asymmetric",
         stance="try" if sparse else "not here",
-        why="most answers are easy noes" if sparse else "a row has many of its labels",
-        speaks_for=f"a row has {percent(share)} of the {len(present)} labels; noes that are easy "
+        why="most answers are easy noes"
+        if sparse
+        else "too few labels for a flood of easy noes"
+        if len(present) < MANY_LABELS
+        else "a row has many of the labels",
+        speaks_for=f"a row has {percent(share)} of the {len(present):,} labels; noes that are easy "
         "cost nothing, and missing yeses little",
         speaks_against="probabilities are meant for no shares that could be named",
         source="Ridnik et al. 2021, arXiv:2009.14119",

@@ -26,9 +26,11 @@ def classes_(n: int) -> str:
 
 def percent(share: float) -> str:
     """
-    >>> percent(0.031), percent(0.5), percent(0.0004)
-    ('3.1 %', '50 %', '0.04 %')
+    >>> percent(0.031), percent(0.5), percent(0.0004), percent(0)
+    ('3.1 %', '50 %', '0.04 %', '0 %')
     """
+    if not share:
+        return "0 %"
     digits = 0 if share >= 0.1 else 1 if share >= 0.01 else 2
     return f"{100 * share:.{digits}f} %"
 
@@ -58,3 +60,11 @@ def ratio(value: float) -> str:
     ('3,309 : 1', '2.5 : 1')
     """
     return f"{value:,.0f} : 1" if value >= 10 else f"{value:.1f} : 1"
+
+
+def times(value: float) -> str:
+    """
+    >>> times(2.456), times(200_000)
+    ('2.46', '200,000')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

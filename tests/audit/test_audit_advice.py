@@ -96,6 +96,43 @@ def test_costs_come_first_where_they_differ() -> None:
     assert stances(replace(CASE, cost_spread=100.0))["costs"] == "try first"
 
 
+@pytest.mark.parametrize(
+    ("costs", "stance", "said"),
+    [
+        ([[0, 100], [0, 0]], "try first", "one mistake costs nothing and another has a price"),
+        ([[-500, 0], [5, 0]], "try first", "the dearest mistake costs 100 times the cheapest"),
+        ([[9, 10], [10, 0]], "try first", "the dearest mistake costs 10 times the cheapest"),
+        ([[0, 200_000], [1, 0]], "try first", "mistake costs 200,000 times the cheapest"),
+        ([[-4, 6], [8, 0]], "try", "the dearest mistake costs 1.25 times the cheapest"),
+    ],
+)
+def test_what_a_mistake_costs_is_counted_from_the_right_decision(
+    costs: list[list[float]], stance: str, said: str
+) -> None:
+    given = make_given({"a": 40, "b": 40}, seed=0)
+    case = case_of(replace(given, costs=np.array(costs, dtype=float)), seed=0)
+    (found,) = [advice for advice in advise(case) if advice.remedy == "costs"]
+    assert found.stance == stance
+    assert said in found.speaks_for
+
+
+def test_rows_of_one_group_are_no_near_twins() -> None:
+    given = make_given({"a": 400, "b": 80}, seed=0)
+    by_group = replace(given, clusters=np.arange(len(given)) // 20)
+    assert case_of(by_group, seed=0).repeated > 0.9
+    by_text = replace(by_group, text_clusters=np.arange(len(given)))
+    assert case_of(by_text, seed=0).repeated == 0
+
+
+def test_classes_of_one_size_are_not_told_as_if_they_differed() -> None:
+    (found,) = [
+        advice
+        for advice in advise(replace(CASE, ratio=1.0, largest_rows=80, smallest_rows=80))
+        if advice.remedy == "none"
+    ]
+    assert found.speaks_for == "only 1 : 1 (80 rows each): there is little to cure"
+
+
 def test_wrong_labels_ask_for_a_forgiving_loss_and_few_rows_for_light_tuning() -> None:
     assert "generalized_cross_entropy" not in stances(CASE)
     assert stances(replace(CASE, noisy=0.1))["generalized_cross_entropy"] == "try first"
