@@ -39,7 +39,7 @@ def class_facts(given: Given) -> list[ClassFacts]:
         part: np.bincount(given.labels[given.parts == part], minlength=len(given.classes))
         for part in parts
     }
-    total = max(int(train.sum()), 1)
+    total = max(int((given.once.roles == TRAIN).sum()), 1)
     effective = effective_numbers(train, beta_of(total))
     independent = independent_counts(given, TRAIN)
     order = sorted(range(len(given.classes)), key=lambda k: (-train[k], given.classes[k]))
@@ -81,5 +81,5 @@ def balance(given: Given) -> Balance:
         entropy=max(entropy, 0.0),
         evenness=min(entropy / np.log(len(present)), 1.0) if len(present) > 1 else 1.0,
         effective_classes=float(np.exp(entropy)),
-        beta=beta_of(int(counts.sum())),
+        beta=beta_of(int((given.once.roles == TRAIN).sum())),
     )

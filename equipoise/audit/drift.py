@@ -6,14 +6,14 @@ messages of one customer on one day are no trend.
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, rankdata
 
 from equipoise.audit.given import Floats, Given, Ints, Mask
-from equipoise.records.audit import Drift, Period
+from equipoise.audit.words import words_of
+from equipoise.records.audit_context import Drift, Period
 from equipoise.statistics.intervals import auc_interval
 
 PERIODS = 6
@@ -23,7 +23,6 @@ MOST_ROWS = 20_000
 """Rows whose words are looked at; beyond, an even sample over time."""
 FEWEST_EXPECTED = 5
 """Classes with fewer rows expected in a half are counted together (Cochran's rule)."""
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 def drift(given: Given) -> Drift | None:
@@ -101,7 +100,7 @@ def _words(given: Given, rows: Ints, borders: list[int]) -> tuple[float, float, 
     known: dict[str, int] = {}
     word, owner = [], []
     for at in place.tolist():
-        for found in set(_WORD.findall(str(given.texts[rows[at]]).casefold())):
+        for found in set(words_of(str(given.texts[rows[at]]).casefold())):
             word.append(known.setdefault(found, len(known)))
             owner.append(at)
     if not word:
@@ -142,9 +141,13 @@ def _vectors(given: Given, rows: Ints, late: Mask) -> tuple[float | None, float 
     """How well late rows can be told from early ones of the same class, and its lower bound.
 
     The direction from the early to the late mean of one half of the rows is judged on the other
-    half, and the other way round.
+    half, and the other way round. A row that is alone in its class has nothing to be told from.
     """
     if given.vectors is None:
+        return None, None
+    told = np.bincount(given.labels[rows])[given.labels[rows]] > 1
+    rows, late = rows[told], late[told]
+    if not late.any() or late.all():
         return None, None
     vectors = given.vectors[rows].astype(np.float64)
     labels = given.labels[rows]
@@ -162,8 +165,7 @@ def _vectors(given: Given, rows: Ints, late: Mask) -> tuple[float | None, float 
         along = vectors[judged] @ direction
         scores[judged] = (along - along.mean()) / max(float(along.std()), 1e-12)
     yes, no = int(late.sum()), int((~late).sum())
-    rank = np.empty(len(rows))
-    rank[np.argsort(scores, kind="stable")] = np.arange(1, len(rows) + 1)
-    auc = float((rank[late].sum() - yes * (yes + 1) / 2) / (yes * no))
+    # Equal texts have equal scores; were they ranked in order of time, that would be told from it.
+    auc = float((rankdata(scores)[late].sum() - yes * (yes + 1) / 2) / (yes * no))
     low, _ = auc_interval(auc, yes, no)
     return auc, float(low)

@@ -6,7 +6,7 @@ import numpy as np
 
 from equipoise.audit.given import Given, Ints
 from equipoise.data.duplicates import codes
-from equipoise.records.audit import ClassGroups, Groups
+from equipoise.records.audit_context import ClassGroups, Groups
 
 SHUFFLES = 199
 """Random orders that the association is compared with: the least p-value is 1 in 200."""
@@ -21,22 +21,24 @@ LEVEL = 0.01
 
 def groups(given: Given, *, seed: int) -> Groups | None:
     """None where no row has a group."""
-    if given.groups is None:
+    if given.groups is None or given.once.groups is None:
         return None
-    held = np.array([bool(group) for group in given.groups.tolist()], dtype=bool)
-    if not held.any():
+    cells = [group for group in given.once.groups.tolist() if group]
+    if not cells:
         return None
-    cells = given.groups[held].tolist()
-    number, label = codes(cells), given.labels[held]
     names = list(dict.fromkeys(cells))
+    place = {name: g for g, name in enumerate(names)}
+    held = np.array([bool(group) for group in given.groups.tolist()], dtype=bool)
+    number = np.array([place[group] for group in given.groups[held].tolist()], dtype=np.int64)
+    label = given.labels[held]
     table = _table(number, label, len(names), len(given.classes))
     association, p = _association(number, label, np.random.default_rng(seed))
-    sizes = table.sum(axis=1)
+    sizes = np.bincount(codes(cells))
     largest = np.argsort(-sizes, kind="stable")[:LISTED]
     return Groups(
         groups=len(names),
-        rows=int(held.sum()),
-        in_large=float(sizes[sizes >= LARGE].sum() / held.sum()),
+        rows=len(cells),
+        in_large=float(sizes[sizes >= LARGE].sum() / len(cells)),
         association=association,
         p=p,
         classes=[
@@ -78,7 +80,7 @@ def _association(number: Ints, label: Ints, rng: np.random.Generator) -> tuple[f
             since most groups have few rows and its formula asks for many.
     """
     held = np.unique(label)
-    rows, columns = int(number.max()) + 1, len(held)
+    rows, columns = int(number.max(initial=-1)) + 1, len(held)
     if rows < 2 or columns < 2:
         return 0.0, 1.0
     label = np.searchsorted(held, label)

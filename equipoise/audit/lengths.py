@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from equipoise.audit.given import Given, Ints
-from equipoise.records.audit import ClassLength, Lengths
+from equipoise.records.audit_context import ClassLength, Lengths
 from equipoise.statistics.intervals import share_interval
 
 

@@ -46,7 +46,7 @@ def audit_several(
     """Measure, name what deserves it, and advise.
 
     sets  n rows, whose classes are their whole sets of labels.
-    each  A row for every label of every row.
+    each  A row for every label of every row; totals are of `sets` all the same.
     held  (n, K) 0/1, over the classes of `each`.
     """
     repeated = repeats(sets, find_alike(sets, seed=seed))

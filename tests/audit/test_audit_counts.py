@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from make_given import make_given, rows_of
 
 from equipoise.audit.counts import balance, class_facts, effective_numbers
+from equipoise.audit.findings.texts import strange_language
 from equipoise.audit.given import Given, TokenFacts
 from equipoise.audit.groups import groups, telling
 from equipoise.audit.language import broken_words, language
@@ -83,6 +85,39 @@ def test_broken_words() -> None:
     assert broken_words("退款申请", [(0, 1), (1, 2), (2, 3), (3, 4)]) == (1, 0)
     assert broken_words("退款", [(0, 1), (0, 1), (1, 2), (1, 2)]) == (1, 1)
     assert broken_words("12 !?", [(0, 2), (3, 4), (4, 5)]) == (0, 0)
+
+
+def test_vowel_signs_and_accents_belong_to_their_word() -> None:
+    word = "हिन्दी"  # three letters, three signs
+    assert broken_words(word, [(0, 6)]) == (1, 0)
+    assert broken_words(word, [(k, k + 1) for k in range(6)]) == (1, 1)
+    assert broken_words("cafe\u0301", [(0, 2), (2, 5)]) == (1, 0)
+    # Thai signs are one piece each, as its letters are.
+    assert broken_words("ที่นี่", [(k, k + 1) for k in range(6)]) == (1, 0)
+
+
+def test_words_are_counted_in_any_order_of_the_pieces_and_in_long_texts() -> None:
+    words, begins = 100_000, np.arange(100_000) * 6
+    text = " ".join(["abcde"] * words)
+    spans = [(int(at), int(at) + 5) for at in begins]
+    start = time.process_time()
+    assert broken_words(text, spans) == (words, 0)
+    assert broken_words(text, spans[::-1]) == (words, 0)
+    assert time.process_time() - start < 5
+
+
+def test_texts_without_words_have_unknown_tokens_all_the_same() -> None:
+    given = rows_of(["\U0001f600"] * 40, ["x", "y"] * 20)
+    ones, none = np.ones(40, dtype=np.int64), np.zeros(40, dtype=np.int64)
+    facts = TokenFacts(lengths=3 * ones, limit=128, unknown=ones, words=none, broken=none)
+    given = replace(given, tokens=facts)
+    found = language(given)
+    assert found is not None
+    assert (found.rows, found.unknown, found.broken) == (0, pytest.approx(1 / 3), 0.0)
+    (said,) = strange_language(given, found)
+    assert said.says.endswith("the words of 'x' and 'y': 33 % of the tokens unknown in 'x'")
+    assert said.rows == 40
+    assert said.examples[0].note == "1 of 3 tokens unknown"
 
 
 def test_language_adds_up_over_rows() -> None:

@@ -33,6 +33,28 @@ def test_rows_in_random_order_seldom_drift() -> None:
     assert np.mean(named) <= 0.05
 
 
+def test_equal_vectors_and_classes_of_one_row_tell_no_time() -> None:
+    """Their scores are tied, and ranks in order of time would make a perfect clock of them."""
+    given = timed(0)
+    assert given.vectors is not None
+    found = drift(replace(given, vectors=np.ones_like(given.vectors)))
+    assert found is not None
+    assert found.vectors_auc == pytest.approx(0.5)
+    alone = np.arange(len(given)) % 4 != 0
+    labels = np.where(alone, 3 + np.arange(len(given)), given.labels)
+    classes = (*given.classes, *(f"z{k:03d}" for k in range(len(given))))
+    found = drift(replace(given, labels=labels, classes=classes, probe=None))
+    assert found is not None
+    assert found.vectors_auc == pytest.approx(0.5, abs=0.15)
+    assert found.vectors_low is not None
+    assert found.vectors_low < 0.6
+    every = replace(given, labels=np.arange(len(given)), probe=None,
+                    classes=tuple(f"z{k:03d}" for k in range(len(given))))  # fmt: skip
+    found = drift(every)
+    assert found is not None
+    assert found.vectors_auc is None
+
+
 def test_shares_words_and_vectors_that_move_are_named() -> None:
     given = timed(0)
     assert given.times is not None

@@ -53,6 +53,7 @@ def test_leaks_say_how() -> None:
         "3 of 3 test rows repeat, resemble or share a group with train rows (1 with the same"
         in said.says
     )
+    assert said.do.startswith("leave out the train rows that they are tied to, as equipoise train")
     assert [e.id for e in said.examples] == ["2", "4", "6"]
     assert said.examples[0].note == "the same text is in row train 1"
 

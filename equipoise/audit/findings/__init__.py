@@ -19,17 +19,8 @@ from equipoise.audit.findings.labels import conflicts, inseparable_pairs, label_
 from equipoise.audit.findings.texts import cut_texts, duplicates, strange_language
 from equipoise.audit.given import Given
 from equipoise.audit.repeats import Repeated
-from equipoise.records.audit import (
-    Balance,
-    Drift,
-    Finding,
-    Groups,
-    Language,
-    Lengths,
-    Noise,
-    Overlap,
-    Power,
-)
+from equipoise.records.audit import Balance, Finding, Noise, Overlap, Power
+from equipoise.records.audit_context import Drift, Groups, Language, Lengths
 
 _RANK = {"serious": 0, "look": 1, "note": 2}
 

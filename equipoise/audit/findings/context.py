@@ -11,7 +11,8 @@ from equipoise.audit.given import TRAIN, Given
 from equipoise.audit.groups import telling
 from equipoise.audit.repeats import SHOWN
 from equipoise.audit.say import classes_, percent, ratio, rows_
-from equipoise.records.audit import Balance, Drift, Example, Finding, Groups
+from equipoise.records.audit import Balance, Example, Finding
+from equipoise.records.audit_context import Drift, Groups
 
 FEW_GROUPS = 5.0
 """A class that rests on fewer (effective) groups says more of them than of itself."""
@@ -45,14 +46,14 @@ def telling_groups(given: Given, groups: Groups | None) -> Iterator[Finding]:
     few = sorted((c for c in groups.classes if c.effective < FEW_GROUPS), key=lambda c: c.effective)
     if few:
         shown = ", ".join(f"{c.name!r} {c.groups:,}" for c in few[:3])
-        counts = dict(zip(given.classes, given.counts().tolist(), strict=True))
+        own = np.isin(given.labels, [given.classes.index(c.name) for c in few])
         yield Finding(
             kind="few_groups",
             weight="look",
             says=f"{classes_(len(few))} rest{'s' if len(few) == 1 else ''} on few groups: {shown}",
             do="collect rows of more groups; what is learned of such a class may be what is "
             "peculiar to them",
-            rows=sum(counts[c.name] for c in few),
+            rows=given.how_many(own),
             classes=[c.name for c in few],
             examples=[
                 given.example(
@@ -71,7 +72,8 @@ def _one_sided(given: Given, groups: Groups) -> Iterator[Example]:
         name, rows = next(iter(group["classes"].items()))
         return str(name), int(rows)
 
-    ordered = sorted(groups.largest, key=lambda group: -first(group)[1] / group["rows"])
+    labelled = [group for group in groups.largest if group["classes"]]
+    ordered = sorted(labelled, key=lambda group: -first(group)[1] / group["rows"])
     for group in ordered[:SHOWN]:
         name, rows = first(group)
         yield given.example(
@@ -135,8 +137,8 @@ def imbalance(given: Given, balance: Balance) -> Iterator[Finding]:
         kind="imbalance",
         weight="look" if balance.ratio > EXTREME else "note",
         says=f"{balance.largest!r} has {ratio(balance.ratio)} the training rows of "
-        f"{balance.smallest!r}; the {balance.trained} classes are worth "
-        f"{balance.effective_classes:.1f} equal ones",
+        f"{balance.smallest!r}; the {balance.trained:,} classes are worth "
+        f"{balance.effective_classes:,.1f} equal ones",
         do="see the advice below; judge by macro-F1, never by accuracy alone",
         rows=0,
         classes=[balance.smallest],

@@ -31,8 +31,8 @@ def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
             weight="serious",
             says=f"{leak.rows:,} of {total:,} {leak.judged} rows "
             f"{_ties(leak)} {leak.of} rows ({', '.join(how)})",
-            do=f"leave them out of {leak.of}, as equipoise train does; scores of a model that "
-            "was trained on them are too good",
+            do=f"leave out the {leak.of} rows that they are tied to, as equipoise train does; "
+            "scores of a model that was trained on those are too good",
             rows=leak.rows,
             classes=[],
             examples=repeated.leaks[leak.judged, leak.of],
@@ -42,11 +42,19 @@ def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
 def undivided(given: Given) -> Iterator[Finding]:
     """Where no run could train, choose and judge on these rows."""
     if given.undivided:
+        judged = sorted({VALIDATION, TEST} & set(given.parts[given.roles == TRAIN].tolist()))
+        # Faults name the argument; a reader has the command.
+        why = "; ".join(given.undivided).replace(
+            "(keep_crossing)", "(equipoise train --set split.keep_crossing=true)"
+        )
         yield Finding(
             kind="undivided",
             weight="serious",
-            says=f"a run could not divide these rows: {'; '.join(given.undivided)}",
-            do="mend that first; here all rows that may train are taken to",
+            says=f"a run could not divide these rows: {why}",
+            do=f"mend that first; here the {' and '.join(judged)} rows are taken as training rows, "
+            "and so the advice rests on rows that were given to judge"
+            if judged
+            else "mend that first; here all rows that may train are taken to",
             rows=len(given),
             classes=[],
             examples=[given.example(0, "the first row")],
@@ -70,15 +78,17 @@ def unknown_labels(given: Given) -> Iterator[Finding]:
             continue
         missing = missing[np.argsort(-rows[missing], kind="stable")]
         classes = [given.classes[k] for k in missing.tolist()]
-        first = np.flatnonzero((given.roles == role) & np.isin(given.labels, missing))[:SHOWN]
+        own = (given.roles == role) & np.isin(given.labels, missing)
+        first = given.each_once(np.flatnonzero(own))[:SHOWN]
+        concerned = given.how_many(own)
         yield Finding(
             kind="unknown_labels",
             weight="serious",
-            says=f"{rows_(int(rows[missing].sum()))} of {role} {_have(int(rows[missing].sum()))} a "
-            f"label without a training row: {names(classes)}",
+            says=f"{rows_(concerned)} of {role} {'has' if concerned == 1 else 'have'} a label "
+            f"without a training row: {names(classes)}",
             do="add training rows of them, or leave them out of the judging; no model can decide "
             "for a class it never saw",
-            rows=int(rows[missing].sum()),
+            rows=concerned,
             classes=classes,
             examples=[given.example(int(row), "no training row of this class") for row in first],
         )
@@ -110,7 +120,10 @@ def too_small_classes(given: Given, power: Power | None) -> Iterator[Finding]:
         says=says,
         do=f"add up to {most:,} {power.split} rows a class to show a change of "
         f"{points(power.change)}, judge such classes together, or say that they are not judged",
-        rows=sum(c.rows for c in small),
+        rows=given.how_many(
+            np.isin(given.labels, [given.classes.index(c.name) for c in small])
+            & (given.roles == power.split)
+        ),
         classes=[c.name for c in small],
         examples=[_one_of(given, c, power.split) for c in reversed(small) if c.rows][:SHOWN],
     )
@@ -134,9 +147,5 @@ def _one_of(given: Given, judged: ClassPower, split: str) -> Example:
 
 def _worth(judged: ClassPower) -> str:
     """Its rows, and how many independent ones they are worth where that is fewer."""
-    less = f" worth {judged.worth:.0f}" if judged.worth < 0.9 * judged.rows else ""
+    less = f" worth {judged.worth:,.0f}" if judged.worth < 0.9 * judged.rows else ""
     return rows_(judged.rows) + less
-
-
-def _have(n: int) -> str:
-    return "has" if n == 1 else "have"

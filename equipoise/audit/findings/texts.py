@@ -6,19 +6,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from equipoise.audit.given import Given
+from equipoise.audit.given import Given, Mask, TokenFacts
 from equipoise.audit.repeats import SHOWN, Repeated
 from equipoise.audit.say import names, percent, rows_
-from equipoise.records.audit import Example, Finding, Language, Lengths
+from equipoise.records.audit import Example, Finding
+from equipoise.records.audit_context import Language, Lengths
 
 CUT = 0.05
 """Share of a class's rows that must be cut, at its lower bound."""
 UNKNOWN, BROKEN = 0.05, 0.25
 """Share of unknown tokens or broken words from which the base model hardly knows the language.
 English messages have below 0.1 % and 0.2 % of them with a tokenizer made for English."""
-FEWEST_WORDS = 50
+FEWEST = 50
+"""Words of a class, or tokens, from which their shares say something."""
 _SAYING = 3
-"""Words that a quoted row has at least."""
+"""Words that a quoted row has at least, if it has no unknown token."""
 
 
 def cut_texts(given: Given, lengths: Lengths) -> Iterator[Finding]:
@@ -26,21 +28,22 @@ def cut_texts(given: Given, lengths: Lengths) -> Iterator[Finding]:
     cut = sorted((c for c in lengths.classes if c.cut_low > CUT), key=lambda c: -c.cut / c.rows)
     if not cut or lengths.limit is None:
         return
+    given = given.once
     assert given.tokens is not None, "there is a limit only where there is a tokenizer"
     size = given.tokens.lengths
     longest = np.argsort(-size, kind="stable")[:SHOWN].tolist()
-    total = sum(c.cut for c in lengths.classes)
+    total = int((size > lengths.limit).sum())
     shown = ", ".join(f"{c.name!r} {percent(c.cut / c.rows)}" for c in cut[:3])
     yield Finding(
         kind="cut",
         weight="look",
-        says=f"{rows_(total)} {'is' if total == 1 else 'are'} longer than {lengths.limit} tokens "
+        says=f"{rows_(total)} {'is' if total == 1 else 'are'} longer than {lengths.limit:,} tokens "
         f"and lose{'s' if total == 1 else ''} the end, most in {shown}",
         do="raise model.max_tokens if the model's window allows it and the end matters",
         rows=total,
         classes=[c.name for c in cut],
         examples=[
-            given.example(row, f"{size[row]:,} tokens, cut after {lengths.limit}")
+            given.example(row, f"{size[row]:,} tokens, cut after {lengths.limit:,}")
             for row in longest
             if size[row] > lengths.limit
         ],
@@ -54,41 +57,47 @@ def strange_language(given: Given, language: Language | None) -> Iterator[Findin
     strange = [
         c
         for c in language.classes
-        if c.words >= FEWEST_WORDS and (c.unknown > UNKNOWN or c.broken > BROKEN)
+        if (c.tokens >= FEWEST and c.unknown > UNKNOWN) or (c.words >= FEWEST and c.broken > BROKEN)
     ]
     if not strange:
         return
     strange.sort(key=lambda c: -max(c.unknown / UNKNOWN, c.broken / BROKEN))
-    counts = dict(zip(given.classes, given.counts().tolist(), strict=True))
+    own = np.isin(given.labels, [given.classes.index(c.name) for c in strange])
     worst = strange[0]
+    broken = f"{percent(worst.broken)} of the words broken up, " if worst.words else ""
     yield Finding(
         kind="language",
         weight="serious" if len(strange) > len(language.classes) / 2 else "look",
         says=f"the base model's tokenizer hardly knows the words of "
-        f"{names([c.name for c in strange])}: {percent(worst.broken)} of the words broken up, "
-        f"{percent(worst.unknown)} of the tokens unknown in {worst.name!r}",
+        f"{names([c.name for c in strange])}: {broken}{percent(worst.unknown)} of the tokens "
+        f"unknown in {worst.name!r}",
         do="take a base model that was trained on this language or script (--model)",
-        rows=sum(counts[c.name] for c in strange),
+        rows=given.how_many(own),
         classes=[c.name for c in strange],
-        examples=_broken_rows(given, [c.name for c in strange]),
+        examples=_broken_rows(given, own),
     )
 
 
-def _broken_rows(given: Given, classes: list[str]) -> list[Example]:
-    """Rows of the classes with the largest shares of broken words and unknown tokens."""
+def _broken_rows(given: Given, own: Mask) -> list[Example]:
+    """Of the rows those with the largest shares of broken words and unknown tokens."""
     tokens = given.tokens
     assert tokens is not None, "language is measured where there is a tokenizer"
-    places = [given.classes.index(name) for name in classes]
-    rows = np.flatnonzero(np.isin(given.labels, places) & (tokens.words >= _SAYING))
-    share = tokens.broken[rows] / tokens.words[rows] + tokens.unknown[rows] / tokens.lengths[rows]
-    return [
-        given.example(
-            row,
-            f"{tokens.broken[row]} of {tokens.words[row]} words broken up, "
-            f"{tokens.unknown[row]} of {tokens.lengths[row]} tokens unknown",
-        )
-        for row in rows[np.argsort(-share, kind="stable")][:SHOWN].tolist()
-    ]
+    saying = (tokens.words >= _SAYING) | (tokens.unknown > 0)
+    rows = given.each_once(np.flatnonzero(own & saying))
+    share = tokens.broken[rows] / np.maximum(tokens.words[rows], 1)
+    share += tokens.unknown[rows] / tokens.lengths[rows]
+    worst = rows[np.argsort(-share, kind="stable")][:SHOWN].tolist()
+    return [given.example(row, _pieces(tokens, row)) for row in worst]
+
+
+def _pieces(tokens: TokenFacts, row: int) -> str:
+    unknown = f"{tokens.unknown[row]:,} of {tokens.lengths[row]:,} tokens unknown"
+    words = int(tokens.words[row])
+    return (
+        f"{tokens.broken[row]:,} of {rows_(words, 'word')} broken up, {unknown}"
+        if words
+        else (unknown)
+    )
 
 
 def duplicates(given: Given, repeated: Repeated) -> Iterator[Finding]:
