@@ -57,6 +57,8 @@ def audit_with(
         record = audit_table(
             table, model=model, costs=stated, seed=seed, keep_texts=not no_texts, progress=progress
         )
+        stated_in = None if costs is None else str(costs)
+        record = record.model_copy(update={"costs": stated_in, "encoding": encoding})
         write_audit(out, record)
         page = write_report(out)
     answer = record.to_json() | {"folder": str(out), "report": str(page)}

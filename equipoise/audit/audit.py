@@ -81,6 +81,10 @@ def audit(given: Given, *, seed: int = 0, remedies: Sequence[str] | None = None)
         drift=timed("drift", lambda: drift(given)),
         power=timed("power", lambda: power(given)),
     )
+    if given.times is not None and measured.drift is None:
+        skipped.append(
+            Skipped(what="drift", why=f"all rows have one time in {given.time_column!r}")
+        )
     case = timed("advice", lambda: case_of(given, seed=seed))
     return Audited(
         classes=facts,

@@ -60,9 +60,11 @@ def audit_table(
     skipped: list[Skipped] = []
     capped: list[str] = []
     name = None
-    if table.train is not None and table.train.several:
+    if any(part.several for part in table.parts.values()):
         start = time.perf_counter()
-        if model != NO_MODEL:
+        if model == NO_MODEL:
+            skipped.append(Skipped(what="truncation and language", why=_NOT_WANTED))
+        else:
             given, name = add_tokens(given, model, seed, skipped, capped)
         each, held = each_label(given, table)
         found, together = audit_several(given, each, held, seed=seed, remedies=_remedies())
@@ -70,13 +72,14 @@ def audit_table(
         record = _record(table, given, found, warnings, notes, name, seed, skipped, capped, seconds)
         return record.model_copy(update={"co_occurrence": together})
     if model == NO_MODEL:
-        skipped.append(Skipped(what=_NEEDS_ENCODER, why="no encoder was wanted (--model none)"))
+        skipped.append(Skipped(what=_NEEDS_ENCODER, why=_NOT_WANTED))
     else:
         given, name = add_encoder(given, model, seed, skipped, capped, seconds, progress)
     found = audit(given, seed=seed, remedies=_remedies())
     return _record(table, given, found, warnings, notes, name, seed, skipped, capped, seconds)
 
 
+_NOT_WANTED = "no encoder was wanted (--model none)"
 _NEEDS_ENCODER = (
     "suspected label errors, pairs of classes that can't be told apart, truncation, language, and "
     "drift of vectors"
@@ -111,6 +114,7 @@ def _record(
         columns=table.columns,
         model=model,
         seed=seed,
+        keep_texts=given.keep_texts,
         rows={name: len(rows) for name, rows in table.parts.items()},
         roles={role: roles.count(role) for role in known},
         versions=_versions(),

@@ -63,6 +63,7 @@ def add_encoder(
         return given, None
     with timed(seconds, "tokenizing"):
         given = replace(given, tokens=token_facts(given, base, seed, capped))
+        skipped += _not_asked(base)
     with timed(seconds, "encoding"):
         given = replace(given, vectors=encode(given.texts, base, settings, progress))
     with timed(seconds, "probing"):
@@ -96,6 +97,7 @@ def add_tokens(
             raise
         skipped.append(Skipped(what="truncation and language", why=str(error)))
         return given, None
+    skipped += _not_asked(base)
     return replace(given, tokens=token_facts(given, base, seed, capped)), base.name
 
 
@@ -118,7 +120,7 @@ def token_facts(given: Given, base: Base, seed: int, capped: list[str]) -> Token
     tokenizer: Any = base.tokenizer
     lengths, unknown, words, broken = (np.zeros(n, dtype=np.int64) for _ in range(4))
     looked = np.zeros(n, dtype=bool)
-    if getattr(tokenizer, "is_fast", False):
+    if _tells_places(base):
         looked[sample_rows(given.labels, LOOKED_AT, np.random.default_rng(seed))] = True
         if not looked.all():
             capped.append(f"language: {int(looked.sum()):,} of {n:,} rows")
@@ -141,6 +143,18 @@ def token_facts(given: Given, base: Base, seed: int, capped: list[str]) -> Token
             if looked[row]:
                 words[row], broken[row] = broken_words(texts[row], made["offset_mapping"][place])
     return TokenFacts(lengths, base.max_tokens, unknown, words, broken)
+
+
+def _tells_places(base: Base) -> bool:
+    """Whether the tokenizer says where its tokens lie, so that words can be held against them."""
+    return bool(getattr(base.tokenizer, "is_fast", False))
+
+
+def _not_asked(base: Base) -> list[Skipped]:
+    if _tells_places(base):
+        return []
+    why = "the tokenizer does not say where in a text its tokens lie (it is no fast one)"
+    return [Skipped(what="words broken up", why=why)]
 
 
 def probe_scores(

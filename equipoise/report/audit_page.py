@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
-from equipoise.records.audit import AuditRecord, ClassPower, Finding, read_audit
+from equipoise.records.audit import AuditRecord, Finding, read_audit
 from equipoise.records.columns import named_columns
 from equipoise.records.files import write_text
-from equipoise.report.audit_text import roles_in_words
-from equipoise.report.charts import bar, columns, parts
+from equipoise.report.audit_tables import (
+    classes_table,
+    groups_table,
+    labels_table,
+    lengths_table,
+    pairs_table,
+    part_colours,
+    periods_table,
+    power_table,
+)
+from equipoise.report.audit_text import advice_from, most_to_least, roles_in_words
+from equipoise.report.charts import columns
 from equipoise.report.page import REPORT, fill
-from equipoise.report.words import SPLITS, count, listed, percent, ratio, seconds
+from equipoise.report.words import count, listed, ratio, seconds
 
-LOG_FROM = 50.0
-"""Imbalance from which counts are drawn on a log scale."""
 MANY_CLASSES = 20
 WEIGHTS = {"serious": "Serious", "look": "Worth a look", "note": "Good to know"}
 KINDS = {
@@ -41,31 +48,6 @@ KINDS = {
 STANCES = {"try first": "Try first", "try": "Worth trying", "not here": "Not here"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a table: a name, a drawing, and figures."""
-
-    name: str
-    bars: Markup
-    cells: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """What a template lays out without knowing what it is about."""
-
-    id: str
-    caption: str
-    name: str
-    drawing: str | None
-    columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-
-    @property
-    def tall(self) -> bool:
-        return len(self.lines) > 24
-
-
 def write_audit_report(folder: Path) -> Path:
     """Raises FolderError if the folder holds no audit, or a broken one."""
     write_text(folder / REPORT, render_audit(read_audit(folder), folder.resolve().name))
@@ -83,15 +65,16 @@ def render_audit(audit: AuditRecord, folder: str) -> str:
         findings=[
             (KINDS.get(f.kind, f.kind), f.weight, WEIGHTS[f.weight], f) for f in audit.findings
         ],
-        classes=_classes(audit),
-        colours=_colours(audit),
+        classes=classes_table(audit),
+        colours=part_colours(audit),
         chart=_chart(audit),
-        labels=_labels(audit),
-        pairs=_pairs(audit),
-        lengths=_lengths(audit),
-        groups=_groups(audit),
-        periods=_periods(audit),
-        power=_power(audit),
+        labels=labels_table(audit),
+        pairs=pairs_table(audit),
+        lengths=lengths_table(audit),
+        groups=groups_table(audit),
+        periods=periods_table(audit),
+        power=power_table(audit),
+        advice_from=advice_from(audit),
         advice=[(STANCES[a.stance], a) for a in audit.advice],
         facts=_facts(audit),
         stages=[(name.capitalize(), seconds(value)) for name, value in audit.seconds.items()],
@@ -116,9 +99,9 @@ def _figures(audit: AuditRecord, serious: Sequence[Finding]) -> list[tuple[str, 
         (
             "Most frequent to rarest",
             ratio(audit.balance.ratio),
-            f"{audit.balance.largest} to {audit.balance.smallest}",
+            most_to_least(audit),
         ),
-        ("Findings", f"{len(audit.findings)}", f"{len(serious)} of them serious"),
+        ("Findings", f"{len(audit.findings):,}", f"{len(serious):,} of them serious"),
     ]
 
 
@@ -127,47 +110,7 @@ def _roles(audit: AuditRecord) -> list[str]:
 
 
 def _equal(audit: AuditRecord) -> str:
-    return f"worth {audit.balance.effective_classes:.1f} equal ones"
-
-
-def _colours(audit: AuditRecord) -> list[tuple[str, str]]:
-    """(colour, name) of each given part."""
-    return [(name if name in SPLITS else "train", SPLITS.get(name, "rows")) for name in audit.rows]
-
-
-def _classes(audit: AuditRecord) -> Table:
-    given = list(audit.rows)
-    css, shown = zip(*_colours(audit), strict=True)
-    top = max((n for c in audit.classes for n in c.counts.values()), default=1)
-    log = audit.balance.ratio > LOG_FROM
-    return Table(
-        id="classes",
-        caption="Rows of each class in each given part, most training rows first"
-        + (", bars on a log scale" if log else ""),
-        name="Class",
-        drawing="Bars",
-        columns=(
-            *(name.capitalize() for name in shown),
-            "Would train",
-            "Share",
-            "Independent",
-            "Effective number",
-        ),
-        lines=tuple(
-            Line(
-                c.name,
-                parts([c.counts.get(name, 0) for name in given], max(top, 1), css, log=log),
-                (
-                    *(f"{c.counts.get(name, 0):,}" for name in given),
-                    f"{c.train:,}",
-                    percent(c.share),
-                    f"{c.independent:,}",
-                    f"{c.effective:,.0f}",
-                ),
-            )
-            for c in audit.classes
-        ),
-    )
+    return f"worth {audit.balance.effective_classes:,.1f} equal ones"
 
 
 def _chart(audit: AuditRecord) -> Markup | None:
@@ -180,182 +123,6 @@ def _chart(audit: AuditRecord) -> Markup | None:
         title="Training rows of every class, most frequent first",
         description=f"{count(len(values), 'class', 'classes')} from {max(values):,} rows down to "
         f"{min(values):,}. The table below gives every count.",
-    )
-
-
-def _labels(audit: AuditRecord) -> Table | None:
-    if audit.noise is None or not audit.noise.classes or not audit.noise.named:
-        return None
-    return Table(
-        id="suspects",
-        caption="Suspected label errors of each class, most first",
-        name="Class",
-        drawing="Share",
-        columns=("Suspects", "Of rows checked", "Share", "They look like"),
-        lines=tuple(
-            Line(
-                c.name,
-                bar(c.share, css="wrong"),
-                (
-                    f"{c.suspects:,}",
-                    f"{c.rows:,}",
-                    percent(c.share),
-                    listed([f"{name} {n:,}" for name, n in c.likely.items()], 3),
-                ),
-            )
-            for c in audit.noise.classes
-        ),
-    )
-
-
-def _pairs(audit: AuditRecord) -> Table | None:
-    if audit.overlap is None or not audit.overlap.pairs:
-        return None
-    return Table(
-        id="pairs",
-        caption="The most confused pairs of classes, both classes weighing the same; at 50 % a "
-        "coin would do as well",
-        name="Classes",
-        drawing="Confused",
-        columns=("By the probe", "By neighbours", "At least", "Can’t be told apart"),
-        lines=tuple(
-            Line(
-                f"{pair.one} / {pair.other}",
-                bar(2 * min(pair.by_probe, pair.by_neighbours), css="wrong"),
-                (
-                    percent(pair.by_probe),
-                    percent(pair.by_neighbours),
-                    percent(pair.low),
-                    "yes" if pair.inseparable else "not shown",
-                ),
-            )
-            for pair in audit.overlap.pairs
-        ),
-    )
-
-
-def _lengths(audit: AuditRecord) -> Table:
-    lengths, language = audit.lengths, audit.language
-    words = {} if language is None else {c.name: c for c in language.classes}
-    top = max((c.high for c in lengths.classes), default=1.0) or 1.0
-    unit = lengths.unit.capitalize()
-    return Table(
-        id="lengths",
-        caption=f"Length of the texts of each class in {lengths.unit}"
-        + (f"; rows are cut after {lengths.limit}" if lengths.limit else ""),
-        name="Class",
-        drawing="Median",
-        columns=(
-            f"{unit}, median",
-            "95th percentile",
-            *(("Cut",) if lengths.limit else ()),
-            *(("Unknown tokens", "Broken words") if words else ()),
-        ),
-        lines=tuple(
-            Line(
-                c.name,
-                bar(c.median, top=top),
-                (
-                    f"{c.median:,.0f}",
-                    f"{c.high:,.0f}",
-                    *((f"{c.cut:,} ({percent(c.cut / c.rows)})",) if lengths.limit else ()),
-                    *(
-                        (percent(words[c.name].unknown), percent(words[c.name].broken))
-                        if words
-                        else ()
-                    ),
-                ),
-            )
-            for c in lengths.classes
-        ),
-    )
-
-
-def _groups(audit: AuditRecord) -> Table | None:
-    if audit.groups is None:
-        return None
-    return Table(
-        id="groups",
-        caption="Groups that hold rows of each class",
-        name="Class",
-        drawing="Share of the largest group",
-        columns=("Groups", "As many equal ones", "Largest group", "Its share"),
-        lines=tuple(
-            Line(
-                c.name,
-                bar(c.largest_share, css="plain"),
-                (
-                    f"{c.groups:,}",
-                    f"{c.effective:,.1f}",
-                    c.largest,
-                    percent(c.largest_share),
-                ),
-            )
-            for c in sorted(audit.groups.classes, key=lambda c: c.effective)
-        ),
-    )
-
-
-def _periods(audit: AuditRecord) -> Table | None:
-    if audit.drift is None:
-        return None
-    shown = [c.name for c in audit.classes[:8]]
-    return Table(
-        id="periods",
-        caption=f"Periods of about as many rows each, by “{audit.drift.column}”, repeats and rows "
-        "of one group counted once: share of the most frequent classes, and of words that no "
-        "earlier period holds",
-        name="From",
-        drawing=None,
-        columns=("Until", "Rows", "New words", *shown),
-        lines=tuple(
-            Line(
-                period.since,
-                Markup(""),
-                (
-                    period.until,
-                    f"{period.rows:,}",
-                    percent(period.new_words),
-                    *(percent(period.counts.get(name, 0) / period.rows) for name in shown),
-                ),
-            )
-            for period in audit.drift.periods
-        ),
-    )
-
-
-def _power(audit: AuditRecord) -> Table | None:
-    if audit.power is None:
-        return None
-    ordered = sorted(audit.power.classes, key=lambda c: (c.worth, c.name))
-    return Table(
-        id="power",
-        caption=f"What the {audit.power.split} rows of each class can show, fewest first",
-        name="Class",
-        drawing="Interval of a recall of one half",
-        columns=(
-            "Rows",
-            "Independent",
-            "Interval",
-            "Smallest change shown",
-            f"More rows for {100 * audit.power.change:.0f} points",
-        ),
-        lines=tuple(_power_line(c) for c in ordered),
-    )
-
-
-def _power_line(c: ClassPower) -> Line:
-    wide = c.low is None or c.high is None
-    return Line(
-        c.name,
-        bar(None if wide else 0.5, c.low, c.high, css="unsure"),
-        (
-            f"{c.rows:,}",
-            f"{c.worth:,.1f}".removesuffix(".0"),
-            "none" if c.low is None or c.high is None else f"{c.low:.2f} to {c.high:.2f}",
-            "none" if c.smallest_change is None else f"{100 * c.smallest_change:.0f} points",
-            f"{c.more_rows:,}",
-        ),
     )
 
 
@@ -383,4 +150,10 @@ def _command(audit: AuditRecord, folder: str) -> str:
         words += ["--model", "none"]
     else:
         words += ["--model", audit.model]
+    if audit.costs is not None:
+        words += ["--costs", audit.costs]
+    if audit.encoding is not None:
+        words += ["--encoding", audit.encoding]
+    if not audit.keep_texts:
+        words.append("--no-texts")
     return shlex.join([*words, "--seed", str(audit.seed), "--out", folder])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from equipoise.records.audit import Advice, AuditRecord, Finding
-from equipoise.report.words import count, listed, ratio
+from equipoise.report.words import SPLITS, count, listed, ratio
 
 ROLES = {"train": "train", "validation": "choose", "test": "judge"}
 """What the rows of a part are for."""
@@ -18,7 +18,7 @@ def audit_text(audit: AuditRecord, page: Path) -> str:
         lines += [_finding(finding) for finding in audit.findings]
     else:
         lines.append("Findings: none.")
-    lines += ["", "Advice, from the training rows alone:"]
+    lines += ["", f"Advice, from {advice_from(audit)}:"]
     lines += [_advice(advice) for advice in audit.advice if advice.stance != "not here"]
     others = [advice.remedy for advice in audit.advice if advice.stance == "not here"]
     if others:
@@ -37,9 +37,23 @@ def _headline(audit: AuditRecord) -> str:
     roles = ", ".join(f"{n:,} {what}" for what, n in roles_in_words(audit).items())
     b = audit.balance
     return (
-        f"{audit.source}: {rows}, {count(b.classes, 'class', 'classes')}, {ratio(b.ratio)} from "
-        f"{b.largest} to {b.smallest}; {roles}"
+        f"{audit.source}: {rows}, {count(b.classes, 'class', 'classes')}, {ratio(b.ratio)}"
+        f"{most_to_least(audit, ' from ')}; {roles}"
     )
+
+
+def most_to_least(audit: AuditRecord, before: str = "") -> str:
+    """The most frequent class to the rarest, if there are such."""
+    b = audit.balance
+    return "" if b.largest == b.smallest else f"{before}{b.largest} to {b.smallest}"
+
+
+def advice_from(audit: AuditRecord) -> str:
+    """The rows that advice rests on: those of the training part, or whatever there is."""
+    if {"train", "all"} & set(audit.rows):
+        return "the training rows alone"
+    given = listed([SPLITS.get(name, name) for name in audit.rows])
+    return f"the {given} rows, taken as training rows"
 
 
 def roles_in_words(audit: AuditRecord) -> dict[str, int]:
@@ -70,7 +84,7 @@ def _power(audit: AuditRecord) -> str:
     short = [c for c in power.classes if c.more_rows]
     said = (
         f"Power: the {power.split} rows show a change of {100 * power.change:.0f} points of recall "
-        f"for {len(power.classes) - len(short)} of "
+        f"for {len(power.classes) - len(short):,} of "
         f"{count(len(power.classes), 'class', 'classes')}"
     )
     if short:

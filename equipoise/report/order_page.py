@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from equipoise.records.files import write_text
 from equipoise.records.order import OrderRecord, Slope, read_order
-from equipoise.report.audit_page import Line, Table
+from equipoise.report.audit_tables import Line, Table
 from equipoise.report.charts import Axis, Series, axis_for, difference, line_chart
 from equipoise.report.page import fill
 from equipoise.report.words import (

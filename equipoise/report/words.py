@@ -249,7 +249,7 @@ def listed(names: Iterable[str], limit: int = 8) -> str:
     """
     items: Sequence[str] = list(names)
     if len(items) > limit:
-        return f"{', '.join(items[:limit])} and {len(items) - limit} more"
+        return f"{', '.join(items[:limit])} and {len(items) - limit:,} more"
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from equipoise.audit.co_occurrence import co_occurrence, label_ratios, scumble
 from equipoise.audit.label_advice import advise_labels
+from equipoise.auditing import audit_table
+from equipoise.data import ColumnNames, read_rows
+from equipoise.records.audit import AuditRecord
 from equipoise.remedies.table import REMEDIES
+from equipoise.report.audit_text import audit_text
 from tests.cli_runner import run_cli
 from tests.report.html_check import read_page
 from tests.several_rows import SHARES, write_several
@@ -106,6 +110,22 @@ class TestAdvice:
         assert stances["distribution_balanced"] == "not here"
         assert stances["binary_asymmetric"] == "not here"
 
+    def test_the_reason_is_the_condition_that_failed(self) -> None:
+        def why(held: np.ndarray) -> dict[str, str]:
+            names = tuple(f"l{k:02d}" for k in range(held.shape[1]))
+            found = co_occurrence(held, names, np.arange(len(held)))
+            made = advise_labels(held.sum(axis=0), names, found, tuple(REMEDIES))
+            return {a.remedy: a.why for a in made if a.stance == "not here"}
+
+        # Two labels that always come together, and 15 of which a row has one.
+        both = why(np.ones((60, 2), dtype=np.int64))
+        assert both["distribution_balanced"] == both["binary_weighted"] == "labels nearly alike"
+        one = why(np.tile(np.eye(15, dtype=np.int64), (4, 1)))
+        assert one["binary_asymmetric"] == "too few labels for a flood of easy noes"
+        many = np.zeros((60, 24), dtype=np.int64)
+        many[:, :5], many[0, 5:] = 1, 1
+        assert why(many)["binary_asymmetric"] == "a row has many of the labels"
+
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
@@ -121,6 +141,60 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     )
     assert done.code == 0, done.stderr
     return out, json.loads(done.stdout)
+
+
+def write_long(path: Path, parts: int) -> Path:
+    """100 rows, 50 of them long and with two labels each, in groups of five; as one file, or as
+    the test part of a folder."""
+    rng = np.random.default_rng(0)
+    lines = ["text,label,who"]
+    for k in range(100):
+        words = rng.choice([*TOPICS["bank"], *TOPICS["light"]], 200 if k < 50 else 5)
+        lines.append(f"{' '.join(words)} n{k},{'a|b' if k < 50 else 'c'},g{k // 5}")
+    if parts:
+        path.mkdir()
+    (path / "test.csv" if parts else path).write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+class TestTotals:
+    """A row with two labels is one row."""
+
+    @pytest.fixture(scope="class")
+    def record(self, tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> AuditRecord:
+        path = write_long(tmp_path_factory.mktemp("long") / "rows.csv", parts=0)
+        columns = ColumnNames(label_separator="|", group=("who",))
+        return audit_table(read_rows(path, columns=columns), model=str(tiny_base))
+
+    def test_of_texts_and_groups(self, record: AuditRecord) -> None:
+        cut = next(f for f in record.findings if f.kind == "cut")
+        assert cut.rows == 50
+        assert cut.says.startswith("50 rows are longer")
+        assert len({e.id for e in cut.examples}) == len(cut.examples)
+        assert record.language is not None
+        assert record.language.rows == 100
+        assert record.groups is not None
+        assert (record.groups.rows, record.groups.groups) == (100, 20)
+        assert {group["rows"] for group in record.groups.largest} == {5}
+        for finding in record.findings:
+            assert finding.rows <= 100, finding.kind
+
+    def test_a_share_is_of_the_training_rows(self, record: AuditRecord) -> None:
+        shares = {c.name: c.share for c in record.classes}
+        assert shares["a"] == shares["b"]
+        assert shares["a"] + shares["c"] == pytest.approx(1)
+
+
+def test_without_a_training_part_labels_are_still_several(tmp_path: Path) -> None:
+    path = write_long(tmp_path / "rows", parts=1)
+    record = audit_table(read_rows(path, columns=ColumnNames(label_separator="|")), model="none")
+    assert {c.name for c in record.classes} == {"a", "b", "c"}
+    assert record.co_occurrence is not None
+    undivided = record.findings[0]
+    assert "here the test rows are taken as training rows" in undivided.do
+    said = audit_text(record, tmp_path / "report.html")
+    assert "Advice, from the test rows, taken as training rows:" in said
+    assert "truncation and language" in {skipped.what for skipped in record.skipped}
 
 
 class TestCommand:

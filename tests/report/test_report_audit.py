@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import csv
+import html
+import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from html_check import read_page
 
 from equipoise.auditing import audit_table, check_folder, write_audit
+from equipoise.costs import costs_from
+from equipoise.data.look_alikes import Links, find_links
 from equipoise.data.read import read_rows
 from equipoise.data.table import ColumnNames
 from equipoise.errors import FolderError
 from equipoise.records.audit import AuditRecord, read_audit
 from equipoise.report import write_report
 from equipoise.report.audit_text import audit_text
+from tests.cli_runner import run_cli
 
 WORDS = [a + b + c for a in "bdfgkl" for b in "aeiou" for c in ("mon", "ritz", "sel", "tuck")]
 HOSTILE = [
@@ -163,6 +171,114 @@ def test_rows_without_a_training_part_are_taken_as_if_to_train(tmp_path: Path) -
     assert record.findings[0].kind == "undivided"
     assert record.roles == {"train": 33}
     assert record.balance.ratio > 1
+
+
+def one_file(
+    path: Path, labels: str = "ab", extra: str = "", rows: int = 60, seed: int = 0
+) -> Path:
+    """Rows of random words, of each label as many, with one further cell."""
+    rng = np.random.default_rng(seed)
+    lines = [f"text,label,{extra.partition('=')[0]}" if extra else "text,label"]
+    for k in range(rows):
+        cells = [" ".join(rng.choice(WORDS, 12)), labels[k % len(labels)]]
+        lines.append(",".join(cells + ([extra.partition("=")[2]] if extra else [])))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_balanced_rows_are_told_to_calibrate_and_that_they_are_balanced(tmp_path: Path) -> None:
+    record = audit_table(read_rows(one_file(tmp_path / "rows.csv", rows=400)), model="none")
+    first = record.advice[0]
+    assert (first.stance, first.remedy, first.option) == (
+        "try first",
+        "none",
+        "--remedy temperature",
+    )
+    page = write_to(tmp_path / "audit", record)
+    said = audit_text(record, page)
+    assert f"2 classes, {1.0:.1f} : 1; " in said
+    assert "from a to a" not in said + page.read_text(encoding="utf-8")
+    assert "a to a" not in read_page(page).text
+
+
+def test_one_group_makes_no_twins_of_its_rows(tmp_path: Path) -> None:
+    path = one_file(tmp_path / "rows.csv", labels="aaab", extra="who=ada", rows=400)
+    record = audit_table(read_rows(path, columns=ColumnNames(group=("who",))), model="none")
+    (found,) = [a for a in record.advice if a.remedy == "redundancy_undersample"]
+    assert found.stance == "not here"
+    assert found.speaks_against.startswith("only 0 % of the rows of 'a' have a near twin")
+
+
+def write_to(folder: Path, record: AuditRecord) -> Path:
+    write_audit(folder, record)
+    return write_report(folder)
+
+
+def test_one_time_for_all_rows_is_said_to_tell_no_drift(tmp_path: Path) -> None:
+    path = one_file(tmp_path / "rows.csv", extra="day=2024-05-01")
+    record = audit_table(read_rows(path, columns=ColumnNames(time="day")), model="none")
+    assert record.drift is None
+    (skipped,) = [skipped for skipped in record.skipped if skipped.what == "drift"]
+    assert skipped.why == "all rows have one time in 'day'"
+    assert not [s for s in made(tmp_path)[0].skipped if s.what == "drift"]
+
+
+def test_amounts_of_judged_rows_have_no_say_in_what_mistakes_cost(tmp_path: Path) -> None:
+    costs = costs_from({"costs": {"a": {"b": {"times": "amount"}}, "b": {"a": 5}}})
+    said = []
+    for amount in (100, 1_000_000):
+        folder = tmp_path / str(amount)
+        folder.mkdir()
+        one_file(folder / "train.csv", extra="amount=1000")
+        one_file(folder / "test.csv", extra=f"amount={amount}", seed=1)
+        table = read_rows(folder, columns=ColumnNames(cost="amount"))
+        record = audit_table(table, model="none", costs=costs)
+        said += [advice.speaks_for for advice in record.advice if advice.remedy == "costs"]
+    assert said[0] == said[1]
+    assert "costs 200 times the cheapest" in said[0]
+
+
+def test_look_alikes_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(texts: Sequence[str], **settings: Any) -> Links:
+        asked.append(len(texts))
+        return find_links(texts, **settings)
+
+    for module in ("equipoise.data.duplicates", "equipoise.audit.repeats"):
+        monkeypatch.setattr(f"{module}.find_links", counted)
+    record, _ = made(tmp_path)
+    assert len(asked) == 1
+    assert record.repeats.repeated == 3
+
+
+def test_the_command_on_the_page_makes_the_same_audit(tmp_path: Path) -> None:
+    rows = one_file(tmp_path / "rows.csv", extra="who=ada")
+    costs = tmp_path / "costs.yaml"
+    costs.write_text("costs:\n  a: {b: 5}\n", encoding="utf-8")
+    options = [rows, "--costs", costs, "--encoding", "latin-1", "--no-texts", "--model", "none"]
+    done = run_cli("audit", *options, "--out", tmp_path / "audit", "--quiet")
+    assert done.code == 0, done.stderr
+    page = (tmp_path / "audit" / "report.html").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"equipoise (audit [^<]*)</code></pre>", page)
+    words = shlex.split(html.unescape(shown))
+    words[words.index("--out") + 1] = str(tmp_path / "again")
+    assert run_cli(*words, "--quiet").code == 0
+    one, two = (read_audit(tmp_path / name).to_json() for name in ("audit", "again"))
+    for record in (one, two):
+        del record["created"], record["seconds"]
+    assert one == two
+    assert (one["costs"], one["encoding"], one["keep_texts"]) == (str(costs), "latin-1", False)
+
+
+def test_what_train_can_be_asked_is_named_as_train_takes_it(tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for part in ("train", "test"):
+        one_file(folder / f"{part}.csv")
+    record = audit_table(read_rows(folder), model="none")
+    assert record.findings[0].kind == "undivided"
+    assert "equipoise train --set split.keep_crossing=true" in record.findings[0].says
 
 
 def test_ids_of_all_parts_keep_their_own_roles(tmp_path: Path) -> None:

@@ -1,0 +1,255 @@
+"""The tables of an audit's page, out of its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from equipoise.records.audit import AuditRecord, ClassPower
+from equipoise.report.charts import bar, parts
+from equipoise.report.words import SPLITS, listed, percent
+
+LOG_FROM = 50.0
+"""Imbalance from which counts are drawn on a log scale."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table: a name, a drawing, and figures."""
+
+    name: str
+    bars: Markup
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a template lays out without knowing what it is about."""
+
+    id: str
+    caption: str
+    name: str
+    drawing: str | None
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def tall(self) -> bool:
+        return len(self.lines) > 24
+
+
+def part_colours(audit: AuditRecord) -> list[tuple[str, str]]:
+    """(colour, name) of each given part."""
+    return [(name if name in SPLITS else "train", SPLITS.get(name, "rows")) for name in audit.rows]
+
+
+def classes_table(audit: AuditRecord) -> Table:
+    given = list(audit.rows)
+    css, shown = zip(*part_colours(audit), strict=True)
+    top = max((n for c in audit.classes for n in c.counts.values()), default=1)
+    log = audit.balance.ratio > LOG_FROM
+    return Table(
+        id="classes",
+        caption="Rows of each class in each given part, most training rows first"
+        + (", bars on a log scale" if log else ""),
+        name="Class",
+        drawing="Bars",
+        columns=(
+            *(name.capitalize() for name in shown),
+            "Would train",
+            "Share",
+            "Independent",
+            "Effective number",
+        ),
+        lines=tuple(
+            Line(
+                c.name,
+                parts([c.counts.get(name, 0) for name in given], max(top, 1), css, log=log),
+                (
+                    *(f"{c.counts.get(name, 0):,}" for name in given),
+                    f"{c.train:,}",
+                    percent(c.share),
+                    f"{c.independent:,}",
+                    f"{c.effective:,.0f}",
+                ),
+            )
+            for c in audit.classes
+        ),
+    )
+
+
+def labels_table(audit: AuditRecord) -> Table | None:
+    if audit.noise is None or not audit.noise.classes or not audit.noise.named:
+        return None
+    return Table(
+        id="suspects",
+        caption="Suspected label errors of each class, most first",
+        name="Class",
+        drawing="Share",
+        columns=("Suspects", "Of rows checked", "Share", "They look like"),
+        lines=tuple(
+            Line(
+                c.name,
+                bar(c.share, css="wrong"),
+                (
+                    f"{c.suspects:,}",
+                    f"{c.rows:,}",
+                    percent(c.share),
+                    listed([f"{name} {n:,}" for name, n in c.likely.items()], 3),
+                ),
+            )
+            for c in audit.noise.classes
+        ),
+    )
+
+
+def pairs_table(audit: AuditRecord) -> Table | None:
+    if audit.overlap is None or not audit.overlap.pairs:
+        return None
+    return Table(
+        id="pairs",
+        caption="The most confused pairs of classes, both classes weighing the same; at 50 % a "
+        "coin would do as well",
+        name="Classes",
+        drawing="Confused",
+        columns=("By the probe", "By neighbours", "At least", "Can’t be told apart"),
+        lines=tuple(
+            Line(
+                f"{pair.one} / {pair.other}",
+                bar(2 * min(pair.by_probe, pair.by_neighbours), css="wrong"),
+                (
+                    percent(pair.by_probe),
+                    percent(pair.by_neighbours),
+                    percent(pair.low),
+                    "yes" if pair.inseparable else "not shown",
+                ),
+            )
+            for pair in audit.overlap.pairs
+        ),
+    )
+
+
+def lengths_table(audit: AuditRecord) -> Table:
+    lengths, language = audit.lengths, audit.language
+    words = {} if language is None else {c.name: c for c in language.classes}
+    top = max((c.high for c in lengths.classes), default=1.0) or 1.0
+    unit = lengths.unit.capitalize()
+    return Table(
+        id="lengths",
+        caption=f"Length of the texts of each class in {lengths.unit}"
+        + (f"; rows are cut after {lengths.limit:,}" if lengths.limit else ""),
+        name="Class",
+        drawing="Median",
+        columns=(
+            f"{unit}, median",
+            "95th percentile",
+            *(("Cut",) if lengths.limit else ()),
+            *(("Unknown tokens", "Broken words") if words else ()),
+        ),
+        lines=tuple(
+            Line(
+                c.name,
+                bar(c.median, top=top),
+                (
+                    f"{c.median:,.0f}",
+                    f"{c.high:,.0f}",
+                    *((f"{c.cut:,} ({percent(c.cut / c.rows)})",) if lengths.limit else ()),
+                    *(
+                        (percent(words[c.name].unknown), percent(words[c.name].broken))
+                        if words
+                        else ()
+                    ),
+                ),
+            )
+            for c in lengths.classes
+        ),
+    )
+
+
+def groups_table(audit: AuditRecord) -> Table | None:
+    if audit.groups is None:
+        return None
+    return Table(
+        id="groups",
+        caption="Groups that hold rows of each class",
+        name="Class",
+        drawing="Share of the largest group",
+        columns=("Groups", "As many equal ones", "Largest group", "Its share"),
+        lines=tuple(
+            Line(
+                c.name,
+                bar(c.largest_share, css="plain"),
+                (
+                    f"{c.groups:,}",
+                    f"{c.effective:,.1f}",
+                    c.largest,
+                    percent(c.largest_share),
+                ),
+            )
+            for c in sorted(audit.groups.classes, key=lambda c: c.effective)
+        ),
+    )
+
+
+def periods_table(audit: AuditRecord) -> Table | None:
+    if audit.drift is None:
+        return None
+    shown = [c.name for c in audit.classes[:8]]
+    return Table(
+        id="periods",
+        caption=f"Periods of about as many rows each, by “{audit.drift.column}”, repeats and rows "
+        "of one group counted once: share of the most frequent classes, and of words that no "
+        "earlier period holds",
+        name="From",
+        drawing=None,
+        columns=("Until", "Rows", "New words", *shown),
+        lines=tuple(
+            Line(
+                period.since,
+                Markup(""),
+                (
+                    period.until,
+                    f"{period.rows:,}",
+                    percent(period.new_words),
+                    *(percent(period.counts.get(name, 0) / period.rows) for name in shown),
+                ),
+            )
+            for period in audit.drift.periods
+        ),
+    )
+
+
+def power_table(audit: AuditRecord) -> Table | None:
+    if audit.power is None:
+        return None
+    ordered = sorted(audit.power.classes, key=lambda c: (c.worth, c.name))
+    return Table(
+        id="power",
+        caption=f"What the {audit.power.split} rows of each class can show, fewest first",
+        name="Class",
+        drawing="Interval of a recall of one half",
+        columns=(
+            "Rows",
+            "Independent",
+            "Interval",
+            "Smallest change shown",
+            f"More rows for {100 * audit.power.change:.0f} points",
+        ),
+        lines=tuple(_power_line(c) for c in ordered),
+    )
+
+
+def _power_line(c: ClassPower) -> Line:
+    wide = c.low is None or c.high is None
+    return Line(
+        c.name,
+        bar(None if wide else 0.5, c.low, c.high, css="unsure"),
+        (
+            f"{c.rows:,}",
+            f"{c.worth:,.1f}".removesuffix(".0"),
+            "none" if c.low is None or c.high is None else f"{c.low:.2f} to {c.high:.2f}",
+            "none" if c.smallest_change is None else f"{100 * c.smallest_change:.0f} points",
+            f"{c.more_rows:,}",
+        ),
+    )
