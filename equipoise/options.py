@@ -93,7 +93,9 @@ LabelSeparator = Annotated[
 Group = Annotated[
     list[str],
     typer.Option(
-        "--group", help="Column whose rows stay on one side of every split; may be repeated."
+        "--group",
+        help="Column that names a row's group, which stays on one side of every split; repeated, "
+        "the columns name it together (each combination is a group).",
     ),
 ]
 Weight = Annotated[str | None, typer.Option("--weight", help="Column of row weights.")]
