@@ -16,8 +16,9 @@ from equipoise.models.tokenize import Tokens, tokenize
 
 TEXT = "{text}"
 """Stands in a prompt for the row's text."""
-_ANSWER = "Answer7"
-"""What a chat template is shown, to see what it puts around an answer."""
+_STAND_IN, _ANSWER = "zqStandInForTheTextzq", "Answer7"
+"""What a chat template is shown, to see what it puts around a text and an answer; no text holds the
+first, though examples may well hold {text}."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,18 +162,18 @@ def _chat(tokenizer: Any, name: str, before: str, after: str) -> tuple[str, str,
     the answer, and the token that ends an answer."""
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError(f"{name}: its tokenizer has no chat template; leave label_chat out")
-    turns = [{"role": "user", "content": before + TEXT + after}]
+    turns = [{"role": "user", "content": before + _STAND_IN + after}]
     asked = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     answer = [*turns, {"role": "assistant", "content": _ANSWER}]
     answered = tokenizer.apply_chat_template(answer, tokenize=False)
     between, found, behind = answered.removeprefix(asked).partition(_ANSWER)
     rest = _encode(tokenizer, behind)
-    if asked.count(TEXT) != 1 or not answered.startswith(asked) or not found or not rest:
+    if asked.count(_STAND_IN) != 1 or not answered.startswith(asked) or not found or not rest:
         raise ModelError(
             f"{name}: its chat template does not put a turn and its answer one behind the "
             "other; leave label_chat out, and write the turn into label_prompt"
         )
-    before, _, after = asked.partition(TEXT)
+    before, _, after = asked.partition(_STAND_IN)
     return before, after, between, rest[0]
 
 

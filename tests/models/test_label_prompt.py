@@ -109,6 +109,19 @@ class TestPrompt:
         assert asked(prompt, "hi") == says
         assert written(prompt) == writes
 
+    def test_an_example_may_hold_what_stands_for_the_text(self) -> None:
+        tokenizer = make_pieces()
+        tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
+        tokenizer.chat_template = CHATML
+        examples = (("use {text}", "bank"),)
+        prompt = prompt_of(
+            ("bank", "card"), tokenizer=tokenizer, label_chat=True, examples=examples
+        )
+        shown = tokenizer.decode(
+            tokenizer("use {text}\nLabel: bank", add_special_tokens=False)["input_ids"]
+        )
+        assert f"user\n{shown}\n\nhi\nLabel:" in asked(prompt, "hi")
+
 
 class TestRoom:
     @settings(deadline=None, max_examples=40)
