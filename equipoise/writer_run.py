@@ -212,6 +212,7 @@ class LoadedWriterRun:
             split="given",
             trained_counts=self.manifest.rows.splits["train"].counts,
             pattern=recipe.write.pattern,
+            tokenize=recipe.write.tokenize,
             seed=self.manifest.seed if seed is None else seed,
         )
         _remove(kept)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from equipoise.errors import EquipoiseError, FolderError, SettingsError
+from equipoise.evaluate.texts import judge_texts
+from equipoise.evaluate.texts.overlap import TOKENIZERS
 from equipoise.fit import Run, fit
 from equipoise.fitting.writing.judge import spread
 from equipoise.fitting.writing.keep import with_replay
 from equipoise.models.batches import StepPlan
+from equipoise.models.writing.config import WriteConfig
 from equipoise.models.writing.save import load_writer
 from equipoise.models.writing.sequences import together
 from equipoise.recipe import make_recipe
@@ -195,6 +198,32 @@ def test_a_general_file_that_is_not_there_is_named(llama: Path, rows: Path, tmp_
     with pytest.raises(EquipoiseError, match=r"nowhere\.jsonl"):
         run(llama, rows, tmp_path / "run", write={"keep": {"general": "nowhere.jsonl"}})
     assert not (tmp_path / "run").exists()
+
+
+def test_words_are_cut_as_the_recipe_says(llama: Path, rows: Path, tmp_path: Path) -> None:
+    """Texts of fewer than four words have no BLEU, but they have four characters."""
+    found = {}
+    for tokenize in ("13a", "char"):
+        write = {"decode": {"new_tokens": 3}, "decode_rows": 12, "tokenize": tokenize}
+        out = tmp_path / tokenize
+        done = run(llama, rows, out, write=write, baselines=[], train__epochs=8)
+        score = read_scores(out / "scores.json").measures["bleu"].value
+        written = read_written(out / "written.parquet").of_split(done.manifest.judged)
+        assert (
+            score
+            == judge_texts(written, split=done.manifest.judged, tokenize=tokenize)
+            .measures["bleu"]
+            .value
+        )
+        found[tokenize] = score
+    assert found["13a"] == 0
+    assert found["char"] > 0
+    with pytest.raises(SettingsError, match=r"write\.tokenize"):
+        make_recipe({"write": {"tokenize": "words"}})
+
+
+def test_the_recipe_knows_every_way_to_cut_words() -> None:
+    assert get_args(WriteConfig.model_fields["tokenize"].annotation) == TOKENIZERS
 
 
 def test_rows_to_write_are_spread_over_categories() -> None:

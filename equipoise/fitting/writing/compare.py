@@ -92,6 +92,7 @@ def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) 
             theirs.of_split(judged),
             ours.of_split(judged),
             measure=measure,
+            tokenize=prepared.recipe.write.tokenize,
             seed=prepared.seed,
             names=(TITLES[name], "This run"),
         ).overall

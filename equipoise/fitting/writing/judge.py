@@ -98,6 +98,7 @@ def scores_of(
         split=split,
         trained_counts=prepared.splits.train.counts(),
         pattern=prepared.recipe.write.pattern,
+        tokenize=prepared.recipe.write.tokenize,
         seed=prepared.seed,
     )
     return replace(scores, notes=(*notes, *scores.notes))

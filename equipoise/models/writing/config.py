@@ -76,6 +76,10 @@ class WriteConfig(_Settings):
     """Regular expression that finds the answer in a text, for answer_match: its first group, or
     the whole match; numbers are compared as numbers."""
 
+    tokenize: Literal["13a", "intl", "zh", "char", "none"] = "13a"
+    """How sacrebleu cuts texts into words, for BLEU and the length ratio: `13a` for languages that
+    part words by spaces, `zh` for Chinese, `char` for others that do not."""
+
     @field_validator("pattern")
     @classmethod
     def _pattern_compiles(cls, pattern: str | None) -> str | None:

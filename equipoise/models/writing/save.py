@@ -2,7 +2,7 @@
 
 RUN/writer.json           method, limits, how rows become text: what the other two can't say
 RUN/model/                the body, as AutoModelForCausalLM or AutoModelForSeq2SeqLM loads it (PEFT
-                          methods: with PEFT)
+                          methods: with PEFT; method adapter: the base as it came)
 RUN/head.safetensors      bottleneck adapters
 """
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from equipoise.errors import EquipoiseError
 from equipoise.evaluate.compare import Difference
 from equipoise.evaluate.texts import compare_texts
+from equipoise.recipe import Recipe
 from equipoise.records.scores import ClassScores, Estimate
 from equipoise.report.charts import bar, difference
 from equipoise.report.read import WrittenFolder
@@ -190,11 +191,16 @@ def _gaps(
     name = next((n for n in ("plain", "base") if n in run.theirs), None)
     if name is None or len(run.scores.classes) < 2:
         return "", (), (), ()
+    tokenize = Recipe.model_validate(run.manifest.recipe).write.tokenize
     apart: dict[str, dict[str, Difference]] = {}
     for measure in ("loss", "bleu"):
         try:
             found = compare_texts(
-                run.theirs[name], run.written, measure=measure, seed=run.manifest.seed
+                run.theirs[name],
+                run.written,
+                measure=measure,
+                tokenize=tokenize,
+                seed=run.manifest.seed,
             )
         except EquipoiseError:
             continue  # nothing was written, or what BLEU needs is not installed here
