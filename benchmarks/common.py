@@ -146,13 +146,7 @@ class Bench:
         chosen = _chosen(self.units, args.only)
         if not chosen:
             raise SettingsError(f"--only {args.only}: matches none of the {len(names)} units")
-        if args.again:
-            for unit in chosen:
-                stored = self.load(unit)
-                for path in (stored["paths"] if stored else {}).values():
-                    Path(path).unlink(missing_ok=True)
-                self._path(unit).unlink(missing_ok=True)
-        left = [unit for unit in chosen if self.load(unit) is None]
+        left = [unit for unit in chosen if args.again or self.load(unit) is None]
         if args.list:
             for unit in chosen:
                 state = "to run" if unit in left else "stored"
@@ -168,11 +162,20 @@ class Bench:
         )
         if args.list:
             return 0
+        for unit in left:
+            self._remove(unit)
         if args.threads:
             set_threads(args.threads)
         failed, interrupted = self._run_units(left, args.seconds)
         self._finish(failed)
         return 130 if interrupted else 1 if failed else 0
+
+    def _remove(self, unit: Unit) -> None:
+        """What is stored of a unit that is to be run, so that an interrupted run goes on here."""
+        stored = self.load(unit)
+        for path in (stored["paths"] if stored else {}).values():
+            Path(path).unlink(missing_ok=True)
+        self._path(unit).unlink(missing_ok=True)
 
     def _run_units(self, left: list[Unit], seconds: float | None) -> tuple[list[str], bool]:
         """Run and store; returns the names of units that raised, and whether Ctrl-C came."""

@@ -107,6 +107,17 @@ def test_again_forgets_only_the_chosen(tmp_path: Path) -> None:
     assert run.ran == ["two", "three"]
 
 
+@pytest.mark.parametrize(("more", "left"), [(["--list"], []), (["--limit", "1"], ["one"])])
+def test_again_forgets_only_what_it_runs(tmp_path: Path, more: list[str], left: list[str]) -> None:
+    bench(tmp_path, Counted()).main([])
+    run = Counted()
+    bench(tmp_path, run).main(["--again", *more])
+    assert run.ran == left
+    later = Counted()
+    bench(tmp_path, later).main([])
+    assert later.ran == []
+
+
 def test_interrupt_keeps_what_is_finished(tmp_path: Path, capsys: Any) -> None:
     assert bench(tmp_path, Counted(two=KeyboardInterrupt())).main([]) == 130
     assert "PARTIAL: 1 of 3" in capsys.readouterr().out
