@@ -16,6 +16,7 @@ from equipoise.evaluate.texts.overlap import TOKENIZERS
 from equipoise.fit import Run, fit
 from equipoise.fitting.writing.judge import spread
 from equipoise.fitting.writing.keep import with_replay
+from equipoise.fitting.writing.prepare import resolve_written
 from equipoise.models.batches import StepPlan
 from equipoise.models.writing.config import WriteConfig
 from equipoise.models.writing.save import load_writer
@@ -179,6 +180,47 @@ def test_categories_are_not_made_equal_twice(
         run(llama, rows, tmp_path / "run", remedies=[remedy], **settings)
     done = run(llama, rows, tmp_path / "run", remedies=["random_oversample", "focal"], **settings)
     assert len(done.manifest.remedies) == 2
+
+
+def test_categories_weigh_what_they_cost(llama: Path, rows: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"write__decode_rows": 0, "baselines": []}
+    priced = {"remedies": ["cost_weights"], "costs": {"missed": {"light": 8}}}
+    losses = []
+    for name, more in (("plain", {}), ("priced", priced)):
+        done = run(llama, rows, tmp_path / name, **settings, **more)
+        scores = read_scores(tmp_path / name / "scores.json")
+        losses.append(scores.classes["light"].measures["loss"].value or 0)
+    assert [record.name for record in done.manifest.remedies] == ["cost_weights"]
+    assert losses[1] < losses[0]
+    with pytest.raises(SettingsError, match="lights"):
+        run(
+            llama, rows, tmp_path / "no", costs={"missed": {"lights": 8}}, remedies=["cost_weights"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"costs": {"missed": {"light": 8}}},
+            r"^costs: decide between .*add --remedy cost_weights",
+        ),
+        ({"costs": {"missed": {"light": 8}}, "remedies": ["costs"]}, "remedy costs: acts on the"),
+        ({"costs": {"costs": {"light": {"bank": 3}}}, "remedies": ["cost_weights"]}, "`missed`"),
+        ({"costs": {"missed": {"light": 8}, "defer": 2}, "remedies": ["cost_weights"]}, "person"),
+        (
+            {
+                "costs": {"missed": {"light": 8}},
+                "remedies": ["cost_weights"],
+                "write": {"weigh": "category"},
+            },
+            "remedy cost_weights: .*would have no effect",
+        ),
+    ],
+)
+def test_costs_of_decisions_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        resolve_written(make_recipe(settings))
 
 
 def test_other_general_texts_are_another_run(

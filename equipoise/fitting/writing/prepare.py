@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.data.check_written import special_token_faults
+from equipoise.defaults import COST_REMEDIES
 from equipoise.errors import DataError, ModelError, SettingsError
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.writing.keep import check_interpolates
@@ -14,11 +15,14 @@ from equipoise.models.writing.chat import special_tokens
 from equipoise.models.writing.template import sequences
 from equipoise.recipe import Recipe
 from equipoise.records.rows import Rows, Splits
+from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.spec import remedy_text
 from equipoise.remedies.table import REMEDIES
 
 LOSSES = ("focal",)
 """Losses that mean something token by token: which token is right is not a question of class."""
+PRICED = "cost_weights"
+"""The remedy that takes a price per category."""
 _ACT = ("choose", "weights", "row_weights", "sampler")
 """Kinds of remedies that act on rows by their category."""
 
@@ -26,7 +30,8 @@ _ACT = ("choose", "weights", "row_weights", "sampler")
 def resolve_written(recipe: Recipe) -> Recipe:
     """The recipe without the defaults that are for decisions. Raises SettingsError naming every
     setting that is for classes."""
-    faults = [*_remedy_faults(recipe), *_twice_faults(recipe), *_setting_faults(recipe)]
+    faults = [*_remedy_faults(recipe), *_twice_faults(recipe), *_cost_faults(recipe)]
+    faults += _setting_faults(recipe)
     if faults:
         raise SettingsError(*faults)
     recipe = recipe.resolved(writes=True)
@@ -36,8 +41,8 @@ def resolve_written(recipe: Recipe) -> Recipe:
 
 
 def _remedy_faults(recipe: Recipe) -> list[str]:
-    if recipe.costs is not None:
-        return []  # costs bring remedies along, and are refused themselves
+    if recipe.costs is not None and recipe.remedies == COST_REMEDIES:
+        return []  # what costs bring along where no remedy is named: `_cost_faults` speaks of them
     faults = []
     for spec in recipe.specs:
         remedy = REMEDIES[spec.name]
@@ -61,18 +66,40 @@ def _twice_faults(recipe: Recipe) -> list[str]:
         return []
     return [
         f"remedy {remedy_text(spec)}: write.weigh=category lets every category count the same "
-        "already, so it corrects the same shares twice; drop it, or take write.weigh=token or row"
+        f"already, so it {_undone(spec)}; drop it, or take write.weigh=token or row"
         for spec in recipe.specs
-        if REMEDIES[spec.name].may_double and REMEDIES[spec.name].kind in _ACT
+        if spec.name == PRICED
+        or (REMEDIES[spec.name].may_double and REMEDIES[spec.name].kind in _ACT)
     ]
+
+
+def _undone(spec: RemedySpec) -> str:
+    return "would have no effect" if spec.name == PRICED else "corrects the same shares twice"
+
+
+def _cost_faults(recipe: Recipe) -> list[str]:
+    """What costs say beyond a price per category: a text is no decision that could be the wrong
+    one of several."""
+    stated = recipe.stated_costs
+    if stated is None:
+        return []
+    faults = []
+    if stated.named or stated.deferral is not None or stated.column is not None:
+        faults.append(
+            "costs: pairs of classes, rows left to a person and amounts are for decisions, and "
+            "these rows are written; say under `missed`, in numbers, what a bad text of each "
+            "category costs"
+        )
+    if all(spec.name != PRICED for spec in recipe.specs):
+        faults.append(
+            f"costs: decide between classes, and these rows are written; add --remedy {PRICED}, by "
+            "which each category weighs what it costs, or drop them"
+        )
+    return faults
 
 
 def _setting_faults(recipe: Recipe) -> list[str]:
     faults = []
-    if recipe.costs is not None:
-        faults.append(
-            "costs: are per true and decided class, and these rows are written; drop them"
-        )
     if recipe.prior != "train":
         faults.append(
             "prior: is for decisions between classes, and these rows are written; drop it"
