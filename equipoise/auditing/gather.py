@@ -10,9 +10,8 @@ import numpy as np
 from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given, Ints, Mask
 from equipoise.audit.repeats import THRESHOLD
 from equipoise.costs import Costs
-from equipoise.data.duplicates import find_clusters, text_links
+from equipoise.data.duplicates import Clusters, find_clusters, text_links
 from equipoise.data.forward import time_values
-from equipoise.data.look_alikes import Links
 from equipoise.data.memberships import rarest_labels
 from equipoise.data.split import split_table
 from equipoise.data.table import WHOLE, Table
@@ -57,15 +56,13 @@ def gather(
     texts = rows.texts.tolist()
     # Finding look-alikes takes longest by far; dividing, tying and repeats all rest on them.
     links = text_links(texts, threshold=THRESHOLD, seed=seed)
-    roles, notes, undivided = _roles(table, len(rows), part, seed, links)
     groups = rows.groups
+    tied = by_text = find_clusters(texts, None, stands_for, seed=seed, links=links)
+    grouped = groups is not None and any(groups)
+    if groups is not None and grouped:
+        tied = find_clusters(texts, groups.tolist(), stands_for, seed=seed, links=links)
+    roles, notes, undivided = _roles(table, len(rows), part, seed, tied)
     amounts = None if costs is None else _amounts(costs, rows, roles == TRAIN)
-
-    def tied(by: list[str] | None) -> Ints:
-        return find_clusters(texts, by, stands_for, seed=seed, links=links).ids
-
-    by_text = tied(None)
-    named = groups.tolist() if groups is not None and any(groups) else None
     return Given(
         ids=rows.ids,
         texts=rows.texts,
@@ -73,8 +70,8 @@ def gather(
         classes=classes,
         parts=part,
         roles=roles,
-        clusters=by_text if named is None else tied(named),
-        text_clusters=None if named is None else by_text,
+        clusters=tied.ids,
+        text_clusters=by_text.ids if grouped else None,
         links=links,
         groups=groups,
         times=times,
@@ -136,7 +133,7 @@ def _end_to_end(parts: list[Rows]) -> Rows:
 
 
 def _roles(
-    table: Table, n: int, part: Column, seed: int, links: Links
+    table: Table, n: int, part: Column, seed: int, clusters: Clusters
 ) -> tuple[Column, list[str], tuple[str, ...]]:
     """(n,) what each row would do in `equipoise train` with the same seed, notes on it, and why it
     can't be."""
@@ -147,7 +144,7 @@ def _roles(
         start += len(rows)
     roles = text_column([""] * n)
     try:
-        splits = split_table(replace(table, parts=placed), seed=seed, links=links)
+        splits = split_table(replace(table, parts=placed), seed=seed, clusters=clusters)
     except DataError as error:
         train = (part == WHOLE) | (part == TRAIN)
         roles[:] = np.where(train, TRAIN, part) if train.any() else TRAIN

@@ -278,6 +278,7 @@ class _CappedForest:
         self._parent = {atom: atom for atom in atoms}
         self._largest = dict(atoms)
         self._tied: dict[int, Mapping[int, int]] = {atom: {} for atom in atoms}
+        self._refused: set[tuple[int, int]] = set()
 
     def root(self, atom: int) -> int:
         parent = self._parent
@@ -288,7 +289,10 @@ class _CappedForest:
 
     def tie(self, left: int, right: int) -> None:
         a, b = self.root(left), self.root(right)
-        if a == b:
+        # A root keeps its largest atom and gains others, so that what was refused stays too large:
+        # of one template millions of links ask for the same few unions.
+        asked = (a, b)
+        if a == b or asked in self._refused:
             return
         if sum(self._largest[a].values()) < sum(self._largest[b].values()):
             a, b = b, a
@@ -297,6 +301,7 @@ class _CappedForest:
             for label, rows in more.items():
                 tied[label] = tied.get(label, 0) + rows
         if any(rows > self._caps[label] for label, rows in tied.items()):
+            self._refused.add(asked)
             return
         self._parent[b] = a
         self._tied[a] = tied

@@ -21,7 +21,6 @@ from equipoise.data.allot import allot
 from equipoise.data.crossing import Guard, Parts, listed_classes
 from equipoise.data.duplicates import Clusters, codes, find_clusters
 from equipoise.data.forward import hold_out_latest
-from equipoise.data.look_alikes import Links
 from equipoise.data.memberships import memberships, rarest_labels
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
 from equipoise.errors import DataError, SettingsError, ShapeError
@@ -39,7 +38,7 @@ def split_table(
     threshold: float = 0.8,
     max_cluster: int | None = None,
     keep_crossing: bool = False,
-    links: Links | None = None,
+    clusters: Clusters | None = None,
 ) -> Splits:
     """Divide the rows of a checked table; every part's rows carry their cluster numbers.
 
@@ -53,13 +52,14 @@ def split_table(
     keep_crossing  Keep training rows whose duplicate, look-alike, conversation or group is also in
                    a judged part, or that are as late as rows that were given to judge, with a
                    note, rather than leaving them out.
-    links          Look-alikes among the texts of all parts, in order; see `find_clusters`.
+    clusters       Of the rows of all parts, in order, as `find_clusters` gives them; None: they are
+                   looked for. Given, threshold and max_cluster have no say.
     Raises         SettingsError for bad shares; DataError if there are no training rows or
                    labels, if a part would be empty, if times can't be read, or if more than half
                    of the training rows would have to be left out.
     """
     _check_shares(validation_share, test_share)
-    parts, clusters = _grouped(table, threshold, max_cluster, seed, links)
+    parts, clusters = _grouped(table, threshold, max_cluster, seed, clusters)
     notes = _cluster_notes(clusters)
     time_column = time_column or column_of(table.columns, "time")
     shares = {VALIDATION: validation_share, TEST: test_share}
@@ -132,10 +132,10 @@ def _check_shares(validation_share: float, test_share: float) -> None:
 
 
 def _grouped(
-    table: Table, threshold: float, max_cluster: int | None, seed: int, links: Links | None
+    table: Table, threshold: float, max_cluster: int | None, seed: int, found: Clusters | None
 ) -> tuple[Parts, Clusters]:
-    """The given parts with cluster numbers found over all of them; one file counts as training
-    rows."""
+    """The given parts with cluster numbers over all of them, found unless they are known; one file
+    counts as training rows."""
     parts = {TRAIN if name == WHOLE else name: rows for name, rows in table.parts.items()}
     if TRAIN not in parts:
         raise DataError(
@@ -149,7 +149,7 @@ def _grouped(
             raise DataError(f"{table.source}: the {name} rows have no labels; add a label column")
         labels += rows.labels.tolist()
         groups += [""] * len(rows) if rows.groups is None else rows.groups.tolist()
-    found = find_clusters(
+    found = found or find_clusters(
         [text for rows in parts.values() for text in rows.texts.tolist()],
         groups if any(groups) else None,
         rarest_labels(labels),
@@ -157,7 +157,6 @@ def _grouped(
         threshold=threshold,
         max_cluster=max_cluster,
         seed=seed,
-        links=links,
     )
     ends = np.cumsum([len(rows) for rows in parts.values()])
     return {

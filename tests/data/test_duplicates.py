@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.data import cluster_rows, find_clusters
+from equipoise.data.duplicates import _CappedForest, text_links
 from equipoise.data.look_alikes import find_links
 from equipoise.data.normalise import duplicate_key, plain_key
 from equipoise.data.shingles import shingle_hashes, similarities
@@ -225,6 +226,30 @@ def test_many_rows_from_few_templates_stay_cheap() -> None:
     found = find_clusters(texts)
     assert found.links < 200 * len(texts)
     assert len(set(found.ids.tolist())) < 4_000
+
+
+def test_links_that_are_handed_on_tie_as_those_that_are_found() -> None:
+    texts = [*chain(30), "Good day", "good  day!", *sentences(40, 6, seed=6)]
+    groups = ["g", *[""] * 70, "g"]
+    links = text_links(texts, seed=1)
+    found, handed = (find_clusters(texts, groups, seed=1, links=known) for known in (None, links))
+    np.testing.assert_array_equal(found.ids, handed.ids)
+    assert (found.links, found.cut) == (handed.links, handed.cut)
+    assert handed.links == len(links.left) > 20
+
+
+def test_a_union_that_was_refused_once_is_refused_for_good() -> None:
+    """So the links of one template, that ask for the same unions over and over, are cheap; and in
+    the order of asking, since of two atoms of one size the first counts as the largest."""
+    forest = _CappedForest({0: {0: 1}, 1: {1: 1}, 2: {0: 1}, 3: {0: 1}}, caps=[1, 0])
+    forest.tie(0, 1)
+    assert forest.root(0) != forest.root(1), "a row of a class that may not be tied"
+    forest.tie(1, 0)
+    assert forest.root(0) == forest.root(1), "the other way it is the piece that others are tied to"
+    forest.tie(2, 3)
+    for _ in range(2):
+        forest.tie(1, 2)
+        assert forest.root(1) != forest.root(2)
 
 
 def test_nothing_and_one_row() -> None:

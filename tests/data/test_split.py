@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from equipoise.data import Table, folds, split_table
+from equipoise.data import Table, find_clusters, folds, split_table
 from equipoise.errors import DataError, SettingsError, ShapeError
 from equipoise.records.rows import Rows, Splits, text_column
 
@@ -432,3 +432,14 @@ def test_bad_settings() -> None:
         folds([0, 1], np.arange(3), 2, seed=0)
     with pytest.raises(DataError, match="has no column 'when'"):
         split_table(table, time_column="when")
+
+
+def test_clusters_that_are_handed_on_divide_as_those_that_are_found() -> None:
+    texts = [f"{text_of(n // 2)} {'x' * (n % 2)}" for n in range(80)]
+    train, test = rows_of("ab" * 30, texts=texts[:60]), rows_of("ab" * 10, texts=texts[60:])
+    table = table_of(train=train, test=test)
+    found = find_clusters(texts, None, [*"ab" * 40], seed=2)
+    one, two = split_table(table, seed=2), split_table(table, seed=2, clusters=found)
+    for name, rows in parts_of(one).items():
+        assert rows.ids.tolist() == parts_of(two)[name].ids.tolist()
+    assert one.notes == two.notes
