@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,9 @@ def drawn(seed: int, apart: float, rows: int = 4000, shares: tuple[float, ...] =
 
 
 def strength(log_p, labels, measure: str, log_share) -> float:
-    offsets, _ = plugin_adjustment(log_p, labels, measure, np.zeros(log_p.shape[1]), log_share)
+    offsets, _ = plugin_adjustment(
+        log_p, labels, measure, np.zeros(log_p.shape[1]), log_share, log_share
+    )
     rare = int(np.argmin(log_share))
     return float(offsets[rare] / (log_share.max() - log_share[rare]))
 
@@ -36,7 +40,7 @@ def test_by_hand():
     log_p = np.log([[0.9, 0.1], [0.6, 0.4]])
     log_share = np.log([0.8, 0.2])
     labels = np.array([0, 1])
-    offsets, said = plugin_adjustment(log_p, labels, "macro_f1", np.zeros(2), log_share)
+    offsets, said = plugin_adjustment(log_p, labels, "macro_f1", np.zeros(2), log_share, log_share)
     assert np.argmax(log_p + offsets, axis=1).tolist() == [0, 1]
     # Expected of a: right 0.9, decided 1, rows 1.5: 1.8 / 2.5; of b: right 0.4, decided 1, rows
     # 0.5: 0.8 / max(1.5, 1). Without: of a right 1.5, decided 2, rows 1.5: 3 / 3.5; of b nothing.
@@ -77,16 +81,35 @@ def test_probabilities_that_promise_too_much_are_corrected_by_what_is_seen():
     assert strength(sure, labels, "balanced_accuracy", log_share) > 0.5
 
 
+def test_rows_of_other_shares_expect_the_measure_under_their_own():
+    """Balanced rows, probabilities under the shares of training: nothing of these may be left."""
+    log_p, labels, _ = drawn(3, 1.3, shares=(1 / 3, 1 / 3, 1 / 3))
+    log_train = np.log([0.9, 0.08, 0.02])
+    lopsided = log_p + log_train
+    lopsided -= np.logaddexp.reduce(lopsided, axis=1, keepdims=True)
+    start, even = np.zeros(3), np.log(np.full(3, 1 / 3))
+    given = lopsided, labels, "macro_f1", start, log_train
+    own, said = plugin_adjustment(*given, even)
+    assert own[2] - own[0] > 0.85 * (log_train[0] - log_train[2])
+    as_trained, _ = plugin_adjustment(*given, log_train)
+    assert as_trained[2] - as_trained[0] < own[2] - own[0]
+    # What is expected then agrees with what is seen.
+    seen, expected = (float(word) for word in re.findall(r"0\.\d{4}", said)[:2])
+    assert seen == pytest.approx(expected, abs=0.03)
+
+
 def test_a_measure_that_is_no_sum_over_classes_is_left_alone():
     log_p, labels, log_share = drawn(0, 1.8, rows=50)
 
     def mine(_, decided, __):
         return float(np.mean(decided == 2))
 
-    offsets, said = plugin_adjustment(log_p, labels, mine, np.zeros(3), log_share)
+    offsets, said = plugin_adjustment(log_p, labels, mine, np.zeros(3), log_share, log_share)
     assert not offsets.any()
     assert "mine" in said
-    offsets, said = plugin_adjustment(log_p[:0], NONE, "macro_f1", np.zeros(3), log_share)
+    offsets, said = plugin_adjustment(
+        log_p[:0], NONE, "macro_f1", np.zeros(3), log_share, log_share
+    )
     assert not offsets.any()
     assert "no labelled rows" in said
 
@@ -95,9 +118,9 @@ def test_a_measure_that_is_no_sum_over_classes_is_left_alone():
 @given(st.integers(0, 2**31), st.floats(0.2, 4), st.permutations([0, 1, 2]))
 def test_the_order_of_classes_is_irrelevant(seed, apart, order):
     log_p, labels, log_share = drawn(seed, apart, rows=60)
-    plain, _ = plugin_adjustment(log_p, labels, "macro_f1", np.zeros(3), log_share)
+    plain, _ = plugin_adjustment(log_p, labels, "macro_f1", np.zeros(3), log_share, log_share)
     renamed = np.argsort(order)[labels]
     moved, _ = plugin_adjustment(
-        log_p[:, order], renamed, "macro_f1", np.zeros(3), log_share[order]
+        log_p[:, order], renamed, "macro_f1", np.zeros(3), log_share[order], log_share[order]
     )
     assert moved == pytest.approx(plain[order])

@@ -43,6 +43,7 @@ def plugin_adjustment(
     measure: Measure,
     start: NDArray[np.float64],
     log_target: NDArray[np.float64],
+    log_measured: NDArray[np.float64],
     *,
     most: NotNegative = 1.0,
 ) -> tuple[NDArray[np.float64], str]:
@@ -52,15 +53,15 @@ def plugin_adjustment(
     For strengths from 0 to `most` in steps of a twentieth the decision is argmax(log p + start -
     strength x log_target). Seen is the measure on the labels. Expected is the measure on the counts
     that the probabilities promise: row i is right with probability p[i, decided], and class k has
-    sum_i p[i, k] rows. A few rows of a rare class say little of what is seen, and a class without
-    rows nothing, where what is expected knows every row; what is seen corrects what overconfident
-    probabilities promise. The mean of the two is smoothed over neighbouring strengths, which keeps
-    a lucky one from being taken; its highest place is. 0 is found where classes are told apart,
-    about a half where rare ones are blurred.
+    sum_i p[i, k] rows, p under the shares that the measure is for. A few rows of a rare class say
+    little of what is seen, and a class without rows nothing, where what is expected knows every
+    row; what is seen corrects what overconfident probabilities promise. The mean of the two is
+    smoothed over neighbouring strengths, which keeps a lucky one from being taken; its highest
+    place is. 0 is found where classes are told apart, about a half where rare ones are blurred.
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, start (K,) nats, log_target
-              (K,) log shares that probabilities are given for. Returns (K,) offsets in nats, and a
-              sentence.
+              (K,) log shares that probabilities are given for, log_measured (K,) of the rows that
+              the measure is to be good on. Returns (K,) offsets in nats, and a sentence.
     Settings  most: no unit, 0 or more: the strength at which the search ends.
     Helps     where rare classes matter as much as common ones and are hard to tell apart: macro-F1
               at moderate and extreme imbalance.
@@ -76,7 +77,7 @@ def plugin_adjustment(
         return start, f"no adjustment: what {name} is expected to be can't be summed over classes"
     if not len(labels):
         return start, f"no adjustment for {name}: there are no labelled rows to choose it on"
-    p, truth = np.exp(log_p), np.eye(log_p.shape[1])[labels]
+    p, truth = np.exp(_moved(log_p, log_measured - log_target)), np.eye(log_p.shape[1])[labels]
     strengths = _STRENGTHS * most
     decided = [np.argmax(log_p + start - s * log_target, axis=1) for s in strengths]
     seen, expected = ([_value(value, held, d) for d in decided] for held in (truth, p))
@@ -92,6 +93,14 @@ def plugin_adjustment(
         f"{seen[best]:.4f} on {len(labels)} rows and expected to be {expected[best]:.4f} so, "
         f"{seen[0]:.4f} and {expected[0]:.4f} without"
     )
+
+
+def _moved(log_p: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, K) log probabilities under other shares, by the (K,) nats between the two."""
+    if not by.any():
+        return log_p
+    moved = log_p + by
+    return np.asarray(moved - np.logaddexp.reduce(moved, axis=1, keepdims=True))
 
 
 def _value(value: ClassValue, held: NDArray[np.float64], decided: NDArray[np.int64]) -> float:

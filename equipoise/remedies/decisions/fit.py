@@ -102,7 +102,10 @@ def fit_rule(
 
 def _of_rows(rule: DecisionRule, rows: _Rows) -> dict[str, Any]:
     """What remedies need that follows from the rows and the rule so far."""
+    # Who states shares wants decisions that are good under them, else the rows show what to expect.
+    by_training = np.array_equal(rule.log_target, rows.log_train)
     return {
+        "log_measured": rows.log_shares if by_training else rule.log_target,
         "log_target": rule.log_target,
         "log_p": log_posterior(rule, rows.logits),
         "start": rule.offsets,

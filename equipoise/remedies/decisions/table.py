@@ -75,7 +75,7 @@ _LINES = (
         plugin_adjustment,
         "Narasimhan et al. 2015",
         True,
-        ("log_p", "labels", "measure", "start", "log_target"),
+        ("log_p", "labels", "measure", "start", "log_target", "log_measured"),
     ),
     Remedy(
         "measure_offsets",
