@@ -284,7 +284,7 @@ class Bench:
         parser.add_argument("--only", metavar="PATTERN", help="regular expression, or name with *")
         parser.add_argument("--limit", type=int, metavar="N", help="run at most N units")
         parser.add_argument("--seconds", type=float, metavar="S", help="start no unit after S")
-        parser.add_argument("--again", action="store_true", help="forget the stored units chosen")
+        parser.add_argument("--again", action="store_true", help="run stored units anew")
         parser.add_argument("--list", action="store_true", help="show units and price, run nothing")
         parser.add_argument("--threads", type=int, metavar="N", help="threads of every library")
         parser.add_argument("--folder", type=Path, help="instead of benchmarks/, for a trial")

@@ -174,8 +174,9 @@ def test_files_of_a_unit_are_kept_and_missed(tmp_path: Path) -> None:
     path.unlink()
     bench.main([])
     assert ran == ["one", "one"]
-    bench.main(["--again", "--only", "one", "--limit", "0"])
-    assert not path.exists()
+    without = Bench("toy", [Unit("one", {})], lambda _: {"n": 1}, lambda _: 1.0, folder=tmp_path)
+    without.main(["--again", "--only", "one"])
+    assert not path.exists(), "a unit's files go with it"
 
 
 def test_a_unit_without_rows_is_not_taken_over(tmp_path: Path) -> None:
