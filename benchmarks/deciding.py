@@ -109,7 +109,7 @@ def decided_by(
         classes=classes,
         log_source=log_share,
         log_target=log_share,
-        log_given=log_share,
+        log_train=log_share,
         clusters=validation.clusters,
     )
     decided = np.array(classes)[decide(rule, posterior(rule, judged.logits))]

@@ -34,14 +34,20 @@ def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterato
     spread = float(present.max() / present.min())
     most = classes[int(counts.argmax())]
     least = classes[int(np.where(counts > 0, counts, counts.max() + 1).argmin())]
-    tail = int((present < FEW_ROWS).sum())
     seen = (
         f"1 : 1 ({rows_(int(present.min()))} each)"
         if most == least
         else f"{ratio(spread)} from {most!r} to {least!r} ({rows_(int(present.min()))})"
     )
-    half = int((present < found.rows / 2).sum())
-    yield Advice(
+    yield _thresholds(present, found)
+    yield _weights(spread, seen)
+    yield _companions(spread, found)
+    yield _easy_noes(len(present), found)
+
+
+def _thresholds(present: Ints, found: CoOccurrence) -> Advice:
+    half, tail = int((present < found.rows / 2).sum()), int((present < FEW_ROWS).sum())
+    return Advice(
         remedy="measure_offsets",
         stance="try first",
         why="thresholds cost no training",
@@ -55,7 +61,10 @@ def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterato
         source="Lipton et al. 2014, arXiv:1402.1892",
         option="--remedy temperature --remedy measure_offsets",
     )
-    yield Advice(
+
+
+def _weights(spread: float, seen: str) -> Advice:
+    return Advice(
         remedy="binary_weighted",
         stance="try first" if spread > EXTREME else "try" if spread >= MILD else "not here",
         why="rare labels that plain training outvotes" if spread >= MILD else "labels nearly alike",
@@ -66,8 +75,11 @@ def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterato
         source="King and Zeng 2001, Political Analysis 9",
         option="--remedy binary_weighted",
     )
+
+
+def _companions(spread: float, found: CoOccurrence) -> Advice:
     mingled = found.scumble >= MINGLED
-    yield Advice(
+    return Advice(
         remedy="distribution_balanced",
         stance="try" if mingled and spread >= MILD else "not here",
         why="labels nearly alike"
@@ -81,17 +93,20 @@ def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterato
         source="Wu et al. 2020, arXiv:2007.09654",
         option="--remedy distribution_balanced",
     )
-    share = found.per_row / max(len(present), 1)
-    sparse = len(present) >= MANY_LABELS and share <= SPARSE
-    yield Advice(
+
+
+def _easy_noes(labels: int, found: CoOccurrence) -> Advice:
+    share = found.per_row / max(labels, 1)
+    sparse = labels >= MANY_LABELS and share <= SPARSE
+    return Advice(
         remedy="binary_asymmetric",
         stance="try" if sparse else "not here",
         why="most answers are easy noes"
         if sparse
         else "too few labels for a flood of easy noes"
-        if len(present) < MANY_LABELS
+        if labels < MANY_LABELS
         else "a row has many of the labels",
-        speaks_for=f"a row has {percent(share)} of the {len(present):,} labels; noes that are easy "
+        speaks_for=f"a row has {percent(share)} of the {labels:,} labels; noes that are easy "
         "cost nothing, and missing yeses little",
         speaks_against="probabilities are meant for no shares that could be named",
         source="Ridnik et al. 2021, arXiv:2009.14119",

@@ -51,7 +51,7 @@ def decide_validation_and_test(
             parts.append(_by_rule(prepared, "test", logits, labels.rule))
         return joined(parts), labels.rule
     recipe = prepared.recipe
-    log_given, log_target = training_log_prior(prepared), target_log_prior(prepared)
+    log_train, log_target = training_log_prior(prepared), target_log_prior(prepared)
     specs = [spec for spec in recipe.specs if REMEDIES[spec.name].moment == "decision"]
     fitted = cross_fitted(
         fold_ids,
@@ -63,8 +63,8 @@ def decide_validation_and_test(
         groups=names_of_groups(prepared.splits.validation, group_column(specs)),
         log_source=arm.log_source,
         log_target=log_target,
-        log_given=log_given,
-        start=trained_correction(arm.log_source, log_given, log_target),
+        log_train=log_train,
+        start=trained_correction(arm.log_source, log_train, log_target),
         measure=for_thresholds(
             prepared.measure, prepared.classes, len(prepared.rows(prepared.judged))
         ),

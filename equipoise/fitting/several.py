@@ -167,7 +167,7 @@ def fitted_labels(
         clusters=prepared.splits.validation.clusters,
         log_source=log_source,
         log_target=target,
-        log_given=given,
+        log_train=given,
         start=moved_by_training(log_source, given, target),
         measure=recipe.measure,
         seed=prepared.seed,

@@ -66,7 +66,7 @@ def test_vector_scaling_solves_its_own_objective():
     (_, found), _ = vector_scaling_calibration(
         logits, labels, ones, shift, **arguments(labels), folds=0, shrink=3.0
     )
-    temperature = fit(["temperature"], logits, labels, log_source=SHARES - shift, log_given=SHARES)
+    temperature = fit(["temperature"], logits, labels, log_source=SHARES - shift, log_train=SHARES)
     t = temperature.temperature
     centred = logits - logits.mean(axis=1, keepdims=True)
 
@@ -238,7 +238,7 @@ def test_rows_of_weight_two_are_rows_twice(text):
     logits, labels = rows(300)
     times = np.random.default_rng(0).integers(1, 3, 300)
     again = np.repeat(np.arange(300), times)
-    kwargs = {"classes": NAMES, "log_source": SHARES, "log_target": SHARES, "log_given": SHARES}
+    kwargs = {"classes": NAMES, "log_source": SHARES, "log_target": SHARES, "log_train": SHARES}
     specs = [parse_remedy(text)]
     weighted = fit_rule(specs, logits, labels, weights=times.astype(float), **kwargs)
     repeated = fit_rule(specs, logits[again], labels[again], clusters=again, **kwargs)
@@ -274,8 +274,8 @@ def test_a_fold_is_calibrated_without_its_own_labels(name):
     before = cross_fitted(folds, [parse_remedy(name)], logits, labels, **common)
     turned = np.where(folds == 1, (labels + 1) % 3, labels)
     # The shares of all given labels are the rows' prior, which a run takes from training instead.
-    after = cross_fitted(folds, [parse_remedy(name)], logits, turned, **common, log_given=SHARES)
-    again = cross_fitted(folds, [parse_remedy(name)], logits, labels, **common, log_given=SHARES)
+    after = cross_fitted(folds, [parse_remedy(name)], logits, turned, **common, log_train=SHARES)
+    again = cross_fitted(folds, [parse_remedy(name)], logits, labels, **common, log_train=SHARES)
     held = folds == 1
     np.testing.assert_array_equal(after.probabilities[held], again.probabilities[held])
     assert before.rule.classes == NAMES
@@ -290,7 +290,7 @@ def test_calibration_is_fitted_under_the_shares_of_the_rows_it_sees(name):
     logits, labels = rows(6000, shares=FLAT)
     scores = 2 * (logits - FLAT + SHARES)
     unseen, truth = rows(20_000, seed=1)
-    rule = fit([name], scores, labels, log_given=SHARES)
+    rule = fit([name], scores, labels, log_train=SHARES)
     best = log_loss(fit([], unseen, truth), unseen, truth)
     found = log_loss(rule, 2 * unseen, truth)
     assert found == pytest.approx(best, abs=0.03)

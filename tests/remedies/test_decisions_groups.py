@@ -57,7 +57,7 @@ def test_like_groups_share_the_common_offsets():
 def test_groups_are_crossfitted_and_names_of_classes_play_no_part():
     logits, labels, groups = two_sites(1500)
     folds = np.arange(1500) % 3
-    common = {"log_source": SHARES, "log_target": SHARES, "log_given": SHARES, "seed": 3}
+    common = {"log_source": SHARES, "log_target": SHARES, "log_train": SHARES, "seed": 3}
     specs = [parse_remedy("per_group_thresholds:fewest_rows=50,column=site")]
     found = cross_fitted(folds, specs, logits, labels, groups=groups, classes=NAMES, **common)
     assert found.rule.group_column == "site"
@@ -65,7 +65,7 @@ def test_groups_are_crossfitted_and_names_of_classes_play_no_part():
     again = cross_fitted(folds, specs, logits, turned, groups=groups, classes=NAMES, **common)
     np.testing.assert_array_equal(again.decided[folds == 1], found.decided[folds == 1])
     order = np.array([2, 0, 1])
-    common |= dict.fromkeys(("log_source", "log_target", "log_given"), SHARES[order])
+    common |= dict.fromkeys(("log_source", "log_target", "log_train"), SHARES[order])
     other = cross_fitted(
         folds, specs, logits[:, order], order.argsort()[labels], groups=groups, classes=NAMES,
         **common,

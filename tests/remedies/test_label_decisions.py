@@ -108,7 +108,7 @@ class TestTemperature:
             classes=("a", "b", "c"),
             log_source=own,
             log_target=own,
-            log_given=own,
+            log_train=own,
             start=ZERO,
         )
         assert one.temperature == pytest.approx(factor, rel=0.06)
@@ -124,7 +124,7 @@ class TestTemperature:
             classes=("a", "b", "c"),
             log_source=ZERO,
             log_target=ZERO,
-            log_given=ZERO,
+            log_train=ZERO,
             start=ZERO,
         )
         assert found.rule.temperature == 1
@@ -251,7 +251,7 @@ class TestCrossFitting:
         def found(labels: np.ndarray) -> np.ndarray:
             return cross_fitted_labels(
                 fold, specs, z, labels, classes=("a", "b", "c"), log_source=given,
-                log_target=given, log_given=given, start=ZERO,
+                log_target=given, log_train=given, start=ZERO,
             ).probabilities  # fmt: skip
 
         before = found(y)
@@ -267,7 +267,7 @@ class TestCrossFitting:
         with pytest.raises(SettingsError, match="posthoc_logit_adjustment: is for rows of one"):
             fit_label_rule(
                 parse_remedies(["posthoc_logit_adjustment"]), z, y, classes=("a", "b", "c"),
-                log_source=ZERO, log_target=ZERO, log_given=ZERO, start=ZERO,
+                log_source=ZERO, log_target=ZERO, log_train=ZERO, start=ZERO,
             )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def fit_rule(
     seed: int = 0,
     weights: Array | None = None,
     clusters: Ints | None = None,
-    log_given: Array | None = None,
+    log_train: Array | None = None,
     start: Array | None = None,
     groups: NDArray[Any] | None = None,
     head_norms: Array | None = None,
@@ -69,7 +69,7 @@ def fit_rule(
     out), weights (n,) per row (None: 1), clusters (n,) any numbers, equal for duplicates (None: no
     two rows belong together). `log_source` as `source.log_source` gives it; `log_target` (K,) log
     shares that probabilities are given for.
-    log_given  (K,) log shares of the training rows. Calibrations are fitted under them as far as
+    log_train  (K,) log shares of the training rows. Calibrations are fitted under them as far as
                these rows agree with them, else under the rows' own (`prior.shares_of_rows`). None:
                those of the labels, half a row added to each class.
     start      (K,) offsets that the decision starts from (`prior.trained_correction`); None: 0.
@@ -82,7 +82,7 @@ def fit_rule(
     """
     k = len(classes)
     chosen = _in_table_order(specs)
-    rows = _known_rows(logits, labels, weights, clusters, groups, amounts, log_given, k)
+    rows = _known_rows(logits, labels, weights, clusters, groups, amounts, log_train, k)
     if start is None or any(remedy.kind == "prior" for _, remedy in chosen):
         # Whoever asks for the shares of the rows wants decisions under them.
         start = np.zeros(k)

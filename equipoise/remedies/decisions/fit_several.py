@@ -42,7 +42,7 @@ def fit_label_rule(
     classes: Sequence[str],
     log_source: Array,
     log_target: Array,
-    log_given: Array,
+    log_train: Array,
     start: Array,
     measure: str = "macro_f1",
     seed: int = 0,
@@ -53,7 +53,7 @@ def fit_label_rule(
 
     logits, labels (n, K), labels 0/1; weights (n,) per row (None: 1), clusters (n,) equal for
     duplicates (None: no two rows belong together).
-    log_source, log_target, log_given  (K,) log-odds of label shares: that the logits are meant for;
+    log_source, log_target, log_train  (K,) log-odds of label shares: that the logits are meant for;
                                        that probabilities are given for; of the training rows.
     start    (K,) offsets that decisions start from (`log_odds.moved_by_training`).
     Raises SettingsError for a remedy that needs rows of one label, ShapeError, DivergedError.
@@ -81,7 +81,7 @@ def fit_label_rule(
     for spec in sorted(specs, key=lambda spec: list(DECISIONS).index(spec.name)):
         remedy = lookup(DECISIONS, spec, "a remedy of the decision")
         if remedy.kind == "calibration" and remedy.labels != "one":
-            shift = _log_odds_of_rows(labels, weigh, log_given) - rule.log_source
+            shift = _log_odds_of_rows(labels, weigh, log_train) - rule.log_source
             temperature, note = fit_label_temperature(z, labels, weigh, shift, **spec.settings)
             rule = replace(rule, temperature=temperature, notes=(*rule.notes, note))
         elif remedy.kind == "offsets" and remedy.labels != "one":
@@ -98,14 +98,14 @@ def fit_label_rule(
     return rule
 
 
-def _log_odds_of_rows(labels: Ints, weights: Array, log_given: Array) -> Array:
+def _log_odds_of_rows(labels: Ints, weights: Array, log_train: Array) -> Array:
     """(K,) log-odds of the labels' shares among rows such as these (`prior.shares_of_rows`)."""
     having = weights @ labels
     counts = np.stack([having, weights.sum() - having], axis=-1)
-    log_train = np.stack([-np.logaddexp(0, -log_given), -np.logaddexp(0, log_given)], axis=-1)
-    found = shares_of_rows(counts, log_train)
-    if found is log_train:
-        return log_given
+    trained = np.stack([-np.logaddexp(0, -log_train), -np.logaddexp(0, log_train)], axis=-1)
+    found = shares_of_rows(counts, trained)
+    if found is trained:
+        return log_train
     return np.asarray(found[:, 0] - found[:, 1])
 
 
