@@ -5,8 +5,8 @@
     python -m benchmarks.quality                             # what is missing
 
 Units are those of benchmarks/arms.py; where `real_input` keeps one of the same settings with its
-rows, it is taken over. Every unit keeps what paired differences need of
-each row (`judged.py`), in units/quality/*.npz: about 4 bytes a row, 6 MB in all.
+rows, it is taken over. Every unit keeps what paired differences need of each row (`judged.py`), in
+units/quality/*.npz: about 4 bytes a row, 6 MB in all.
 
 The headline is macro-F1 on test rows, ours minus each rival's, over rows and seeds (`paired.py`).
 The goal: on all eight sets of one label a row the lower bound to the best rival is above -1 point,

@@ -32,7 +32,7 @@ def log_shares(counts: NDArray[Any]) -> NDArray[np.float64]:
 STRENGTHS = 10.0 ** np.arange(5, -0.5, -0.5)
 """Rows that training's shares may count for in `shares_of_rows`, where others are drawn nearer."""
 EVIDENCE = 2.0
-"""Nats by which counts must speak against training's shares: 1 to 2 % of tables drawn so do."""
+"""Nats by which counts must speak against training's shares; few tables drawn by these do."""
 
 
 def shares_of_rows(

@@ -135,3 +135,15 @@ def test_rows_of_other_shares_have_their_own():
     few = np.exp(shares_of_rows(np.array([3.0, 3.0, 3.0]), trained))
     assert 0.1 < few[2] < 1 / 3, "three of nine rows are of a class that was one in a hundred"
     assert shares_of_rows(np.array([8.0, 1.0, 0.0]), trained) is trained
+
+
+@pytest.mark.parametrize("classes", [2, 20, 100])
+def test_few_tables_drawn_by_the_shares_of_training_speak_against_them(classes):
+    rng = np.random.default_rng(0)
+    against = 0
+    for rows in np.repeat([100, 1500], 200):
+        shares = rng.dirichlet(np.ones(classes)) * 0.99 + 0.01 / classes
+        trained = np.log(shares)
+        found = shares_of_rows(rng.multinomial(rows, shares).astype(float), trained)
+        against += found is not trained
+    assert against <= 0.03 * 400
