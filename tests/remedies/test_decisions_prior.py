@@ -110,7 +110,7 @@ def test_without_a_shift_hardly_anything_moves():
 def test_a_folds_labels_play_no_part_in_how_it_is_decided():
     logits, labels = scores(900)
     folds = np.arange(900) % 3
-    common = {"classes": NAMES, "log_source": SHARES, "log_target": SHARES, "log_given": SHARES}
+    common = {"classes": NAMES, "log_source": SHARES, "log_target": SHARES, "log_train": SHARES}
     specs = [parse_remedy("temperature"), parse_remedy("prior_shift")]
     found = cross_fitted(folds, specs, logits, labels, **common)
     turned = np.where(folds == 1, (labels + 1) % 3, labels)
@@ -158,7 +158,7 @@ def head(seed=0, n=3000, norms=(3.0, 1.0, 0.5)):
 def test_logits_are_those_of_the_normalised_head(tau):
     x, weights, bias, labels = head()
     norms = np.linalg.norm(weights, axis=1)
-    given = {"head_norms": norms, "head_bias": bias, "log_given": SHARES}
+    given = {"head_norms": norms, "head_bias": bias, "log_train": SHARES}
     rule = fit([f"tau_normalisation:tau={tau}"], x @ weights.T + bias, labels, **given)
     exact = x @ (weights / norms[:, None] ** tau).T
     ours = rescaled(rule, x @ weights.T + bias)
@@ -189,7 +189,7 @@ def test_tau_nought_and_equal_norms_change_nothing():
         labels,
         head_norms=np.full(3, 2.0),
         head_bias=np.zeros(3),
-        log_given=SHARES,
+        log_train=SHARES,
     )
     np.testing.assert_array_equal(decided(equal, z), z.argmax(axis=1))
 
