@@ -81,6 +81,7 @@ def read_rows(
         fingerprint=fingerprint(parts),
         faults=tuple(fault for part in raw.values() for fault in part.faults) + tuple(faults),
         warnings=tuple(warnings),
+        encoding=encoding,
     )
 
 

@@ -123,6 +123,8 @@ class Table:
     """Faults of single cells and lines, one line each; `check_rows` raises them with its own."""
     warnings: tuple[str, ...] = field(default=())
     """What reading found that can be used all the same; `check_rows` hands them on."""
+    encoding: str | None = None
+    """Of the files, where one was named."""
 
     @property
     def train(self) -> Rows | None:

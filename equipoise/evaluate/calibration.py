@@ -31,6 +31,9 @@ class Bin:
     observed_low: float
     observed_high: float
     """95 % interval of the share (mid-P)."""
+    beyond_chance: bool
+    """Whether `stated` lies outside the interval also where all bins of a curve are to keep theirs
+    at once in 95 % of curves (Bonferroni)."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ def curve_of(
     share = hits / rows[full]
     worth = effective_rows(rows[full].astype(np.float64), size, agree)
     low, high = mid_p(share * worth, worth)
+    least, most = mid_p(share * worth, worth, level=1 - 0.05 / len(full))
+    mean = said / rows[full]
     return Curve(
         name,
         len(stated),
@@ -90,10 +95,11 @@ def curve_of(
                 low=float(k / bins),
                 high=float((k + 1) / bins),
                 rows=int(rows[k]),
-                stated=float(said[i] / rows[k]),
+                stated=float(mean[i]),
                 observed=float(share[i]),
                 observed_low=float(low[i]),
                 observed_high=float(high[i]),
+                beyond_chance=bool(mean[i] < least[i] or mean[i] > most[i]),
             )
             for i, k in enumerate(full)
         ),

@@ -59,6 +59,10 @@ class Mistake:
     given_to_label: float
     """Probability stated for the true class; 0 if the model does not know it."""
     cost: float | None
+    about: str | None = None
+    """Of several labels, the wrong one that `sure` speaks of."""
+    missed: bool = False
+    """Whether that one is missing from the decision; else it should not be there."""
 
 
 def confusion(

@@ -148,6 +148,7 @@ def run_manifest(
             },
             warnings=warnings,
             notes=list(splits.notes),
+            encoding=table.encoding,
         ),
         classes=list(prepared.classes),
         remedies=_with_notes(arm.remedies, rule),

@@ -60,6 +60,8 @@ class RowsRecord(_Part):
     """What validation found that did not stop the run."""
     notes: list[str]
     """How the rows were divided."""
+    encoding: str | None = None
+    """Of the file, where one was named."""
 
 
 class RemedyRecord(_Part):

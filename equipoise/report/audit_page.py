@@ -22,11 +22,10 @@ from equipoise.report.audit_tables import (
     power_table,
 )
 from equipoise.report.audit_text import advice_from, most_to_least, roles_in_words
-from equipoise.report.charts import columns
+from equipoise.report.charts import MANY_CLASSES, columns
 from equipoise.report.page import REPORT, fill
 from equipoise.report.words import count, listed, ratio, seconds
 
-MANY_CLASSES = 20
 WEIGHTS = {"serious": "Serious", "look": "Worth a look", "note": "Good to know"}
 KINDS = {
     "undivided": "Rows that can’t be divided",

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from equipoise.records.audit import AuditRecord, ClassPower
-from equipoise.report.charts import bar, parts
+from equipoise.report.charts import LOG_FROM, bar, parts
 from equipoise.report.words import SPLITS, listed, percent
-
-LOG_FROM = 50.0
-"""Imbalance from which counts are drawn on a log scale."""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,17 @@ sheet, which is how charts follow the reader's light or dark scheme.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 from equipoise.report.words import clean
+
+LOG_FROM = 50.0
+"""Imbalance from which counts are drawn on a log scale: below it, the smallest bar still shows."""
+MANY_CLASSES = 20
+"""From here on a chart of all classes at a glance goes before their table."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,18 @@ class Axis:
         return nice_ticks(self.low, self.high, about)
 
     def tick_label(self, value: float) -> str:
+        reach = max(abs(self.low), abs(self.high))
+        scale, prefix = next(((s, p) for least, s, p in _LONG if reach >= least), (1.0, ""))
         digits = self.digits
         if digits is None:
             steps = [b - a for a, b in zip(self.ticks(), self.ticks()[1:], strict=False)] or [1]
-            digits = max(0, -math.floor(math.log10(min(steps)) + 1e-9))
-        return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+            digits = max(0, -math.floor(math.log10(min(steps) / scale) + 1e-9))
+        return f"{value / scale:,.{digits}f}{prefix}".replace("-", "\N{MINUS SIGN}")
+
+
+_LONG = ((1e9, 1e9, " G"), (1e6, 1e6, " M"), (1e4, 1e3, " k"))
+"""From which value on tick labels are divided, by what, and the prefix that says so: beside a chart
+there is room for five characters."""
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
@@ -100,36 +112,62 @@ def bar(
     high: float | None = None,
     *,
     top: float = 1.0,
+    bottom: float = 0.0,
     css: str = "run",
 ) -> Markup:
-    """A bar from 0 to `value` of `top`, with its interval as a whisker; empty for None."""
+    """A bar from 0 to `value` on a scale from `bottom`, 0 or less, to `top`, with its interval as a
+    whisker; empty for None."""
+    place = Axis("", bottom, top).place
     marks = [Markup('<rect class="track" width="100%" height="10" y="4" rx="2"/>')]
     if value is not None:
+        ends = sorted((place(0), place(value)))
         marks.append(
-            Markup('<rect class="fill {}" width="{}" height="10" y="4" rx="2"/>').format(
-                css, _share(value / top)
+            Markup('<rect class="fill {}" x="{}%" width="{}%" height="10" y="4" rx="2"/>').format(
+                css, _round(ends[0]), _round(ends[1] - ends[0])
             )
         )
     if low is not None and high is not None:
-        marks.append(_whisker(low / top, high / top))
-    return _mark(marks)
+        marks.append(_whisker(place(low) / 100, place(high) / 100))
+    return _mark([*marks, *_zero(bottom, place)])
 
 
-def parts(values: Sequence[float], top: float, css: Sequence[str], *, log: bool = False) -> Markup:
-    """Bars of counts one below the other, on one linear or log scale that ends at `top`.
+def parts(
+    values: Sequence[float],
+    top: float,
+    css: Sequence[str],
+    *,
+    bottom: float = 0.0,
+    log: bool = False,
+) -> Markup:
+    """Bars from 0 one below the other, on one scale from `bottom`, 0 or less, to `top`.
 
     On the log scale a count n is drawn as log(1 + n) / log(1 + top), so that 0 has no length.
     """
+    if log:
+        values, top = [math.log1p(value) for value in values], math.log1p(top)
     height = 18 / len(values)
+    place = Axis("", bottom, top).place
     marks = []
     for k, (value, name) in enumerate(zip(values, css, strict=True)):
-        share = math.log1p(value) / math.log1p(top) if log else value / top
+        ends = sorted((place(0), place(value)))
         marks.append(
-            Markup('<rect class="fill {}" width="{}" height="{}" y="{}"/>').format(
-                name, _share(share), _round(height - 1), _round(k * height)
+            Markup('<rect class="fill {}" x="{}%" width="{}%" height="{}" y="{}"/>').format(
+                name,
+                _round(ends[0]),
+                _round(ends[1] - ends[0]),
+                _round(height - 1),
+                _round(k * height),
             )
         )
-    return _mark(marks)
+    return _mark([*marks, *_zero(bottom, place)])
+
+
+def _zero(bottom: float, place: Callable[[float], float]) -> list[Markup]:
+    """The line that bars start from, where it is not the edge."""
+    if bottom >= 0:
+        return []
+    at = _round(place(0))
+    return [Markup('<line class="zero" x1="{0}%" x2="{0}%" y1="0" y2="18"/>').format(at)]
 
 
 def difference(value: float, low: float | None, high: float | None, *, span: float) -> Markup:
@@ -249,8 +287,9 @@ def _line(line: Series, x: Axis, y: Axis) -> list[Markup]:
     marks = [
         Markup(
             '<svg width="100%" height="100%" viewBox="0 0 100 100" preserveAspectRatio="none">'
-            '<polyline class="line {}" points="{}" vector-effect="non-scaling-stroke"/></svg>'
-        ).format(line.css, path)
+            '<polyline class="line {}" points="{}" vector-effect="non-scaling-stroke">'
+            "<title>{}</title></polyline></svg>"
+        ).format(line.css, path, clean(line.name))
     ]
     for (across, _), bounds in zip(spots, line.bounds, strict=False):
         if bounds is not None:

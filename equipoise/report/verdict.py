@@ -32,8 +32,9 @@ from equipoise.report.words import (
 Finding = Literal["better", "worse", "noise", "unknown"]
 
 TOO_WIDE = 0.5
-"""A class whose recall interval spans more than this share of the scale is not judged. Of ten rows
-nine right can be judged (0.55 to 1.00), eight right can't; from 17 rows on every class can be."""
+"""A class whose recall interval spans more than this share of the scale is not judged. Of ten
+independent rows eight right can be judged (0.48 to 0.97), seven right can't (0.38 to 0.92); from 14
+such rows on every class can be. Rows that are tied together count for less."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Verdict:
 
 HELPS = {"tfidf": "A language model helps here", "vectors": "Fine-tuning helps here"}
 """What a run shows that beats a baseline, in the order in which it is said."""
-NEEDLESS = {"tfidf": "language model", "vectors": "fine-tuning"}
-"""What is not needed where a baseline does as well."""
+NEEDLESS = {"tfidf": "a language model", "vectors": "fine-tuning"}
+"""What is not needed where a baseline does better."""
 
 
 def verdict_of(run: RunFolder) -> Verdict:
@@ -145,20 +146,21 @@ def _headline(
     titles = {b.name: in_sentence(b.title) for b in run.manifest.baselines}
     for name, what in NEEDLESS.items():
         if found.get(name) == "worse":
+            what = what.removeprefix("a ")
             return f"No {what} is needed here: {titles.get(name, name)} does better.", "bad"
         if found.get(name) == "noise":
             return (
-                f"No {what} is needed, as far as these rows can tell: the difference from "
-                f"{titles.get(name, name)} can’t be told from noise.",
+                f"Whether {what} is needed can’t be told from these rows: the difference from "
+                f"{titles.get(name, name)} may be noise.",
                 "mixed",
             )
     helps = next((says for name, says in HELPS.items() if found.get(name) == "better"), None)
     plain = found.get("plain", "unknown")
-    if not run.manifest.remedies:
-        if helps:
-            return f"{helps}; this run treats no imbalance.", "mixed"
+    if not run.manifest.remedies and helps:
+        return f"{helps}; this run treats no imbalance.", "mixed"
+    if not found and not run.manifest.remedies:
         return "Scored, but not compared: nothing was found to set this plain run against.", "mixed"
-    if plain == "unknown" and not helps:
+    if not helps and (plain == "unknown" or not run.manifest.remedies):
         return "Scored, but not compared: no baseline gives an interval to set it against.", "mixed"
     says = {
         "better": "and this run beats plain fine-tuning.",
@@ -216,16 +218,17 @@ def _against_cheap(run: RunFolder, name: str, versus: Comparison | None, measure
         )
     own, took = baseline.scores.measures.get(measure), seconds(baseline.record.seconds)
     reached = f" comes to {number(own.value, measure)}" if own else " was ready"
-    what = "a language model" if name == "tfidf" else "fine-tuning"
+    what = NEEDLESS[name]
     title = baseline.record.title
-    says = f"{title}{reached} in {took}; the difference from it is {_gap(versus, measure)}"
+    beside = " beside the encoding" if name == "vectors" else ""
+    says = f"{title}{reached} in {took}{beside}; the difference from it is {_gap(versus, measure)}"
     match finding(versus):
         case "better":
             return f"{says}: better, by more than chance explains."
         case "worse":
             return f"{says}: worse, by more than chance explains."
         case "noise":
-            return f"{says}, which holds 0: until more rows say otherwise, {what} is not needed."
+            return f"{says}, which holds 0: these rows do not tell whether {what} is needed."
         case _:
             return f"{says}, with no interval ({versus.why})."
 
@@ -264,7 +267,7 @@ def _figures(run: RunFolder, measure: str, unjudged: int) -> tuple[Figure, ...]:
 def _unjudged_sentence(unjudged: tuple[Unjudged, ...], classes: int) -> str:
     if not unjudged:
         return ""
-    names = listed([f"“{u.name}”" for u in unjudged], limit=5)
+    names = listed([f"“{short(u.name, 40)}”" for u in unjudged], limit=5)
     verb = "has" if len(unjudged) == 1 else "have"
     return (
         f"{count(len(unjudged), 'class', 'classes')} of {classes} {verb} too few rows to be "

@@ -102,8 +102,10 @@ def number(value: float | None, measure: str = "", digits: int | None = None) ->
     if value is None:
         return NONE
     if measure == "expected_cost":
-        digits = 3 - math.floor(math.log10(abs(value))) if value else 0
-        text = f"{value:,.{min(max(digits, 0), 4)}f}"
+        places = 3 - math.floor(math.log10(abs(value))) if value else 0
+        if digits is None or places < 4:
+            digits = min(max(places, 0), 4)
+        text = f"{value:,.{digits}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return text.replace("-", MINUS)
     text = f"{value:.{_digits(measure) if digits is None else digits}f}"
@@ -164,6 +166,8 @@ def gap(
 
     >>> gap(0.0213, -0.001, 0.04), gap(0.00259, 0.00004, 0.00433), gap(-0.2, None, None)
     (('+0.021', '−0.001 to +0.040'), ('+0.00259', '+0.00004 to +0.00433'), ('−0.200', '—'))
+    >>> gap(-0.00003, -0.00005, -0.00001, "expected_cost")
+    ('−0.00003', '−0.00005 to −0.00001')
     """
     digits = digits_for((value, low, high), least=_digits(measure))
     if low is not None and high is not None and low * high > 0:
@@ -242,12 +246,13 @@ def memory(size: int) -> str:
     return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
-def listed(names: Iterable[str], limit: int = 8) -> str:
+def listed(names: Iterable[str], limit: int = 8, each: int | None = None) -> str:
+    """each  Characters of a name.
+
+    >>> listed(["a"]), listed("abc"), listed("abcd", limit=2), listed(["abcdef"], each=4)
+    ('a', 'a, b and c', 'a, b and 2 more', 'abc…')
     """
-    >>> listed(["a"]), listed("abc"), listed("abcd", limit=2)
-    ('a', 'a, b and c', 'a, b and 2 more')
-    """
-    items: Sequence[str] = list(names)
+    items: Sequence[str] = [name if each is None else short(name, each) for name in names]
     if len(items) > limit:
         return f"{', '.join(items[:limit])} and {len(items) - limit:,} more"
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)

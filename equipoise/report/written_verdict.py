@@ -19,6 +19,7 @@ from equipoise.report.words import (
     listed,
     measure_name,
     number,
+    short,
 )
 
 Tone = Literal["good", "mixed", "bad"]
@@ -66,8 +67,9 @@ def _headline(
     if run.asked and run.empty == run.asked:
         texts = "the one text" if run.asked == 1 else f"every one of the {run.asked:,} texts"
         return f"It writes nothing: {texts} it was asked for is empty.", "bad"
-    # Where no text was written a lower loss is all that is known.
-    helps = "Fine-tuning helps here" if run.asked else "Fine-tuning lowers the loss here"
+    # Where the texts are not better a lower loss is all that is known.
+    better = found.get(("base", measures[1])) == "better"
+    helps = "Fine-tuning helps here" if better else "Fine-tuning lowers the loss here"
     if base and "better" not in base:
         if "worse" in base:
             return "No fine-tuning is needed here: the base as it came does better.", "bad"
@@ -179,7 +181,9 @@ def _rarest(scores: Scores) -> str:
         if m in one.measures and one.measures[m].value is not None
     ]
     rows = count(one.trained or 0, "training row")
-    return f"The rarest category, “{name}” ({rows}), has {' and '.join(told)}." if told else ""
+    if not told:
+        return ""
+    return f"The rarest category, “{short(name, 40)}” ({rows}), has {' and '.join(told)}."
 
 
 def _unjudged(scores: Scores) -> tuple[Unjudged, ...]:
@@ -201,7 +205,7 @@ def _why(one: ClassScores) -> str | None:
 def _unjudged_sentence(unjudged: tuple[Unjudged, ...], categories: int) -> str:
     if not unjudged:
         return ""
-    names = listed([f"“{u.name}”" for u in unjudged], limit=5)
+    names = listed([f"“{short(u.name, 40)}”" for u in unjudged], limit=5)
     verb = "has" if len(unjudged) == 1 else "have"
     return (
         f"{count(len(unjudged), 'category', 'categories')} of {categories} {verb} too few rows to "

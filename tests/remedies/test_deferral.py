@@ -14,7 +14,12 @@ from equipoise.errors import DataError, SettingsError
 from equipoise.records.decision import Defer, read_decision, write_decision
 from equipoise.remedies.decisions.apply import decide, decide_class, posterior
 from equipoise.remedies.decisions.costs import cost_optimal
-from equipoise.remedies.decisions.deferral import NOBODY, fit_deferral, threshold_for
+from equipoise.remedies.decisions.deferral import (
+    NOBODY,
+    chance_of_more,
+    fit_deferral,
+    threshold_for,
+)
 from equipoise.remedies.decisions.fit import cross_fitted
 from equipoise.remedies.spec import parse_remedy
 
@@ -270,3 +275,18 @@ def test_odd_rows_are_no_trouble(names):
         np.testing.assert_array_equal(decide(one, p), decide(two, p))
         assert np.isfinite(one.defer.threshold)
         assert len(one.notes) == len(names)
+
+
+def test_how_many_new_rows_lie_beyond_a_threshold_is_known():
+    """Of 4,000 thresholds for a tenth, fitted on 50 rows and tried on 200 of the same kind, the
+    count that 1 in 40 should pass is passed by about 1 in 40."""
+    rng = np.random.default_rng(0)
+    left = np.array(
+        [int((rng.random(200) > threshold_for(rng.random(50), 0.1)).sum()) for _ in range(4000)]
+    )
+    chance = np.array([chance_of_more(k, 200, 0.1, 50) for k in range(201)])
+    assert chance[0] == pytest.approx(1)
+    for wanted in (0.2, 0.025):
+        place = int(np.argmax(chance < wanted))
+        assert (left >= place).mean() == pytest.approx(chance[place], abs=0.012)
+    assert chance_of_more(1, 200, 0.1, 5) == 1  # too few rows to place a threshold

@@ -36,6 +36,22 @@ def test_a_bar_is_as_long_as_its_value():
     assert "fill" not in bar(None)
 
 
+def test_what_is_below_0_is_drawn_to_the_left_of_a_line():
+    (bar_below,) = re.findall(r'<rect class="fill run" x="([\d.]+)%"', bar(-1, top=3, bottom=-1))
+    assert (float(bar_below), widths(bar(-1, top=3, bottom=-1), "run")) == (0, [25])
+    assert 'class="zero" x1="25%"' in bar(-1, top=3, bottom=-1)
+    assert 'class="zero"' not in bar(1, top=3)
+    both = parts([-2, 2], 2, ("a", "b"), bottom=-2)
+    assert widths(both, "a") + widths(both, "b") == [50, 50]
+
+
+def test_long_tick_labels_are_shortened():
+    assert Axis("", 0, 3e6).tick_label(1e6) == "1 M"
+    assert Axis("", 0, 1.2e6).tick_label(5e5) == "0.5 M"
+    assert Axis("", 0, 40_000).tick_label(30_000) == "30 k"
+    assert Axis("", 0, 9_000).tick_label(8_000) == "8,000"
+
+
 def test_a_whisker_spans_the_interval():
     spans = re.findall(r'<line class="whisker" x1="([\d.]+)%" x2="([\d.]+)%"', bar(0.5, 0.4, 0.7))
     assert spans == [("40", "70"), ("40", "40"), ("70", "70")]

@@ -166,3 +166,10 @@ def test_the_page_holds_the_section(run):
     assert 'id="costs"' in page
     assert "Left to a person" in page
     assert "2 × amount + 5" in page
+
+
+def test_an_order_that_saves_nothing_is_not_said_to_save(run):
+    """A person who costs more than any mistake: the less is left, the better."""
+    dear = {**PLAIN, "defer": {"cost": 1000}}
+    part = costs_section(priced(run, dear, *wary(), defer=Defer("costs", 0.0))).deferral
+    assert part.reached == "No order of leaving rows to a person saves anything here."

@@ -99,3 +99,12 @@ def test_the_command_wraps(tmp_path):
     assert [block.get("class") for block in page.all("pre")] == ["command", None]
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     assert "pre.command { white-space: pre-wrap;" in css
+
+
+def test_the_encoding_that_was_named_is_named_again(tmp_path):
+    run = read_run(make_run(tmp_path / "run"))
+    assert "--encoding" not in origin_section(run).command
+    rows = run.manifest.rows.model_copy(update={"encoding": "latin-1"})
+    run = dataclasses.replace(run, manifest=run.manifest.model_copy(update={"rows": rows}))
+    words = shlex.split(origin_section(run).command)
+    assert words[words.index("--encoding") + 1] == "latin-1"

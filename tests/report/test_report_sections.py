@@ -9,6 +9,7 @@ import pytest
 from make_run import make_run
 
 from equipoise.errors import FolderError
+from equipoise.evaluate import reliability
 from equipoise.records.predictions import Predictions
 from equipoise.records.rows import text_column
 from equipoise.report.page import render
@@ -133,12 +134,13 @@ def test_what_remedies_did_is_said_once(run):
 
 
 def test_a_baseline_that_shares_the_training_says_so(run):
-    assert [shares for _, shares, _, _ in price_section(run).baselines] == ["", "", ""]
+    encoded = "beside the encoding, which the run had done"
+    assert [shares for _, shares, _, _ in price_section(run).baselines] == ["", "", encoded]
     last = [r for r in run.manifest.remedies if r.moment == "decision"]
     alone = replaced(run, manifest=run.manifest.model_copy(update={"remedies": last}))
     shared = {title: shares for title, shares, _, _ in price_section(alone).baselines}
     assert shared.pop("The same recipe without remedies").startswith("shares the run’s training")
-    assert set(shared.values()) == {""}
+    assert set(shared.values()) == {"", encoded}
     assert render(alone).count("shares the run’s training") == 2
 
 
@@ -163,7 +165,9 @@ def test_many_mistakes_are_capped_and_every_class_is_reached(tmp_path):
                         shifted, p.logits, p.probabilities)  # fmt: skip
     section = mistakes_section(replaced(run, predictions=wrong))
     assert len(section.rows) <= MOST
-    assert {row.label for row in section.rows} == {name for _, name, _ in section.options}
+    assert {row.label for row in section.rows} == {name for _, name, _, _ in section.options}
+    assert sum(held for _, _, held, _ in section.options) == len(section.rows)
+    assert sum(of for *_, of in section.options) == section.wrong
     assert [row.extra for row in section.rows].count(False) == section.shown == 25
 
 
@@ -180,6 +184,32 @@ def test_a_calibrated_model_is_called_so_and_a_boaster_is_not(run):
     boaster = small("".join(wrong), "".join(labels))
     said = calibration_section(replaced(run, predictions=boaster)).says
     assert "surer than it should be for 100 % of the rows" in said
+
+
+def test_few_calibrated_models_are_called_miscalibrated():
+    """Of 200 models whose probabilities are true, at most 5 % and some chance: 15 intervals at
+    95 % each would have named 28 %."""
+    rng = np.random.default_rng(0)
+    named = 0
+    for _ in range(200):
+        p = rng.dirichlet(np.ones(3), 200)
+        labels = text_column(["abc"[rng.choice(3, p=row)] for row in p])
+        decided = text_column(["abc"[k] for k in p.argmax(axis=1)])
+        rows = Predictions(
+            ("a", "b", "c"), text_column([f"r{k}" for k in range(200)]),
+            text_column(["test"] * 200), np.full(200, -1), text_column([None] * 200),
+            np.arange(200), labels, decided, np.log(p), p,
+        )  # fmt: skip
+        named += any(b.beyond_chance for b in reliability(rows)[0].bins)
+    assert named <= 18
+
+
+def test_a_decision_other_than_the_most_probable_class_is_said_beside_the_curve(run):
+    flipped = text_column(["b" if x == "a" else "a" for x in "aaab"])
+    turned = replaced(small("aaab", "aaab"), decided=flipped)
+    (note,) = calibration_section(replaced(run, predictions=turned)).notes
+    assert note.startswith("4 rows (100 %) were decided otherwise")
+    assert calibration_section(replaced(run, predictions=small("ab", "ab"))).notes == ()
 
 
 def test_counts_are_the_manifests(run):

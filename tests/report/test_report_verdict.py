@@ -38,9 +38,9 @@ def run_of(tmp_path, plain=UP, tfidf=UP, vectors=UP, **settings):
         ),
         (DOWN, UP, UP, "bad", "A language model helps here, but this run is worse than plain"),
         (BLIND, UP, UP, "mixed", "how this run compares with plain fine-tuning is not known"),
-        (UP, NOISE, UP, "mixed", "No language model is needed, as far as these rows can tell"),
+        (UP, NOISE, UP, "mixed", "Whether a language model is needed can’t be told from these"),
         (UP, DOWN, UP, "bad", "No language model is needed here: TF-IDF"),
-        (UP, UP, NOISE, "mixed", "No fine-tuning is needed, as far as these rows can tell"),
+        (UP, UP, NOISE, "mixed", "Whether fine-tuning is needed can’t be told from these rows"),
         (UP, UP, DOWN, "bad", "No fine-tuning is needed here: encoder vectors"),
         (UP, NONE, NONE, "mixed", "This run beats plain fine-tuning."),
         (DOWN, NONE, NONE, "bad", "This run is worse than plain fine-tuning."),
@@ -54,6 +54,13 @@ def test_the_headline_follows_the_intervals(tmp_path, plain, tfidf, vectors, ton
     verdict = verdict_of(run_of(tmp_path, plain, tfidf, vectors))
     assert says in verdict.headline
     assert verdict.tone == tone
+
+
+def test_a_comparison_without_an_interval_is_not_denied(tmp_path):
+    bare = verdict_of(run_of(tmp_path, NONE, BLIND, NONE, remedies=False))
+    assert bare.headline.endswith("no baseline gives an interval to set it against.")
+    alone = verdict_of(run_of(tmp_path / "alone", NONE, NONE, NONE, remedies=False))
+    assert alone.headline.endswith("nothing was found to set this plain run against.")
 
 
 def test_noise_is_called_noise_with_its_interval(tmp_path):

@@ -34,10 +34,16 @@ def test_a_run_that_writes_nothing_is_no_help_whatever_its_loss(tmp_path):
 
 def test_some_empty_texts_are_counted(tmp_path):
     found = verdict(tmp_path / "run", [ANSWER, ""] + [None] * 14, differences=LOWER)
-    assert found.headline.startswith("Fine-tuning helps here")
+    assert found.headline.startswith("Fine-tuning lowers the loss here, but")
     assert "texts were asked for on 2 of them, and 1 is empty" in found.sentences[0]
     page = read_page(write_report(tmp_path / "run")).text
     assert "Of 2 written texts, 0 are a right one word for word, and 1 is empty." in page
+
+
+def test_texts_that_are_better_are_help(tmp_path):
+    better = LOWER | {("base", "macro_bleu"): (20.0, 12.0, 31.0)}
+    found = verdict(tmp_path / "run", [ANSWER] * 16, differences=better)
+    assert found.headline.startswith("Fine-tuning helps here, but")
 
 
 def test_without_texts_only_the_loss_is_claimed(tmp_path):

@@ -59,7 +59,8 @@ def label_mistakes(predictions: Predictions) -> tuple[Mistake, ...]:
     seen = label_outcomes(predictions)
     wrong = seen.labels != seen.decided
     stated = np.where(seen.decided, seen.probabilities, 1 - seen.probabilities)
-    sure = np.where(wrong, stated, 0.0).max(axis=1)
+    surest = np.where(wrong, stated, -1.0).argmax(axis=1)
+    sure = stated[np.arange(len(stated)), surest]
     rows = np.flatnonzero(wrong.any(axis=1))
     rows = rows[np.argsort(-sure[rows], kind="stable")]
     return tuple(
@@ -70,6 +71,8 @@ def label_mistakes(predictions: Predictions) -> tuple[Mistake, ...]:
             sure=float(sure[i]),
             given_to_label=float(1 - sure[i]),
             cost=None,
+            about=seen.classes[surest[i]],
+            missed=bool(seen.labels[i, surest[i]]),
         )
         for i in rows
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import betabinom
 
 from equipoise.costs import CostTable
 from equipoise.errors import SettingsError
@@ -92,6 +93,11 @@ def left_first(
     return np.asarray(own - expected[:, -1] if costs.defers else own, dtype=np.float64)
 
 
+def _beyond(rows: int, share: float) -> int:
+    """m, where the (m + 1)th highest of the rows' scores is the threshold of `threshold_for`."""
+    return math.floor(share * (rows + 1) + 1e-9) - 1
+
+
 def threshold_for(scores: Array, share: float) -> float:
     """The least threshold above which a new row's score lies with a chance of at most `share`.
 
@@ -99,12 +105,26 @@ def threshold_for(scores: Array, share: float) -> float:
     (m + 1)th highest of n scores is passed with a chance of at most (m + 1) / (n + 1).
     """
     n = len(scores)
-    m = math.floor(share * (n + 1) + 1e-9) - 1
+    m = _beyond(n, share)
     if m < 0:
         return NOBODY
     if m >= n:
         return -NOBODY
     return float(np.partition(scores, n - 1 - m)[n - 1 - m])
+
+
+def chance_of_more(left: int, rows: int, share: float, fitted_on: int) -> float:
+    """The chance that of `rows` new rows at least `left` lie beyond the threshold that
+    `threshold_for` sets for `share` by `fitted_on` rows, all independent and of one kind: the
+    threshold's own chance follows Beta(m + 1, n - m).
+
+    >>> round(chance_of_more(11, 100, 0.1, 10**6), 3), round(chance_of_more(11, 100, 0.1, 100), 3)
+    (0.417, 0.407)
+    """
+    m = _beyond(fitted_on, share)
+    if m < 0 or m >= fitted_on:
+        return 1.0
+    return float(betabinom.sf(left - 1, rows, m + 1, fitted_on - m))
 
 
 def _note(by: str, limit: float | None, left: int, rows: int, threshold: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
 from equipoise.evaluate.calibration import Bin, reliability
@@ -30,6 +31,8 @@ class CalibrationSection:
     """What the curve shows, in a sentence."""
     several: bool = False
     """A row may have several labels: what is counted are pairs of a row and a label."""
+    notes: tuple[str, ...] = ()
+    """What to know before taking the curve at its word."""
 
 
 def calibration_section(run: RunFolder) -> CalibrationSection:
@@ -39,7 +42,7 @@ def calibration_section(run: RunFolder) -> CalibrationSection:
     several = run.predictions.several
     curves = label_reliability if several else reliability
     bins = curves(run.predictions)[0].bins
-    says = _says(bins, "pair of row and label" if several else "row")
+    says = _says(bins, several)
     chart = line_chart(
         [
             Series("calibrated", ((0.0, 0.0), (1.0, 1.0)), "reference"),
@@ -52,14 +55,33 @@ def calibration_section(run: RunFolder) -> CalibrationSection:
             ),
         ],
         Axis("stated probability", 0.0, 1.0, digits=1),
-        Axis("share that was right", 0.0, 1.0, digits=1),
+        Axis("share that is there" if several else "share that was right", 0.0, 1.0, digits=1),
         title="How often a label is there, by how sure the model is"
         if several
         else "How often the most probable class is right, by how sure the model is",
         description=f"{says} The table below gives the figures.",
         square=True,
     )
-    return CalibrationSection(chart, tuple(map(_line, bins)), says, several)
+    return CalibrationSection(chart, tuple(map(_line, bins)), says, several, _notes(run))
+
+
+def _notes(run: RunFolder) -> tuple[str, ...]:
+    notes = []
+    p = run.predictions
+    if not p.several:
+        best = np.array(p.classes, dtype=object)[p.probabilities.argmax(axis=1)]
+        moved = int(((best != p.decided) & np.isin(p.decided, p.classes)).sum())
+        if moved:
+            notes.append(
+                f"{count(moved, 'row')} ({percent(moved / len(p))}) were decided otherwise than as "
+                "their most probable class; the curve is of the most probable class."
+            )
+    if run.manifest.recipe.get("prior", "train") != "train":
+        notes.append(
+            "Probabilities are given for the class shares that were stated, and the judged rows "
+            "have shares of their own: the curve may leave the line for that reason alone."
+        )
+    return tuple(notes)
 
 
 def _line(b: Bin) -> BinLine:
@@ -72,20 +94,22 @@ def _line(b: Bin) -> BinLine:
     )
 
 
-def _says(bins: tuple[Bin, ...], what: str) -> str:
-    """Speaks only of bins whose interval leaves the diagonal; the rest may be chance."""
-    many = "pairs of row and label" if what != "row" else "rows"
+def _says(bins: tuple[Bin, ...], several: bool) -> str:
+    """Speaks only of bins that leave the diagonal where all of them are looked at; the rest may be
+    chance. A probability of a label may be far too small, so pairs have words of their own."""
     rows = sum(b.rows for b in bins)
-    over = sum(b.rows for b in bins if b.observed_high < b.stated)
-    under = sum(b.rows for b in bins if b.observed_low > b.stated)
+    told = count(rows, "row")
+    words = ("surer than it should be", "less sure than it could be", "rows")
+    if several:
+        told = count(rows, "pair of row and label", "pairs of row and label")
+        words = ("stating more than is so", "stating less than is so", "pairs")
+    over = sum(b.rows for b in bins if b.beyond_chance and b.observed < b.stated)
+    under = sum(b.rows for b in bins if b.beyond_chance and b.observed > b.stated)
     if not over and not under:
         return (
-            f"On these {count(rows, what, many)} no part of the curve is farther from the dashed "
-            "line than chance explains."
+            f"On these {told} no part of the curve is farther from the dashed line than chance "
+            "explains, all its parts taken together."
         )
-    parts = []
-    if over:
-        parts.append(f"surer than it should be for {percent(over / rows)}")
-    if under:
-        parts.append(f"less sure than it could be for {percent(under / rows)}")
-    return f"Beyond what chance explains, the model is {' and '.join(parts)} of the {many}."
+    told_off = zip(words, (over, under), strict=False)
+    parts = [f"{word} for {percent(n / rows)}" for word, n in told_off if n]
+    return f"Beyond what chance explains, the model is {' and '.join(parts)} of the {words[2]}."

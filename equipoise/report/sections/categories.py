@@ -44,7 +44,6 @@ class CategoryRow:
     band: str
     trained: str
     judged: int
-    written: int
     cells: tuple[Cell, ...]
 
 
@@ -149,7 +148,6 @@ def _row(
         band=scores.band or ("not in training" if scores.trained == 0 else NONE),
         trained=NONE if scores.trained is None else f"{scores.trained:,}",
         judged=scores.rows,
-        written=scores.decided,
         cells=tuple(
             _cell(scores.measures.get(m), m, _top(m, every), unsure, marks) for m in measures
         ),

@@ -36,6 +36,8 @@ class Matrix:
     """True class and its cells."""
     turned: bool
     """Column names are too long to stay level."""
+    corner: str = "True class"
+    """What the lines are."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,14 @@ class ConfusionSection:
     matrix: Matrix | None
     cost_matrix: Matrix | None
     pairs: tuple[PairLine, ...]
+    pairs_in_all: int
     unit: str | None
     notes: tuple[str, ...]
 
 
 def confusion_section(run: RunFolder) -> ConfusionSection:
     if not len(run.predictions):
-        return ConfusionSection(None, None, (), None, ())
+        return ConfusionSection(None, None, (), 0, None, ())
     stated = stated_table(run)
     table = confusion(run.predictions, costs=stated)
     shown = len(table.classes) <= MATRIX_UP_TO
@@ -70,6 +73,7 @@ def confusion_section(run: RunFolder) -> ConfusionSection:
         matrix=_rows_matrix(table, known) if shown else None,
         cost_matrix=_cost_matrix(table, known, unit) if shown and unit is not None else None,
         pairs=tuple(map(_line, mistakes[: PAIRS // 2 if shown else PAIRS])),
+        pairs_in_all=len(mistakes),
         unit=unit,
         notes=_notes(table, known, costs=stated is not None),
     )

@@ -16,6 +16,7 @@ from equipoise.records.rows import text_column
 from equipoise.records.scores import Estimate
 from equipoise.report.charts import difference, parts
 from equipoise.report.read import RunFolder, stated_table
+from equipoise.report.sections.confusion import LEFT
 from equipoise.report.sections.deferral import DeferralPart, deferral_part, nobody_asked
 from equipoise.report.words import count, gap, interval, number, percent
 
@@ -25,7 +26,6 @@ MOVES = 15
 """Kinds of changed decisions that are listed."""
 CLASSES = 20
 """Classes that are listed, the dearest first."""
-LEFT = "left to a person"
 PROBABLE = "The most probable class"
 BARS = ("plain", "run")
 
@@ -36,7 +36,6 @@ class Arm:
     css: str
     cost: str
     interval: str
-    why: str | None
     gap: str
     gap_interval: str
     chart: Markup | str
@@ -191,7 +190,7 @@ def _arms(run: RunFolder, found: Difference, alone: Difference | None) -> tuple[
         if end is not None
     ]
     span = 1.1 * max(ends, default=0.0) or 1.0
-    probable = Arm(PROBABLE, "plain", number(found.a, "expected_cost"), "", None, "", "", "")
+    probable = Arm(PROBABLE, "plain", number(found.a, "expected_cost"), "", "", "", "")
     return (
         probable,
         *(
@@ -200,7 +199,6 @@ def _arms(run: RunFolder, found: Difference, alone: Difference | None) -> tuple[
                 css,
                 number(one.b, "expected_cost"),
                 own_bounds,
-                None,
                 *gap(
                     one.difference.value, one.difference.low, one.difference.high, "expected_cost"
                 ),
@@ -246,7 +244,8 @@ def _classes(seen: Outcomes, before: Outcomes) -> tuple[ClassLine, ...]:
     rows = np.bincount(seen.labels, minlength=size)
     costs = [np.bincount(seen.labels, weights=o.price, minlength=size) for o in (before, seen)]
     left = np.bincount(seen.labels[seen.decided == size], minlength=size)
-    top = float(np.nanmax(np.abs(costs))) or 1.0
+    bottom = min(0.0, float(np.nanmin(costs)))
+    top = max(0.0, float(np.nanmax(costs))) or (1.0 if bottom == 0 else 0.0)
     order = np.lexsort((np.arange(size), -np.nan_to_num(costs[0])))
     return tuple(
         ClassLine(
@@ -254,7 +253,7 @@ def _classes(seen: Outcomes, before: Outcomes) -> tuple[ClassLine, ...]:
             rows=int(rows[k]),
             before=_number(costs[0][k]),
             after=_number(costs[1][k]),
-            bars=parts([max(0.0, float(np.nan_to_num(c[k]))) for c in costs], top, BARS),
+            bars=parts([float(np.nan_to_num(c[k])) for c in costs], top, BARS, bottom=bottom),
             left=f"{left[k]:,} ({percent(left[k] / rows[k])})" if left[k] else "",
         )
         for k in order

@@ -15,10 +15,10 @@ from equipoise.records.decision import DecisionRule
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.records.rows import text_column
 from equipoise.remedies.decisions.apply import decide_class
-from equipoise.remedies.decisions.deferral import left_first
+from equipoise.remedies.decisions.deferral import chance_of_more, left_first
 from equipoise.report.charts import Axis, Series, axis_for, line_chart
 from equipoise.report.read import RunFolder
-from equipoise.report.words import count, number, percent
+from equipoise.report.words import count, number, percent, short
 from equipoise.statistics.intervals import share_interval
 
 _SHOWN = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
@@ -45,11 +45,13 @@ def deferral_part(run: RunFolder, table: CostTable | None) -> DeferralPart | Non
     curve = _curve(rule, p, table)
     unit = run.costs.unit if run.costs else "mistakes"
     priced = table is not None and table.defers
-    axis = f"{unit} per 1,000 rows" + ("" if priced else ", the person’s work not counted")
+    axis = f"{short(unit, 40)} per 1,000 rows" + (
+        "" if priced else ", the person’s work not counted"
+    )
     left = float((p.decided == DEFER).mean())
     return DeferralPart(
         says=_says(run, left),
-        chart=_chart(curve, axis, left) if len(curve.shares) > 1 else None,
+        chart=_chart(curve, left) if len(curve.shares) > 1 else None,
         axis=axis,
         lines=_lines(curve, left),
         reached=_reached(curve),
@@ -76,7 +78,8 @@ def _curve(rule: DecisionRule, p: Predictions, table: CostTable | None) -> Defer
 def _says(run: RunFolder, share: float) -> str:
     p, rule = run.predictions, run.decision
     n = round(share * len(p))
-    ends = share_interval(np.array([float(n)]), np.array([float(len(p))]), guarantee=False)
+    worth = np.array([float(run.manifest.rows.splits[run.manifest.judged].clusters)])
+    ends = share_interval(share * worth, worth, guarantee=False)
     low, high = (float(end[0]) for end in ends)
     bounds = f"95 % interval {percent(low)} to {percent(high)}"
     said = f"Of {count(len(p), f'{run.manifest.judged} row')}, {n:,} ({percent(share)}; {bounds}) "
@@ -86,7 +89,7 @@ def _says(run: RunFolder, share: float) -> str:
         return said + " No limit was set on how many."
     if share <= capacity:
         return said + f" That is within the {percent(capacity)} that were set as a limit."
-    if low <= capacity:
+    if not _beyond_chance(run, share, capacity):
         return said + (
             f" That is above the limit of {percent(capacity)}, by no more than chance explains: "
             "the threshold keeps the limit on average over rows like those of validation."
@@ -97,7 +100,16 @@ def _says(run: RunFolder, share: float) -> str:
     )
 
 
-def _chart(curve: DeferralCurve, axis: str, left: float) -> Markup:
+def _beyond_chance(run: RunFolder, share: float, capacity: float) -> bool:
+    """Whether rows like those of validation would leave as many in less than 1 of 40 runs. Rows
+    that are tied together count as one, which claims less."""
+    validation, judged = (
+        run.manifest.rows.splits[name].clusters for name in ("validation", run.manifest.judged)
+    )
+    return chance_of_more(round(share * judged), judged, capacity, validation) < 0.025
+
+
+def _chart(curve: DeferralCurve, left: float) -> Markup:
     names = (("this run", curve.cost, "run"), ("ideal", curve.ideal, "reference"))
     values = np.concatenate([curve.cost, curve.ideal, curve.chance])
     lines = [
@@ -107,7 +119,8 @@ def _chart(curve: DeferralCurve, axis: str, left: float) -> Markup:
     return line_chart(
         lines,
         Axis("share of rows left to a person", 0.0, 1.0, digits=1),
-        axis_for(axis, values.tolist(), floor=0.0 if values.min() >= 0 else None),
+        # The caption above names it.
+        axis_for("", values.tolist(), floor=0.0 if values.min() >= 0 else None),
         title="Cost by the share of rows left to a person",
         description=f"{_reached(curve)} The table below gives the figures.",
         mark_x=left if left > 0 else None,
@@ -133,10 +146,17 @@ def _lines(curve: DeferralCurve, left: float) -> tuple[tuple[str, str, str, str]
 
 
 def _reached(curve: DeferralCurve) -> str:
-    if curve.reached is None:
+    if curve.ideal.min() >= curve.cost[0]:
         return "No order of leaving rows to a person saves anything here."
+    if curve.reached is None:
+        return "Which rows are left to a person makes no difference here: all save alike."
+    if curve.reached <= 0:
+        return (
+            "Averaged over all shares, the run’s order of leaving rows saves no more than leaving "
+            "them by lot."
+        )
     return (
-        "Averaged over all shares, the run’s order of leaving rows saves "
-        f"{percent(max(curve.reached, 0.0))} of what the ideal order saves beyond leaving rows by "
-        "lot; the ideal knows each row’s true class, which nobody does."
+        f"Averaged over all shares, the run’s order of leaving rows saves {percent(curve.reached)} "
+        "of what the ideal order saves beyond leaving rows by lot; the ideal knows each row’s true "
+        "class, which nobody does."
     )

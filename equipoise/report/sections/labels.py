@@ -41,6 +41,7 @@ class LabelsSection:
     """Most mistakes first."""
     together: Matrix | None
     trades: tuple[TradeLine, ...]
+    trades_in_all: int
     notes: tuple[str, ...]
 
 
@@ -49,7 +50,7 @@ def labels_section(run: RunFolder) -> LabelsSection | None:
     if run.decision.kind != "labels":
         return None
     if not len(run.predictions):
-        return LabelsSection((), None, (), ())
+        return LabelsSection((), None, (), 0, ())
     table = label_tables(run.predictions)
     places = label_thresholds(run.decision)
     stated = dict(zip(run.decision.classes, places.tolist(), strict=True))
@@ -69,6 +70,7 @@ def labels_section(run: RunFolder) -> LabelsSection | None:
         ),
         together=_together(table) if len(table.classes) <= MATRIX_UP_TO else None,
         trades=_trades(table),
+        trades_in_all=int(np.count_nonzero(table.traded)),
         notes=_notes(table),
     )
 
@@ -95,7 +97,7 @@ def _together(table: LabelTables) -> Matrix:
         "that have it"
     )
     turned = max(map(len, table.classes), default=0) > LEVEL_NAME
-    return Matrix(caption, table.classes, lines, turned=turned)
+    return Matrix(caption, table.classes, lines, turned=turned, corner="Label")
 
 
 def _trades(table: LabelTables) -> tuple[TradeLine, ...]:

@@ -12,12 +12,9 @@ from equipoise.evaluate.several.mistakes import label_mistakes
 from equipoise.records.predictions import DEFER, Predictions
 from equipoise.report.charts import bar
 from equipoise.report.read import RunFolder
+from equipoise.report.sections.choose import SHOWN, chosen
 from equipoise.report.words import NONE, percent, short
 
-SHOWN = 25
-"""Rows that every reader sees."""
-PER_CLASS = 8
-"""Rows of each class that the filter can reach, besides those."""
 MOST = 400
 """Rows in the file in all: 400 texts of 280 characters keep it far below 2 MB."""
 TEXT = 280
@@ -37,6 +34,8 @@ class MistakeRow:
     group: str | None
     sure: str
     """Probability of the decided class."""
+    about: str
+    """Of several labels, which wrong one that is; "" of one."""
     own: str
     """Probability of the labelled class."""
     bar: Markup
@@ -56,10 +55,12 @@ class MistakesSection:
     """Of how many the rule decided otherwise than for the most probable class, and why; "" for
     none."""
     rows: tuple[MistakeRow, ...]
-    options: tuple[tuple[int, str, int], ...]
-    """Number, class, wrong rows of it: what the filter offers."""
+    options: tuple[tuple[int, str, int, int], ...]
+    """Number, class, its rows in the table, and wrong rows of it: what the filter offers."""
     has_texts: bool
     has_groups: bool
+    several: bool
+    """A row may have several labels."""
     shown: int
 
 
@@ -83,8 +84,9 @@ def mistakes_section(run: RunFolder) -> MistakesSection:
             class_number=numbers[m.label],
             extra=place >= SHOWN,
         )
-        for place, m in _chosen(wrong)
+        for place, m in ((k, wrong[k]) for k in chosen([m.label for m in wrong], most=MOST))
     )
+    held = Counter(row.class_number for row in rows)
     return MistakesSection(
         wrong=len(wrong),
         judged=len(p),
@@ -92,9 +94,10 @@ def mistakes_section(run: RunFolder) -> MistakesSection:
         sure=sum(m.sure >= SURE for m in wrong),
         swayed=_swayed(run, sum(m.id in rather for m in wrong)),
         rows=rows,
-        options=tuple((number, name, counts[name]) for name, number in numbers.items()),
+        options=tuple((k, name, held[k], counts[name]) for name, k in numbers.items()),
         has_texts=any(row.text is not None for row in rows),
         has_groups=any(row.group is not None for row in rows),
+        several=p.several,
         shown=min(SHOWN, len(rows)),
     )
 
@@ -144,6 +147,7 @@ def _row(
         rather=rather,
         group=None if group is None else short(group),
         sure=percent(m.sure),
+        about="" if m.about is None else _about(m.about, missed=m.missed),
         own=percent(m.given_to_label) if known else NONE,
         bar=bar(m.sure, css="wrong"),
         class_number=class_number,
@@ -151,14 +155,5 @@ def _row(
     )
 
 
-def _chosen(wrong: list[Mistake]) -> list[tuple[int, Mistake]]:
-    """Place and row of the SHOWN surest and of up to PER_CLASS of each class, surest first."""
-    labels = len({m.label for m in wrong})
-    each = min(PER_CLASS, max(1, (MOST - SHOWN) // max(labels, 1)))
-    seen: Counter[str] = Counter()
-    chosen = []
-    for place, m in enumerate(wrong):
-        if place < SHOWN or seen[m.label] < each:
-            chosen.append((place, m))
-            seen[m.label] += 1
-    return chosen[:MOST]
+def _about(name: str, *, missed: bool) -> str:
+    return f"that “{short(name, 40)}” {'is not there' if missed else 'is there'}"

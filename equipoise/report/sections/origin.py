@@ -61,6 +61,8 @@ def _command(run: AnyRun) -> tuple[str, str]:
     for role, name in named_columns(m.rows.columns):
         if (role, name) not in (("text", "text"), ("label", "label")):
             words += [f"--{role.replace('_', '-')}", name]
+    if m.rows.encoding is not None:
+        words += ["--encoding", m.rows.encoding]
     if m.writes and "text" in m.rows.columns:
         words += ["--task", "write"]
     words += ["--recipe", f"{here}/recipe.yaml", "--seed", str(m.seed), "--out", f"{here}-again"]

@@ -26,6 +26,8 @@ def shared(run: AnyRun, baseline: str) -> str:
     remedies = run.manifest.remedies
     if baseline == "plain" and remedies and all(r.moment == "decision" for r in remedies):
         return "shares the run’s training, since no remedy acts before the decision"
+    if baseline == "vectors":
+        return "beside the encoding, which the run had done"
     return ""
 
 

@@ -99,13 +99,13 @@ def result_section(
         (b.record.title, "plain", b.scores, seconds(b.record.seconds), shared(run, b.record.name))
         for b in run.baselines
     ]
-    top = _top(measure, [arm[2] for arm in arms])
+    scale = _scale(measure, [arm[2] for arm in arms])
     judged = [(arm[0], arm[2]) for arm in arms]
     if run.scores_validation is not None and run.manifest.judged != "validation":
         judged.append(("This run, validation rows", run.scores_validation))
     return ResultSection(
         measure=with_unit(run, measure),
-        arms=tuple(_arm(*arm, measure=measure, top=top) for arm in arms),
+        arms=tuple(_arm(*arm, measure=measure, scale=scale) for arm in arms),
         gaps=_gaps(run),
         columns=tuple(title for title, _ in judged),
         lines=_lines(run, [scores for _, scores in judged]),
@@ -120,20 +120,30 @@ def _own_seconds(run: AnyRun) -> str:
     return seconds(sum(own))
 
 
-def _top(measure: str, scores: list[Scores]) -> float:
-    """End of the bars: 1, or for a measure without an upper bound the highest end of all."""
+def _scale(measure: str, scores: list[Scores]) -> tuple[float, float]:
+    """Ends of the bars: 0 or the lowest end of all, and 1, or for a measure without an upper bound
+    the highest end of all."""
     ends = [
         end
         for s in scores
         if (e := s.measures.get(measure))
-        for end in (e.value, e.high)
+        for end in (e.value, e.low, e.high)
         if end is not None
     ]
-    return max([1.0 if measure not in LOWER_IS_BETTER else 0.0, *ends]) or 1.0
+    bottom = min([0.0, *ends])
+    top = max([1.0 if measure not in LOWER_IS_BETTER else 0.0, *ends])
+    return bottom, top if top > bottom else bottom + 1.0
 
 
 def _arm(
-    title: str, css: str, scores: Scores, took: str, shares: str, *, measure: str, top: float
+    title: str,
+    css: str,
+    scores: Scores,
+    took: str,
+    shares: str,
+    *,
+    measure: str,
+    scale: tuple[float, float],
 ) -> Arm:
     value = scores.measures.get(measure) or Estimate(None, why="not measured")
     return Arm(
@@ -142,7 +152,7 @@ def _arm(
         number(value.value, measure),
         interval(value.low, value.high, measure),
         value.why,
-        bar(value.value, value.low, value.high, top=top, css=css),
+        bar(value.value, value.low, value.high, bottom=scale[0], top=scale[1], css=css),
         took,
         shares,
     )
@@ -222,6 +232,6 @@ def _bands(scores: Scores, shown: tuple[str, ...] | None) -> tuple[Band, ...]:
             if isinstance(value, Estimate) and (shown is None or key in shown)
         )
         what = ("class", "classes") if shown is None else ("category", "categories")
-        classes = f"{count(len(names), *what)}: {listed(names, 3)}" if names else ""
+        classes = f"{count(len(names), *what)}: {listed(names, 3, each=40)}" if names else ""
         bands.append(Band(name, classes or f"no {what[0]}", measures))
     return tuple(bands)

@@ -7,14 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from equipoise.report.charts import columns, parts
+from equipoise.report.charts import LOG_FROM, MANY_CLASSES, columns, parts
 from equipoise.report.read import AnyRun
 from equipoise.report.words import SPLITS, count, percent, ratio
-
-LOG_FROM = 50.0
-"""Imbalance from which counts are drawn on a log scale: below it, the smallest bar still shows."""
-MANY_CLASSES = 20
-"""From here on a chart of all classes at a glance goes before the table."""
 
 
 @dataclass(frozen=True)

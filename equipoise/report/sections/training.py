@@ -47,7 +47,8 @@ def training_section(run: AnyRun) -> TrainingSection:
         "The weights of the last step were kept."
         if training.best_step is None
         else f"The weights of step {training.best_step:,} were kept"
-        + (f" (epoch {best:.3g}), the upright line." if best is not None else ".")
+        + ("" if best is None else f" (epoch {best:.3g})")
+        + (", the upright line." if best is not None and len(values) > 1 else ".")
     )
     return TrainingSection(tuple(curves), kept)
 
@@ -78,7 +79,8 @@ def _curve(
         chart = line_chart(
             [Series(title, tuple(points), "run", dots=len(points) <= 40)],
             Axis("epoch", 0.0, max(end, 1e-6)),
-            axis_for("", values, floor=0.0, ceiling=ceiling),  # the caption above names it
+            # The caption above names it.
+            axis_for("", values, floor=0.0 if min(values) >= 0 else None, ceiling=ceiling),
             title=title,
             description=f"It goes {trend}. The table below gives the figures.",
             mark_x=best,

@@ -13,7 +13,15 @@ from equipoise.records.run import RemedyRecord
 from equipoise.remedies.decisions.several import label_thresholds
 from equipoise.report.charts import parts
 from equipoise.report.read import AnyRun, RunFolder
-from equipoise.report.words import count, in_sentence, listed, measure_name, number, percent
+from equipoise.report.words import (
+    count,
+    in_sentence,
+    listed,
+    measure_name,
+    number,
+    percent,
+    short,
+)
 
 MOMENTS = {
     "rows": "on the rows",
@@ -136,9 +144,19 @@ def _decision(run: RunFolder) -> tuple[str, ...]:
     prior = (
         "Probabilities are given for equally frequent classes."
         if len(set(rule.log_target.round(9).tolist())) == 1
-        else "Probabilities are given for the class shares of the target prior."
+        else f"Probabilities are given for the class shares {_of_what(run)}."
     )
     return (*calibrated, prior, how, *_beside(rule), *_unsaid_notes(run))
+
+
+def _of_what(run: RunFolder) -> str:
+    if run.decision.prior_shift is not None and run.decision.prior_shift.rows:
+        return "that were estimated"
+    stated = run.manifest.recipe.get("prior", "train")
+    if not isinstance(stated, dict):
+        return "of the training rows"
+    shares = listed(f"{short(name, 40)} {percent(share)}" for name, share in stated.items())
+    return f"that were stated: {shares}"
 
 
 def _unsaid_notes(run: RunFolder) -> tuple[str, ...]:
@@ -161,7 +179,7 @@ def _label_decision(run: RunFolder) -> tuple[str, ...]:
         else f"Scores are divided by a temperature of {rule.temperature:.2f} to calibrate them.",
         "Probabilities are given for labels that half of the rows have."
         if balanced
-        else "Probabilities are given for the label shares of the target prior.",
+        else f"Probabilities are given for the label shares {_of_what(run)}.",
         f"A label is decided from its own probability on: {between}.",
         *_unsaid_notes(run),
     )
@@ -190,10 +208,11 @@ def _beside(rule: DecisionRule) -> tuple[str, ...]:
         pairs = zip(rule.classes, np.exp(rule.log_target), strict=True)
         said.append(
             f"Class shares were estimated from {rule.prior_shift.rows} rows, labels unseen: "
-            f"{listed(f'{name} {percent(float(share))}' for name, share in pairs)}."
+            f"{listed(f'{short(name, 40)} {percent(float(share))}' for name, share in pairs)}."
         )
     if rule.group_offsets:
         said.append(
-            f"Groups decided by offsets of their own: {listed(sorted(rule.group_offsets))}."
+            "Groups decided by offsets of their own: "
+            f"{listed(sorted(rule.group_offsets), each=40)}."
         )
     return tuple(said)

@@ -10,12 +10,9 @@ from markupsafe import Markup
 
 from equipoise.report.charts import bar
 from equipoise.report.read import WrittenFolder
+from equipoise.report.sections.choose import SHOWN, chosen
 from equipoise.report.words import number, short
 
-SHOWN = 25
-"""Rows that every reader sees."""
-PER_CATEGORY = 8
-"""Rows of each category that the filter can reach, besides those."""
 MOST = 300
 """Rows in the file in all: three texts of 400 characters each keep it far below 2 MB."""
 TEXT = 400
@@ -67,9 +64,10 @@ def worst_section(run: WrittenFolder) -> WorstSection:
         for k in range(len(w))
     ]
     ordered = [int(k) for k in among[np.argsort(-loss[among], kind="stable")] if not same[k]]
-    chosen = _chosen(ordered, [str(w.categories[k]) for k in ordered])
-    numbers = {name: n for n, name in enumerate(sorted({w.categories[k] for _, k in chosen}))}
-    counts = Counter(str(w.categories[k]) for _, k in chosen)
+    places = chosen([str(w.categories[k]) for k in ordered], most=MOST)
+    listed = [(place, ordered[place]) for place in places]
+    numbers = {name: n for n, name in enumerate(sorted({w.categories[k] for _, k in listed}))}
+    counts = Counter(str(w.categories[k]) for _, k in listed)
     top = float(loss[ordered].max()) if ordered else 1.0
     keeps = bool(run.manifest.recipe.get("keep_texts", True))
     return WorstSection(
@@ -90,21 +88,9 @@ def worst_section(run: WrittenFolder) -> WorstSection:
                 number=numbers[w.categories[k]],
                 extra=place >= SHOWN,
             )
-            for place, k in chosen
+            for place, k in listed
         ),
         options=tuple((n, str(name), counts[name]) for name, n in numbers.items()),
         has_texts=keeps,
-        shown=min(SHOWN, len(chosen)),
+        shown=min(SHOWN, len(listed)),
     )
-
-
-def _chosen(ordered: list[int], categories: list[str]) -> list[tuple[int, int]]:
-    """Place and row of the SHOWN worst and of up to PER_CATEGORY of each category, worst first."""
-    each = min(PER_CATEGORY, max(1, (MOST - SHOWN) // max(len(set(categories)), 1)))
-    seen: Counter[str] = Counter()
-    chosen = []
-    for place, (k, category) in enumerate(zip(ordered, categories, strict=True)):
-        if place < SHOWN or seen[category] < each:
-            chosen.append((place, k))
-            seen[category] += 1
-    return chosen[:MOST]

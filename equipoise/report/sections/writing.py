@@ -65,7 +65,6 @@ def _asked(run: WrittenFolder, wanted: int) -> str:
 
 @dataclass(frozen=True)
 class GeneralSection:
-    source: str
     says: str
     lines: tuple[tuple[str, str, str, str, Markup, Markup], ...]
     """Measure, before, after, difference, and a bar of each."""
@@ -81,15 +80,11 @@ def general_section(run: WrittenFolder) -> GeneralSection | None:
         ("Bits per byte", found.bits_per_byte_before, found.bits_per_byte_after),
     )
     apart = found.loss_after - found.loss_before
-    moved = (
-        f"rose by {number(apart)} nats a token: the model has forgotten some of it"
-        if apart > 0
-        else f"fell by {number(-apart)} nats a token: nothing of it was forgotten"
-    )
+    moved = f"{'rose' if apart > 0 else 'fell'} by {number(abs(apart))} nats a token"
     return GeneralSection(
-        source=found.source,
         says=f"On {count(found.rows, 'text')} ({count(found.tokens, 'token')}) of {found.source}, "
-        f"which the rows are not about, the loss {moved}.",
+        f"which the rows are not about, the loss {moved}. That has no interval: other texts may "
+        "say otherwise, the more so the fewer these are.",
         lines=tuple(
             (
                 name,
