@@ -27,6 +27,7 @@ from benchmarks.cost_truths import (
     simulate,
     true_summary,
 )
+from benchmarks.sets import BALANCED_TEST
 from equipoise.costs import CostTable
 from equipoise.data.split import folds
 from equipoise.defaults import COST_REMEDIES
@@ -56,9 +57,6 @@ PERSON = 0.2
 """What a person costs beside mistakes that cost 1 and more."""
 RULE = tuple(map(parse_remedy, COST_REMEDIES))
 """What a run does where costs are given and no remedy is asked for."""
-BALANCED = ("clinc150_imbalanced",)
-"""Sets whose validation rows are balanced by construction while training is not: decisions there
-are made for equal shares, as `--prior balanced` makes them."""
 
 
 def judged(
@@ -201,7 +199,7 @@ def run_real(name: str) -> dict[str, Any]:
         amounts = rng.exponential(ratio, len(labels))
         for costs_are, table in matrices(rng, ratio, rows):
             found = _cross_fitted(
-                fold, logits, labels, classes, rows, table, amounts, balanced=name in BALANCED
+                fold, logits, labels, classes, rows, table, amounts, balanced=name in BALANCED_TEST
             )
             case = judged(classes, labels, found.probabilities, found.decided, table, amounts)
             cases.append({"ratio": ratio, "costs_are": costs_are, **case})
@@ -209,7 +207,7 @@ def run_real(name: str) -> dict[str, Any]:
         "rows": len(labels),
         "classes": len(classes),
         "cases": cases,
-        "deferral": _deferral_real(fold, logits, labels, classes, rows, name in BALANCED),
+        "deferral": _deferral_real(fold, logits, labels, classes, rows, name in BALANCED_TEST),
     }
 
 
@@ -368,7 +366,7 @@ bench = Bench(
         *(Unit(name, {"set": name}) for name in SETS),
     ],
     run=run,
-    version=3,
+    version=4,
     price_seconds=_price,
     summarise=summarise,
     table=table,

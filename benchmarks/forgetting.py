@@ -27,7 +27,7 @@ from benchmarks.common import Bench, Result, Unit
 from benchmarks.generation import e2e_rows, mean_figures
 from benchmarks.sets import load_lines, open_lines
 from benchmarks.tiny_base import VERSION, need_tiny_base
-from benchmarks.writing_runs import Line, run_apart, text_differences, unpacked
+from benchmarks.writing_runs import Line, run_apart, same_seeds, text_differences, unpacked
 
 BOOKS = "books_pd"
 PLAIN = "plain"
@@ -138,7 +138,11 @@ def summarise(units: list[dict[str, Any]], resamples: int = 2000) -> dict[str, A
     }
     return {
         "before": next(
-            (unit["result"]["general"]["loss_before"] for unit in units[:1]),
+            (
+                unit["result"]["general"]["loss_before"]
+                for unit in units
+                if unit["settings"]["books"] == "validation"
+            ),
             None,
         ),
         "not_dominated": not_dominated(
@@ -170,7 +174,7 @@ def line_of(
         "macro_bleu": figures["bleu"]["macro"],
         "training_seconds": round(float(np.mean([r["stages"]["training"] for r in results])), 1),
     }
-    common = sorted(set(seeds) & set(plain))
+    common = same_seeds(seeds, plain)
     if common and seeds is not plain:
         sides = [[unpacked(side[k]["paths"]["npz"]) for k in common] for side in (seeds, plain)]
         for measure in MEASURES:

@@ -31,7 +31,7 @@ from benchmarks.common import Bench, Result, Unit
 from benchmarks.machine import kept_states
 from benchmarks.sets import load_lines, open_lines, stratified_cap
 from benchmarks.tiny_base import VERSION, need_tiny_base
-from benchmarks.writing_runs import Line, run_apart, text_differences, unpacked
+from benchmarks.writing_runs import Line, run_apart, same_seeds, text_differences, unpacked
 
 SET = "e2e_nlg"
 PLAIN = "plain"
@@ -170,7 +170,7 @@ def summarise(units: list[dict[str, Any]], resamples: int = 2000) -> dict[str, A
     conditions: dict[str, Any] = {}
     for (condition, arm), seeds in found.items():
         plain = found.get((condition, PLAIN), {})
-        common = sorted(set(seeds) & set(plain))
+        common = same_seeds(seeds, plain)
         if arm == PLAIN or not common:
             continue
         sides = [[unpacked(side[k]["paths"]["npz"]) for k in common] for side in (seeds, plain)]

@@ -10,7 +10,7 @@ with a few. All arms are scored by the softmax over labels of log p(label, end t
 have the same words for the labels. Tuned arms calibrate by `temperature`, which moves no decision.
 
 Capped: 1,500 training rows (every class kept, drawn anew for each seed), 300 validation rows, 900
-test rows, 3 epochs of the upper half of the layers. A base of three million parameters that has
+test rows, 3 epochs of the upper half of the layers. A base of four million parameters that has
 read 2.5 million tokens knows no task: what is asked is what the weighting does, not how good it is.
 """
 

@@ -12,9 +12,13 @@ Seeds: each has its own training sample, order and new weights. Their part is th
 D_s over S. What varies by row and seed together is in both parts, so their sum is too large rather
 than too small.
 
+Two or three seeds alone say next to nothing of their variance (with two, t is 12.7), and one seed
+nothing at all: `pooled` takes it from all differences of a kind on one set. They share our seeds,
+so their degrees of freedom are counted once per seed and not once per rival.
+
 Together: half-widths of the two parts are added in squares, below and above D apart, and stretched
-by t / 1.96 for the degrees of freedom of the sum (S - 1 for the seeds' part, none lost for the
-rows'). With one seed only the rows count, which `seeds` in the record shows.
+by t / 1.96 for the degrees of freedom of the sum (those of the seeds' variance for the seeds' part,
+none lost for the rows'). A single seed that is pooled with nothing counts the rows alone.
 
 Sources: Efron and Tibshirani 1993, An Introduction to the Bootstrap, ch. 6; Satterthwaite 1946, An
 approximate distribution of estimates of variance components, Biometrics Bulletin 2.
@@ -23,7 +27,7 @@ approximate distribution of estimates of variance components, Biometrics Bulleti
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +54,9 @@ class Difference:
     low: float
     high: float
     seeds: int
+    by_seed: tuple[float, ...] = ()
+    rows: tuple[float, float] = (math.nan, math.nan)
+    """The interval by the rows alone."""
 
     def to_json(self) -> dict[str, Any]:
         rounded = {name: round(getattr(self, name), 5) for name in ("value", "low", "high")}
@@ -80,20 +87,62 @@ def paired_differences(
     }
 
 
-def combined(by_seed: Sequence[float], low: float, high: float) -> Difference:
-    """The mean over seeds with the rows' interval `low`..`high` widened by the seeds' part."""
+@dataclass(frozen=True)
+class Spread:
+    """What the seeds' differences vary by around their mean."""
+
+    variance: float
+    degrees: int
+    """Of freedom; 0: not known."""
+
+
+def spread_of(by_seeds: Sequence[Sequence[float]]) -> Spread:
+    """Of several differences, each by seed, pooled over those of two seeds or more.
+
+    >>> spread_of([[0.0, 0.02], [0.01, 0.01, 0.04], [0.5]])
+    Spread(variance=0.00026666666666666673, degrees=2)
+    """
+    several = [np.asarray(one) for one in by_seeds if len(one) > 1]
+    if not several:
+        return Spread(0.0, 0)
+    squares = sum(float(((one - one.mean()) ** 2).sum()) for one in several)
+    variance = squares / sum(len(one) - 1 for one in several)
+    return Spread(variance, max(len(one) for one in several) - 1)
+
+
+def combined(
+    by_seed: Sequence[float], low: float, high: float, spread: Spread | None = None
+) -> Difference:
+    """The mean over seeds with the rows' interval `low`..`high` widened by the seeds' part.
+
+    spread  None: what these seeds show by themselves.
+    """
     value, seeds = float(np.mean(by_seed)), len(by_seed)
     z = float(norm.ppf(0.975))
-    between = float(np.var(by_seed, ddof=1)) / seeds if seeds > 1 else 0.0
+    spread = spread or spread_of([by_seed])
+    between = spread.variance / seeds
 
     def reach(half: float) -> float:
         rows = (half / z) ** 2
         if between == 0:
             return half
-        degrees = (rows + between) ** 2 / (between**2 / (seeds - 1))
+        degrees = (rows + between) ** 2 / (between**2 / spread.degrees)
         return float(t.ppf(0.975, degrees)) * math.sqrt(rows + between)
 
-    return Difference(value, value - reach(value - low), value + reach(high - value), seeds)
+    return Difference(
+        value,
+        value - reach(value - low),
+        value + reach(high - value),
+        seeds,
+        tuple(float(one) for one in by_seed),
+        (low, high),
+    )
+
+
+def pooled(found: Mapping[str, Difference]) -> dict[str, Difference]:
+    """The same differences, each with the seeds' variance of all of them."""
+    spread = spread_of([one.by_seed for one in found.values()])
+    return {name: combined(one.by_seed, *one.rows, spread) for name, one in found.items()}
 
 
 def _of_decisions(

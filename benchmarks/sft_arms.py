@@ -117,7 +117,7 @@ def train_ours(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         }
     )
     clock, caching = Clock(), [0.0, 0.0]
-    states = arm.ensure_states
+    states = arm.states_of
 
     def timed(*given: Any, **named: Any) -> Any:
         begun = time.perf_counter(), time.process_time()
@@ -127,7 +127,7 @@ def train_ours(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
             caching[0] += time.perf_counter() - begun[0]
             caching[1] += time.process_time() - begun[1]
 
-    arm.ensure_states = timed
+    arm.states_of = timed
 
     def progress(title: str, step: int, steps: int) -> None:
         if title == "training":

@@ -176,7 +176,7 @@ def need_tiny_base() -> Path:
     from equipoise.errors import FolderError
 
     if not (TINY / "config.json").exists():
-        raise FolderError(f"{TINY}: not made yet; run python -m benchmarks.tiny_base first")
+        raise FolderError(f"{TINY}: not made yet; run python -m benchmarks.tiny_base --again")
     return TINY
 
 

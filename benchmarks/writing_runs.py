@@ -138,6 +138,15 @@ def text_differences(
     return out
 
 
+def same_seeds(ours: Mapping[int, Any], theirs: Mapping[int, Any]) -> list[int]:
+    """Seeds that both arms have from the very same base: one made anew elsewhere is another."""
+    return sorted(
+        seed
+        for seed in set(ours) & set(theirs)
+        if ours[seed]["result"]["base"] == theirs[seed]["result"]["base"]
+    )
+
+
 def run_apart(
     rows: Mapping[str, Sequence[Line]], asked: Mapping[str, Any], *, cache: Path | None = None
 ) -> tuple[dict[str, Any], bytes]:

@@ -19,7 +19,13 @@ sys.path.insert(0, str(ROOT))  # benchmarks/ is run from the root and is not ins
 from benchmarks import arms, quality, single_remedies  # noqa: E402
 from benchmarks.common import Bench, Result, Unit  # noqa: E402
 from benchmarks.judged import Judged, judge, macro_f1, measures, pack, unpack  # noqa: E402
-from benchmarks.paired import Difference, combined, paired_differences  # noqa: E402
+from benchmarks.paired import (  # noqa: E402
+    Spread,
+    combined,
+    paired_differences,
+    pooled,
+    spread_of,
+)
 from benchmarks.rivals.regressions import smoted  # noqa: E402
 from benchmarks.rivals.trainer import (  # noqa: E402
     decided_names,
@@ -214,10 +220,10 @@ def test_times_are_of_the_kind_of_machine_that_most_units_ran_on() -> None:
 
 
 def test_without_a_seeds_part_the_rows_interval_stands() -> None:
-    assert combined([0.02, 0.02, 0.02], 0.01, 0.05) == Difference(
-        pytest.approx(0.02), 0.01, 0.05, 3
-    )
-    assert combined([0.02], 0.01, 0.05) == Difference(0.02, 0.01, 0.05, 1)
+    found = combined([0.02, 0.02, 0.02], 0.01, 0.05)
+    assert (found.value, found.low, found.high, found.seeds) == (pytest.approx(0.02), 0.01, 0.05, 3)
+    alone = combined([0.02], 0.01, 0.05)
+    assert (alone.value, alone.low, alone.high, alone.seeds) == (0.02, 0.01, 0.05, 1)
 
 
 def test_without_a_rows_part_it_is_students_interval_over_seeds() -> None:
@@ -225,6 +231,26 @@ def test_without_a_rows_part_it_is_students_interval_over_seeds() -> None:
     found = combined([0.0, 0.02, 0.04], 0.02, 0.02)
     assert found.low == pytest.approx(0.02 - 4.302653 * 0.02 / math.sqrt(3), abs=1e-6)
     assert found.high == pytest.approx(0.02 + 4.302653 * 0.02 / math.sqrt(3), abs=1e-6)
+
+
+def test_one_or_two_seeds_take_their_variance_from_others_of_their_kind() -> None:
+    """Three seeds 0, 0.02, 0.04 (squares 8e-4, 2 degrees) and two that agree (0, 1 degree): their
+    variance is 8e-4 / 3, at the 2 degrees of three seeds, which all of them share."""
+    found = pooled(
+        {
+            "three": combined([0.0, 0.02, 0.04], 0.02, 0.02),
+            "two": combined([0.03, 0.03], 0.03, 0.03),
+            "one": combined([0.05], 0.05, 0.05),
+        }
+    )
+    assert spread_of([[0.0, 0.02, 0.04], [0.03, 0.03], [0.05]]) == Spread(
+        pytest.approx(8e-4 / 3), 2
+    )
+    for name, seeds in (("three", 3), ("two", 2), ("one", 1)):
+        half = 4.302653 * math.sqrt(8e-4 / 3 / seeds)
+        assert found[name].high - found[name].value == pytest.approx(half, abs=1e-6)
+    lone = combined([0.05], 0.04, 0.06)
+    assert pooled({"one": lone})["one"] == lone
 
 
 def test_both_parts_make_it_wider_than_either() -> None:
@@ -353,6 +379,9 @@ def test_quality_names_the_best_rival_and_the_bounds(tmp_path: Path) -> None:
     assert found["better_than_every_trainer"]
     assert found["complete"]
     assert summary["sets"]["trec6"]["equipoise"]["seconds"] == 9.0
+    for arm in quality.rivals_on("trec6"):
+        fewer = [one for one in units if one["settings"]["arm"] != arm]
+        assert not quality.summarise(fewer)["verdicts"]["trec6"]["complete"], arm
     assert summary["ours_minus"]["trec6"]["tfidf"]["macro_f1"]["low"] > 0
     assert not summary["goal_met"]
     assert summary["says"].startswith("1 of 8 sets are complete")

@@ -18,7 +18,7 @@ from benchmarks.generation import chosen_rows, rare_of, rarest, target_met
 from benchmarks.label_text import examples_of, options_of, unit_of, words_of
 from benchmarks.paired import Difference
 from benchmarks.sft_arms import Clock, rates, shares
-from benchmarks.writing_runs import TextSums, text_differences, unpacked
+from benchmarks.writing_runs import TextSums, same_seeds, text_differences, unpacked
 from equipoise.errors import SettingsError
 
 
@@ -188,3 +188,15 @@ def test_a_gpu_unit_is_refused_without_one(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match="no GPU"):
         sft_speed.run_unit(sft_speed.unit_of("gpu", "ours"))
+
+
+def test_what_the_benchmark_of_speed_times_is_there() -> None:
+    from equipoise.fitting.writing import arm
+
+    assert callable(arm.states_of)
+
+
+def test_arms_are_paired_only_where_they_started_from_one_base() -> None:
+    ours = {seed: {"result": {"base": base}} for seed, base in ((0, "a"), (1, "a"), (2, "b"))}
+    theirs = {seed: {"result": {"base": "a"}} for seed in (1, 2, 3)}
+    assert same_seeds(ours, theirs) == [1]
