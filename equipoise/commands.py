@@ -20,7 +20,7 @@ from equipoise.records.columns import column_of
 from equipoise.records.folders import SCORES, check_scores_folder
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.settings import columns_of_run, written_columns_of_run
-from equipoise.terminal import quiet_libraries, quiet_output, say
+from equipoise.terminal import quiet_libraries, quiet_output, say, warn
 
 if TYPE_CHECKING:  # imports torch
     from equipoise.fit import Run
@@ -56,7 +56,14 @@ def train_on(
         from equipoise.report import write_report
 
         run = fit_table(
-            table, out, recipe, seed=seed, force=force, progress=progress, started=started
+            table,
+            out,
+            recipe,
+            seed=seed,
+            force=force,
+            progress=progress,
+            started=started,
+            warn=(lambda said: None) if quiet else warn,
         )
         page = write_report(run.folder)
     state, said = _state(run)
@@ -167,13 +174,8 @@ def predict_with(
     json_: bool,
 ) -> None:
     from equipoise.data.check import check_texts
-    from equipoise.summary import (
-        check_out_file,
-        decision_counts,
-        decisions_table,
-        write_table,
-        written_table,
-    )
+    from equipoise.out_file import check_out_file, write_table
+    from equipoise.summary import decision_counts, decisions_table, written_table
 
     check_out_file(out, rows)
     manifest = read_manifest(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,12 @@ def fit_table(
     progress: Progress = silent,
     started: float | None = None,
     measure: OwnFunction | None = None,
+    warn: Callable[[str], None] = lambda said: None,
 ) -> Run:
     """`fit` from where the rows have been read; they need not be checked yet.
 
     started   When reading began, by time.perf_counter(); None: just now.
+    warn      Hears every warning before training begins; the run keeps them too.
     """
     started = time.perf_counter() if started is None else started
     recipe, own = with_own_measure(recipe, measure)
@@ -135,6 +138,8 @@ def fit_table(
     with timed(seconds, "tokenizing"):
         prepared = kind.prepare(splits, recipe, base, seed, own)
     warnings += kind.check(prepared)
+    for said in warnings:
+        warn(said)
     measures = kind.measures(prepared)
 
     if opened.state != "resumed":

@@ -38,7 +38,7 @@ from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
 from equipoise.remedies.decisions.apply import with_estimated_prior
-from equipoise.writer_run import LoadedWriterRun, check_listed
+from equipoise.writer_run import LoadedWriterRun, check_listed, check_table
 
 
 class LoadedRun:
@@ -85,10 +85,7 @@ class LoadedRun:
         column = text_column(list(texts))
         bad = [i for i, t in enumerate(column, 1) if not isinstance(t, str) or not t.strip()]
         if bad:
-            raise DataError(
-                f"texts {', '.join(map(str, bad[:10]))}{', ...' if len(bad) > 10 else ''} "
-                "are empty or not text; leave them out"
-            )
+            raise DataError(f"empty or no text in {listing(bad)}; leave them out")
         halves = faulty_rows(column.tolist(), has_half_surrogate)
         if halves:  # tokenizers refuse the whole batch, and don't say which text it was
             raise DataError(
@@ -183,6 +180,7 @@ class LoadedRun:
                         f(labels, decided) -> value, or one of a class as in `train --measure`.
         Raises DataError if rows have faults, SettingsError if the measure can't judge this run.
         """
+        check_table(table)
         recipe = Recipe.model_validate(self.manifest.recipe)
         deciding = self._deciding(recipe.measure, measure)
         rows = table.joined()

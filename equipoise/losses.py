@@ -7,6 +7,7 @@ trainer = Trainer(..., compute_loss_func=for_trainer("logit_adjusted", labels=tr
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, get_args
 
@@ -251,8 +252,13 @@ def _loss_spec(name: str, settings: dict[str, Any]) -> RemedySpec | None:
     if key not in LOSSES:
         known = ", ".join(["cross_entropy", *LOSSES])
         asked = f"settings {', '.join(settings)}" if name == "cross_entropy" else f"loss {name!r}"
+        hint = ""
+        if ":" in name:
+            hint = f"settings are arguments, as in {name.partition(':')[0]!r}, tau=0.5; "
+        elif near := get_close_matches(name, LOSSES, n=1, cutoff=0.6):
+            hint = f"did you mean {near[0]!r}? "
         raise SettingsError(
-            f"unknown {asked}; losses are: {known}; cross_entropy takes no settings"
+            f"unknown {asked}; {hint}losses are: {known}; cross_entropy takes no settings"
         )
     return remedy_spec(key, settings)
 

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from equipoise.data.table import Table
-from equipoise.errors import SettingsError
-from equipoise.records.files import replacing
-from equipoise.records.folders import place_faults
 from equipoise.records.rows import text_column
 from equipoise.records.run import Comparison, Manifest
 from equipoise.records.scores import Estimate, Scores, read_scores
@@ -247,46 +244,12 @@ def written_table(
     return pd.DataFrame(columns), found.notes
 
 
-FORMS = (".csv", ".jsonl", ".parquet")
-
-
-def check_out_file(path: Path, rows: str) -> None:
-    """Raises SettingsError if decisions about `rows` can't or must not be written to `path`."""
-    faults = []
-    if path.suffix not in FORMS:
-        faults.append(f"--out {path}: give a name that ends in .csv, .jsonl or .parquet")
-    if path.is_dir():
-        faults.append(f"--out {path}: is a folder; give the name of a file in it")
-    elif path.exists() and Path(rows).exists() and path.samefile(rows):
-        faults.append(f"--out {path}: these are the rows to decide; give another name")
-    faults += place_faults(path, path.parent)
-    if faults:
-        raise SettingsError(*faults)
-
-
 def decision_counts(decided: pd.Series[Any]) -> dict[str, int]:
     """Rows per decision, by name; of several labels a row, rows per label, and those without."""
     lists = [cell if isinstance(cell, list) else [cell] for cell in decided]
     counts = Counter(name for names in lists for name in names)
     none = sum(not names for names in lists)
     return dict(sorted(counts.items())) | ({"no label": none} if none else {})
-
-
-def write_table(table: pd.DataFrame, path: Path, separator: str = "|") -> None:
-    """separator: what stands between several labels in a .csv, whose cells hold no lists."""
-    if path.suffix == ".csv" and "decided" in table:
-        joined = [separator.join(c) if isinstance(c, list) else c for c in table["decided"]]
-        table = table.assign(decided=joined)
-    try:
-        with replacing(path) as temporary:
-            if path.suffix == ".csv":
-                table.to_csv(temporary, index=False)
-            elif path.suffix == ".jsonl":
-                table.to_json(temporary, orient="records", lines=True, force_ascii=False)
-            else:
-                table.to_parquet(temporary, index=False)
-    except OSError as error:
-        raise SettingsError(f"--out {path}: can't be written ({error.strerror})") from None
 
 
 def _cell(estimate: Estimate | None, measure: str = "") -> str:

@@ -39,6 +39,10 @@ def say(json_: bool, record: dict[str, Any], text: str) -> None:
     typer.echo(json.dumps(record) if json_ else text)
 
 
+def warn(said: str) -> None:
+    typer.echo(f"warning: {said}", err=True)
+
+
 _OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """A full or forbidden disk can be met at any write; it is the user's to mend, not ours."""
 

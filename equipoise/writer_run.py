@@ -177,6 +177,7 @@ class LoadedWriterRun:
                      their loss alone. None: as many as the run wrote.
         Raises DataError if rows have faults, or are not to be written.
         """
+        check_table(table)
         recipe = self.recipe
         rows = self._written(table)
         check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
@@ -254,6 +255,15 @@ def check_listed(given: Any, what: str) -> None:
         raise DataError(f"{what}: a lone text goes into a list, as [{given[:40]!r}]")
     if isinstance(given, list | tuple) and given and all(map(_is_turn, given)):
         raise DataError(f"{what}: a lone conversation goes into a list, as [[turn, turn, ...]]")
+
+
+def check_table(given: Any) -> None:
+    """Raises DataError for rows that were not read, as a path."""
+    if not isinstance(given, Table):
+        raise DataError(
+            f"evaluate takes a Table, and was given {type(given).__name__} {str(given)[:60]!r}; "
+            "read rows with equipoise.data.read_rows(path)"
+        )
 
 
 def _is_turn(one: Any) -> bool:

@@ -20,7 +20,7 @@ LEVELS = [
     {"fitting"},
     {"fit", "auditing", "demo", "writer_run"},
     {"load", "report"},
-    {"summary", "settings", "given", "options", "own_function", "terminal"},
+    {"summary", "out_file", "settings", "given", "options", "own_function", "terminal"},
     {"commands", "audit_commands"},
     {"cli", "classifier", "losses", "samplers"},
 ]

@@ -59,6 +59,10 @@ def test_rows_are_read_by_the_names_they_had_in_training(run: Path, tmp_path: Pa
     assert decided.code == 0, decided.stderr
     with (tmp_path / "decided.csv").open(encoding="utf-8") as file:
         assert next(csv.DictReader(file))["id"] == "m500"
+    for form in ("csv", "jsonl", "parquet"):  # what predict wrote it may write again
+        for _ in range(2):
+            done = run_cli("predict", run, rows, "--out", tmp_path / f"decided.{form}")
+            assert done.code == 0, done.stderr
     kept = pd.read_parquet(tmp_path / "scores" / "predictions.parquet")
     assert kept["group"].notna().all()
 
@@ -152,6 +156,11 @@ def test_marks_are_those_of_duplicates_and_of_whole_conversations() -> None:
 def test_a_lone_text_goes_into_a_list(tiny_run: Path) -> None:
     with pytest.raises(DataError, match=r"a lone text goes into a list, as \['refund'\]"):
         equipoise.load(tiny_run).predict("refund")
+
+
+def test_a_path_is_no_table(tiny_run: Path) -> None:
+    with pytest.raises(DataError, match=r"was given str 'new.csv'; read rows with equipoise.data"):
+        equipoise.load(tiny_run).evaluate("new.csv")  # type: ignore[arg-type]
 
 
 def test_loading_shows_no_bars(tiny_run: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,8 @@ def audit_table(
         raise DataError(
             f"{table.source}: holds rows to be written (prompt and completion, conversations, or "
             "plain texts), and an audit looks at rows with a text and a class; to see how kinds of "
-            "answers are spread name two columns: --text PROMPT --label CATEGORY"
+            "what is asked are spread name two columns, --text PROMPT --label CATEGORY, of a table "
+            "with a line per conversation where turns are lists"
         )
     start = time.perf_counter()
     # Conflicting labels are a finding here, with rows to read.

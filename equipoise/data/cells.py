@@ -126,7 +126,12 @@ def amounts(part: RawPart, column: str, faults: list[str]) -> Column:
         part,
         column,
         lambda number: number >= 0,
-        ("amounts", "of 0 or more", "the cost file says by `factor` what is a benefit"),
+        (
+            "amounts",
+            "of 0 or more",
+            "write 1200.50, without signs of currency; the cost file says by `factor` what is a "
+            "benefit",
+        ),
         faults,
     )
 

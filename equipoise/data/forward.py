@@ -39,7 +39,7 @@ def time_values(cells: Sequence[Any], column: str, where: str) -> Times:
         raise DataError(
             f"{where}: the cells of {column!r} (time) should be dates such as 2024-05-31 or "
             f"2024-05-31T14:00:00Z, or all numbers; {listing((missing + 1).tolist())} "
-            f"{'holds' if len(missing) == 1 else 'hold'} {str(shown)[:40]!r}; mend the cells"
+            f"{'holds' if len(missing) == 1 else 'hold'} {str(shown)[:40]!r}; write the year first"
         )
     micros = parsed.dt.tz_localize(None).astype("datetime64[us]").to_numpy()
     return np.asarray(micros.astype(np.int64) / 1e6)

@@ -93,7 +93,7 @@ def _to_turn(turn: Any, number: int) -> Turn:
         )
     said = turn.get("role") or turn.get("from")
     if not isinstance(said, str):
-        raise CellFault(f"holds a turn {number} without a role; say who speaks")
+        raise CellFault(f"holds turn {number} without a role; say who speaks")
     role = _ROLES.get(said.strip().casefold())
     if role is None:
         raise CellFault(
@@ -110,7 +110,7 @@ def _to_turn(turn: Any, number: int) -> Turn:
 
 def _content(content: Any, number: int) -> str:
     if content is None:
-        raise CellFault(f"holds a turn {number} without content; fill it in or leave the turn out")
+        raise CellFault(f"holds turn {number} without content; fill it in or leave the turn out")
     if isinstance(content, str):
         return content
     if not isinstance(content, list | tuple):

@@ -180,7 +180,6 @@ def _guess(name: str, role: str, present: dict[str, list[Any]]) -> str:
         return f", perhaps {folded[close[0]]!r}"
     if len(present) == 1:
         only = next(iter(present))
-        for mark, what in (("\t", "tabs"), ("|", "bars")):
-            if mark in only:
-                return f"; the first line holds {what}: save it as comma-separated UTF-8"
+        if "|" in only:
+            return "; the first line holds bars: save it as comma-separated UTF-8"
     return ""

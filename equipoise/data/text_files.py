@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from pathlib import Path
@@ -89,17 +90,27 @@ def decode(raw: bytes, where: str, encoding: str | None = None) -> str:
         ) from None
 
 
+def _delimiter(first: str) -> str:
+    """What splits a file whose first line this is.
+
+    >>> _delimiter('id;text;"a, b, c, d"'), _delimiter("id;text,"), _delimiter("text")
+    (';', ',', ',')
+    """
+    bare = re.sub(r'"[^"]*"', "", first)
+    return max(",;\t", key=bare.count)
+
+
 def parse_delimited(text: str, where: str, *, tabs: bool) -> RawPart:
     """Cells of a .csv or .tsv file; its first line names the columns.
 
-    A .csv whose first line holds semicolons and no comma (as Excel writes in half of Europe) is
-    split at semicolons. Blank lines are skipped. Lines with too many or too few cells are faults.
+    A .csv whose first line holds, outside of quotes, more semicolons than commas (as Excel writes
+    in half of Europe), or more tabs, is split at those. Blank lines are skipped. Lines with too
+    many or too few cells are faults.
     """
     # The default limit of 131,072 characters per cell is shorter than a long document.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     first = text.split("\n", 1)[0]
-    semicolons = not tabs and ";" in first and "," not in first
-    delimiter = "\t" if tabs else ";" if semicolons else ","
+    delimiter = "\t" if tabs else _delimiter(first)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records: list[list[Any]] = []
     ragged: list[str] = []

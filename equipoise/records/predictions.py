@@ -136,7 +136,9 @@ def read_predictions(path: Path) -> Predictions:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
-        raise FolderError(f"{path}: no such file; is {path.parent} a finished run?") from None
+        raise FolderError(
+            f"{path}: missing; copy the whole folder, or make the run again"
+        ) from None
     except (pa.ArrowInvalid, OSError) as error:
         raise FolderError(f"{path}: not a parquet file ({error}); make it again") from None
     schema = (table.schema.metadata or {}).get(b"equipoise.schema", b"").decode()

@@ -215,6 +215,17 @@ OUT = [
         files={"r.csv": "text\nhello\n"},
     ),
     Case(
+        "decisions over a table of the user's",
+        (*PREDICT[:4], "{folder}/mine.csv"),
+        ("was not written by predict",),
+        files={"mine.csv": "text,label\nhello,a\n"},
+    ),
+    Case(
+        "decisions over a file of the run",
+        (*PREDICT[:4], "{run}/predictions.parquet"),
+        ("was not written by predict",),
+    ),
+    Case(
         "decisions below a file",
         (*PREDICT[:4], "{folder}/mine/decided.csv"),
         ("is a file",),

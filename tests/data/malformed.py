@@ -194,7 +194,6 @@ COLUMNS = [
     Malformed(
         "no header", _file("rows.csv", GOOD.split("\n", 1)[1]), ("'text'", "its columns are")
     ),
-    Malformed("tabs in a csv", _file("rows.csv", GOOD.replace(",", "\t")), ("tabs",)),
     Malformed("bars in a csv", _file("rows.csv", GOOD.replace(",", "|")), ("bars",)),
     Malformed("commas in a tsv", _file("rows.tsv", GOOD), ("'text'",)),
     Malformed(

@@ -53,6 +53,7 @@ FORMS: dict[str, tuple[str, bytes]] = {
     "utf-16 big-endian": ("a.csv", codecs.BOM_UTF16_BE + as_csv().encode("utf-16-be")),
     "utf-32": ("a.csv", as_csv().encode("utf-32")),
     "semicolons": ("a.csv", as_csv(";").encode()),
+    "tabs in a csv": ("a.csv", as_csv("\t").encode()),
     "tsv": ("a.tsv", as_csv("\t").encode()),
     "csv.gz": ("a.csv.gz", gzip.compress(as_csv().encode())),
     "tsv.gz": ("a.tsv.gz", gzip.compress(as_csv("\t").encode())),
@@ -400,3 +401,12 @@ def test_a_faulty_cell_waits_for_the_check(tmp_path: Path) -> None:
     assert table.parts["all"].texts.tolist() == [None, "b"]
     with pytest.raises(DataError, match="row 1 holds a number"):
         check_rows(table)
+
+
+def test_a_comma_among_semicolons_divides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text;label;amount, EUR\nhello, you;a;1\nbye;b;2\n", encoding="utf-8")
+    rows = read_rows(path).parts["all"]
+    assert rows.texts.tolist() == ["hello, you", "bye"]
+    path.write_text('text,label,"c;d;e;f"\nhello;you,a,1\nbye,b,2\n', encoding="utf-8")
+    assert read_rows(path).parts["all"].texts.tolist() == ["hello;you", "bye"]

@@ -234,7 +234,7 @@ def test_every_fault_of_turns_at_once(tmp_path: Path) -> None:
         "empty completion (assistant's turn) in row 4;",
         "empty prompt (user's turn) in row 5;",
         "of row 6 holds the unknown role 'bot'; use system, user, assistant or tool",
-        "of row 7 holds a turn 1 without content;",
+        "of row 7 holds turn 1 without content;",
         "prompt (user's turn) with a null byte in row 8;",
         "of row 9 holds a conversation that is not JSON",
         "of row 10 holds a number where a list of turns should be;",

@@ -202,7 +202,8 @@ def test_half_precision_outputs():
 @pytest.mark.parametrize(
     ("asked", "error", "part"),
     [
-        ({"loss": "focul"}, SettingsError, "unknown loss 'focul'"),
+        ({"loss": "focul"}, SettingsError, "unknown loss 'focul'; did you mean 'focal'"),
+        ({"loss": "focal:gamma=1"}, SettingsError, "settings are arguments"),
         ({"loss": "focal", "gama": 1}, SettingsError, "did you mean gamma"),
         ({"loss": "cross_entropy", "gamma": 1}, SettingsError, "takes no settings"),
         ({"loss": "logit_adjusted"}, SettingsError, "give counts= or labels="),
