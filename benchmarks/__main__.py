@@ -7,16 +7,29 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOMS = (
-    *("__init__", "__main__", "arms", "audit_tables", "common", "cost_truths", "judged"),
-    *("machine", "paired", "sets", "sft_arms", "truths", "writing_runs"),
+    *("__init__", "__main__", "arms", "audit_tables", "common", "cost_truths", "exact_models"),
+    *(
+        "exact_runs",
+        "figures",
+        "judged",
+        "machine",
+        "paired",
+        "sets",
+        "sft_arms",
+        "truths",
+        "writing_runs",
+    ),
 )
 """Modules that the benchmarks share."""
 
 
+def names() -> list[str]:
+    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in ROOMS)
+
+
 def main() -> None:
-    names = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in ROOMS)
-    width = max(map(len, names))
-    for name in names:
+    width = max(map(len, names()))
+    for name in names():
         about = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8")))
         print(f"  {name:<{width}}  {(about or '').splitlines()[0]}")
     print("Run one with: .venv/bin/python -m benchmarks.NAME   (--list prints units and price)")

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks/ is run from the root and is not installed
 
-from benchmarks import speed  # noqa: E402
+from benchmarks import figures, speed  # noqa: E402
 from benchmarks.arms import read_history  # noqa: E402
 from benchmarks.common import Bench, Unit, run_child, stratified_cap  # noqa: E402
 from benchmarks.sets import (  # noqa: E402
@@ -274,3 +274,9 @@ def test_speed_is_time_to_the_rivals_best() -> None:
     assert speed.compare(arms)["ratio"] == 2.0
     arms["equipoise"] = arm((0.6, 15), **(ours | {"validation_macro_f1": 0.65}))
     assert speed.compare(arms)["ratio"] is None
+
+
+def test_the_page_of_figures_is_that_of_the_results() -> None:
+    assert figures.PAGE.read_text(encoding="utf-8") == figures.page(), (
+        "run: python -m benchmarks.figures"
+    )

@@ -116,13 +116,25 @@ def conflicts(specs: Sequence[RemedySpec]) -> list[str]:
 
 
 def pairs_table() -> str:
-    """All pairs of remedies that correct the prior, or exclude each other, as a Markdown table."""
-    lines = ["| remedy | beside | together | why |", "| --- | --- | --- | --- |"]
-    says = {"fine": "fine", "twice": "refused unless `twice=true`", "never": "refused"}
+    """All pairs of remedies that exclude each other, as a Markdown table with a line for all that
+    one remedy is refused beside for one reason; below it, why others that correct the prior too
+    stand together."""
+    refused: dict[tuple[str, str, str], list[str]] = {}
+    fine: dict[str, int] = {}
+    says = {"twice": "unless `twice=true`", "never": "always"}
     for a, b in combinations(REMEDIES.values(), 2):
         if {a.labels, b.labels} == {"one", "several"}:
             continue  # a sentence says it of all of them
         found = pair(a, b)
-        if (a.corrects_prior and b.corrects_prior) or found.verdict != "fine":
-            lines.append(f"| `{a.name}` | `{b.name}` | {says[found.verdict]} | {found.why} |")
+        if found.verdict != "fine":
+            refused.setdefault((a.name, says[found.verdict], found.why), []).append(b.name)
+        elif a.corrects_prior and b.corrects_prior:
+            fine[found.why] = fine.get(found.why, 0) + 1
+    lines = ["| remedy | is refused beside | when | why |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{name}` | {', '.join(f'`{other}`' for other in others)} | {when} | {why} |"
+        for (name, when, why), others in refused.items()
+    ]
+    lines += ["", "Others correct the same shares and stand together:", ""]
+    lines += [f"- {why} ({count} pairs)" for why, count in fine.items()]
     return "\n".join(lines)

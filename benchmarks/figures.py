@@ -1,0 +1,81 @@
+"""docs/figures.md, made from the newest result of every benchmark.
+
+python -m benchmarks.figures    writes the page; tests/test_benchmarks.py keeps it true
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import names
+from benchmarks.real_input import ARMS
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "figures.md"
+_HEAD = """# What was measured
+
+Made by `python -m benchmarks.figures` from the newest files of `benchmarks/results/`; what each
+benchmark does, and its price, is in [benchmarks.md](benchmarks.md), and what was decided by it in
+[decisions.md](decisions.md). A result that lacks units says how many it has.
+"""
+
+
+def newest() -> dict[str, dict[str, Any]]:
+    """{benchmark: its result of the latest date}."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((HERE / "results").glob("*.json")):  # dates sort as text
+        result = json.loads(path.read_text(encoding="utf-8"))
+        found[result["name"]] = result
+    return found
+
+
+def page() -> str:
+    results = newest()
+    parts = [_HEAD, _states(results)]
+    if "real_input" in results:
+        parts.append(_real_input(results["real_input"]))
+    return "\n".join(parts)
+
+
+def _states(results: dict[str, dict[str, Any]]) -> str:
+    lines = ["| benchmark | result of | units | in a sentence |", "| --- | --- | --- | --- |"]
+    for name in names():
+        result = results.get(name)
+        if result is None:
+            lines.append(f"| `{name}` | | none yet | |")
+            continue
+        there, wanted = len(result["units"]), result["units_wanted"]
+        units = f"all {wanted}" if result["complete"] else f"{there} of {wanted}"
+        says = result["summary"].get("says", "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {result['date']} | {units} | {says} |")
+    return "\n".join(lines) + "\n"
+
+
+def _real_input(result: dict[str, Any]) -> str:
+    """Macro-F1 of the default run beside its rivals."""
+    lines = [
+        f"## `real_input`, {result['date']}",
+        "",
+        "Test macro-F1, mean over the seeds that are there (their number in brackets).",
+        "",
+        f"| set | {' | '.join(f'`{arm}`' for arm in ARMS)} |",
+        f"| --- |{' --- |' * len(ARMS)}",
+    ]
+    for name, arms in result["summary"]["sets"].items():
+        best = max(found["macro_f1"] for found in arms.values())
+        cells = [_cell(arms.get(arm), best) for arm in ARMS]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(found: dict[str, Any] | None, best: float) -> str:
+    if found is None:
+        return "–"
+    value = f"{found['macro_f1']:.3f}"
+    return f"{f'**{value}**' if found['macro_f1'] == best else value} ({found['seeds']})"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
