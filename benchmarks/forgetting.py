@@ -5,9 +5,9 @@
 
 The tiny base, made from books, learns `e2e_nlg` as in `benchmarks.generation` (rows as they come).
 Before and after, its loss is measured on books that neither it nor any arm has seen: 200 passages
-of the validation books; in the last units (`final.*`) of the test books, with seed 0. Replayed are
-passages of the books that it was made from. The price is the difference to plain training on the
-task's test rows, macro over categories, over rows and seeds.
+of the test books. Nothing is chosen by them: every strength was set beforehand. Replayed are
+passages of the books that the base was made from. The price is the difference to plain training on
+the task's judged rows, macro over categories, over rows and seeds.
 
 plain, replay, kl, l2_sp and the interpolations (WiSE-FT) train all weights at one rate; light_K
 trains the K upper layers; lora has a rate three times as high, since its products start at nothing.
@@ -24,7 +24,8 @@ import numpy as np
 
 from benchmarks.arms import SEEDS
 from benchmarks.common import Bench, Result, Unit
-from benchmarks.generation import e2e_rows, mean_figures
+from benchmarks.generation import PLENTIFUL, SET, e2e_rows, mean_figures
+from benchmarks.machine import kept_states
 from benchmarks.sets import load_lines, open_lines
 from benchmarks.tiny_base import VERSION, need_tiny_base
 from benchmarks.writing_runs import Line, run_apart, same_seeds, text_differences, unpacked
@@ -51,6 +52,7 @@ ARMS: dict[str, dict[str, Any]] = {
 SIZES = {
     "train_rows": 2_400,
     "validation_rows": 240,
+    "held_rows": 125,
     "test_rows": 630,
     "general": 200,
     "replayed": 1_000,
@@ -61,13 +63,10 @@ PASSAGE = 1_000
 MEASURES = ("loss", "bleu")
 
 
-def unit_of(
-    books: str, arm: str, seed: int, sizes: dict[str, int] | None = None, **tuning: Any
-) -> Unit:
-    """books  "validation" or "test": whose loss is measured. sizes, tuning  For trials."""
-    settings = {"books": books, "arm": arm, "seed": seed, "changes": ARMS[arm], "base": VERSION}
-    name = f"{arm}.s{seed}" if books == "validation" else f"final.{arm}.s{seed}"
-    return Unit(name, settings | (sizes or SIZES) | TUNING | tuning)
+def unit_of(arm: str, seed: int, sizes: dict[str, int] | None = None, **tuning: Any) -> Unit:
+    """sizes, tuning  For trials."""
+    settings = {"arm": arm, "seed": seed, "changes": ARMS[arm], "base": VERSION}
+    return Unit(f"{arm}.s{seed}", settings | (sizes or SIZES) | TUNING | tuning)
 
 
 def passages(books: Sequence[Line], wanted: int, seed: int) -> list[Line]:
@@ -110,13 +109,12 @@ def recipe_of(settings: Any, base: Path) -> dict[str, Any]:
 def run_unit(unit: Unit) -> Result:
     s = unit.settings
     base, by = need_tiny_base(), f"forgetting {unit.name}"
-    held = load_lines(BOOKS, "validation") if s["books"] == "validation" else None
     rows = e2e_rows(s, "as_is", by=by)
-    rows["general"] = passages(held or open_lines(BOOKS, by=by), s["general"], 0)
+    rows["general"] = passages(open_lines(BOOKS, by=by), s["general"], 0)
     if "replay" in s["arm"]:
         rows["replay"] = passages(load_lines(BOOKS, "train"), s["replayed"], s["seed"])
     asked = {"recipe": recipe_of(s, base), "seed": s["seed"], "new_tokens": s["new_tokens"]}
-    record, sums = run_apart(rows, asked)
+    record, sums = run_apart(rows, asked, cache=kept_states() / SET)
     general = record["general"]
     record["forgotten"] = round(general["loss_after"] - general["loss_before"], 5)
     return Result(record, {"npz": sums})
@@ -127,37 +125,20 @@ def price_seconds(unit: Unit) -> float:
     s = unit.settings
     arm = s["arm"].split("_")[0]
     a_row = {"kl": 0.035, "replay": 0.035, "light": 0.015}.get(arm, 0.025)
-    return 25 + a_row * s["train_rows"] * s["epochs"] + 0.05 * s["test_rows"]
+    judged = s["test_rows"] + len(PLENTIFUL) * s["held_rows"]
+    return 25 + a_row * s["train_rows"] * s["epochs"] + 0.05 * judged
 
 
 def summarise(units: list[dict[str, Any]], resamples: int = 2000) -> dict[str, Any]:
-    validation = by_arm(units, "validation")
-    lines = {
-        arm: line_of(seeds, validation.get(PLAIN, {}), resamples)
-        for arm, seeds in validation.items()
-    }
+    found = by_arm(units)
+    plain = found.get(PLAIN, {})
+    lines = {arm: line_of(seeds, plain, resamples) for arm, seeds in found.items()}
     return {
-        "before": next(
-            (
-                unit["result"]["general"]["loss_before"]
-                for unit in units
-                if unit["settings"]["books"] == "validation"
-            ),
-            None,
-        ),
+        "before": next((unit["result"]["general"]["loss_before"] for unit in units), None),
         "not_dominated": not_dominated(
             {arm: (line["forgotten"], line["macro_loss"]) for arm, line in lines.items()}
         ),
         "arms": lines,
-        "test_books": {
-            arm: {
-                name: round(
-                    float(np.mean([u["result"]["general"][name] for u in seeds.values()])), 4
-                )
-                for name in ("loss_before", "loss_after")
-            }
-            for arm, seeds in by_arm(units, "test").items()
-        },
     }
 
 
@@ -200,12 +181,11 @@ def not_dominated(costs: dict[str, tuple[float, float]]) -> list[str]:
     ]
 
 
-def by_arm(units: list[dict[str, Any]], books: str) -> dict[str, dict[int, dict[str, Any]]]:
+def by_arm(units: list[dict[str, Any]]) -> dict[str, dict[int, dict[str, Any]]]:
     out: dict[str, dict[int, dict[str, Any]]] = {}
     for unit in units:
         s = unit["settings"]
-        if s["books"] == books:
-            out.setdefault(s["arm"], {})[s["seed"]] = unit
+        out.setdefault(s["arm"], {})[s["seed"]] = unit
     return out
 
 
@@ -222,29 +202,22 @@ def table(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if d is not None:
                 said = f"{d['value']:+.3f} [{d['low']:.3f}, {d['high']:.3f}]"
                 line[f"macro {measure} - plain"] = said
-        final = summary["test_books"].get(arm)
-        if final is not None:
-            line["forgotten (test books)"] = final["loss_after"] - final["loss_before"]
         lines.append(line)
     return lines
 
 
 def trial_units() -> list[Unit]:
     """A few rows: whether everything runs, not what it shows."""
-    sizes = {"train_rows": 32, "validation_rows": 8, "test_rows": 30, "general": 6, "replayed": 12}
-    named = [("validation", arm) for arm in (PLAIN, "replay_0.3", "kl_1.0", "wise_0.5", "light_1")]
-    return [
-        unit_of(books, arm, 0, sizes, epochs=1, new_tokens=6)
-        for books, arm in (*named, ("test", PLAIN))
-    ]
+    sizes = {"train_rows": 32, "validation_rows": 8, "held_rows": 4, "test_rows": 30}
+    sizes |= {"general": 6, "replayed": 12}
+    arms = (PLAIN, "replay_0.3", "kl_1.0", "wise_0.5", "light_1")
+    return [unit_of(arm, 0, sizes, epochs=1, new_tokens=6) for arm in arms]
 
 
 BENCH = Bench(
     "forgetting",
-    units=[
-        *(unit_of("validation", arm, seed) for seed in SEEDS for arm in ARMS),
-        *(unit_of("test", arm, SEEDS[0]) for arm in ARMS),
-    ],
+    version=2,
+    units=[unit_of(arm, seed) for seed in SEEDS for arm in ARMS],
     run=run_unit,
     price_seconds=price_seconds,
     summarise=summarise,

@@ -10,6 +10,7 @@ is the most that the process (on an accelerator: the device) held until then.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import time
@@ -38,6 +39,7 @@ class Clock:
     """Bytes, when the last of them ended."""
 
     def step(self) -> None:
+        synchronise()
         self.ends.append(time.perf_counter())
         self.spent.append(time.process_time())
         self.peak = device_peak() or peak_rss()
@@ -76,6 +78,13 @@ def rates(ends: list[float], learned: int, read: int, spent_once: float) -> dict
         "tokens_per_second": round(learned / (loop + spent_once), 2),
         "read_tokens_per_second": round(read / (loop + spent_once), 2),
     }
+
+
+def synchronise() -> None:
+    """Wait for what an accelerator was asked to do."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def device_peak() -> int | None:
@@ -144,7 +153,9 @@ def train_ours(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def train_trl(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """SFTTrainer with packing; a step has as many packed lines as hold about `batch_rows` rows."""
+    """SFTTrainer with `packing` as it is asked for: "bfd", its default, which lays a whole step
+    into one line and is meant for FlashAttention; "wrapped", whose rows see those before them in a
+    line; or none. A step has as many lines as hold about `batch_rows` rows."""
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
@@ -161,14 +172,18 @@ def train_trl(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     rows = [{"prompt": one["prompt"] + "\n", "completion": one["completion"]} for one in lines]
     tokenizer = AutoTokenizer.from_pretrained(folder / "base")
     each = sum(len(tokenizer(row["prompt"] + row["completion"])["input_ids"]) + 1 for row in rows)
-    lines_a_step = max(1, round(asked["batch_rows"] * each / len(rows) / asked["max_tokens"]))
+    packing = asked["packing"]
+    lines_a_step = int(asked["batch_rows"])
+    if packing is not None:
+        lines_a_step = max(1, round(lines_a_step * each / len(rows) / asked["max_tokens"]))
     config = SFTConfig(
         output_dir=str(folder / "trl"),
         per_device_train_batch_size=lines_a_step,
         num_train_epochs=asked["epochs"],
         learning_rate=RATE,
         max_length=asked["max_tokens"],
-        packing=True,
+        packing=packing is not None,
+        packing_strategy=packing or "bfd",
         completion_only_loss=True,
         gradient_checkpointing=False,
         bf16=asked["precision"] == "bf16",
@@ -179,8 +194,14 @@ def train_trl(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         disable_tqdm=True,
         seed=0,
     )
+    flash = torch.cuda.is_available() and importlib.util.find_spec("flash_attn") is not None
+    model = AutoModelForCausalLM.from_pretrained(
+        folder / "base",
+        dtype=torch.float32,
+        attn_implementation="flash_attention_2" if flash else "sdpa",
+    )
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(folder / "base", dtype=torch.float32),
+        model=model,
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
@@ -193,7 +214,10 @@ def train_trl(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
         read += len(row["input_ids"])
     trainer.train()
     epochs = asked["epochs"]
-    return clock.record(learned * epochs, read * epochs) | {"lines_a_step": lines_a_step}
+    return clock.record(learned * epochs, read * epochs) | {
+        "lines_a_step": lines_a_step,
+        "attention": model.config._attn_implementation,
+    }
 
 
 ARMS: dict[str, Callable[[Path, Mapping[str, Any]], dict[str, Any]]] = {

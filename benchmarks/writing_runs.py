@@ -192,6 +192,7 @@ def fit_and_write(folder: Path) -> dict[str, Any]:
     from equipoise.models.writing.template import asked_ids
     from equipoise.recipe import make_recipe
     from equipoise.records.rows import text_column
+    from equipoise.records.scores import read_scores
     from equipoise.records.turns import Turn
     from equipoise.records.written import read_written
 
@@ -224,6 +225,10 @@ def fit_and_write(folder: Path) -> dict[str, Any]:
         "wrote": texts[:3],
         "stages": {name: round(s, 2) for name, s in manifest.seconds.items()},
         "decoding": round(time.monotonic() - begun, 2),
+        "validation_loss": {
+            name: one.measures["loss"].value
+            for name, one in read_scores(run.folder / "scores_validation.json").classes.items()
+        },
         "base": manifest.model.fingerprint,
         "trained_parameters": manifest.model.trained_parameters,
         "general": None if manifest.general is None else manifest.general.model_dump(),

@@ -24,31 +24,41 @@ from equipoise.errors import SettingsError
 
 def lines() -> list[dict[str, Any]]:
     """240 rows of three categories, three rows per prompt."""
-    names = ["many"] * 150 + ["some"] * 60 + ["few"] * 30
-    return [{"prompt": f"{name} {k // 3}", "category": name} for k, name in enumerate(names)]
+    names = ["unspecified"] * 150 + ["coffee shop"] * 60 + ["few"] * 30
+    return [
+        {"prompt": f"{name} {k // 3}", "completion": f"text {k}", "category": name}
+        for k, name in enumerate(names)
+    ]
 
 
 @pytest.mark.parametrize("condition", ["as_is", "cut"])
 def test_chosen_rows_keep_prompts_apart(condition: str) -> None:
-    rows = chosen_rows(lines(), condition, 0, train_rows=100, validation_rows=12)
-    train, validation = ({line["prompt"] for line in rows[name]} for name in rows)
+    rows = chosen_rows(lines(), condition, 0, train_rows=100, validation_rows=12, held_rows=5)
+    train, validation, held = ({line["prompt"] for line in rows[name]} for name in rows)
     assert not train & validation
+    assert not held & (train | validation)
+    kept = Counter(line["category"] for line in rows["held"])
+    assert kept == {"unspecified": 5, "coffee shop": 5}
+    assert all(len(line["references"]) == 3 for line in rows["held"])
     assert len(validation) == len(rows["validation"]) == 12
     assert len(rows["train"]) == 100
     counts = Counter(line["category"] for line in rows["train"])
     if condition == "cut":
-        assert counts == {"many": 98, "some": 1, "few": 1}
+        assert counts == {"unspecified": 98, "coffee shop": 1, "few": 1}
     else:
-        assert counts["many"] > counts["some"] > counts["few"] > 5
-    again = chosen_rows(lines(), condition, 1, train_rows=100, validation_rows=12)
+        assert counts["unspecified"] > counts["coffee shop"] > counts["few"] > 5
+    again = chosen_rows(lines(), condition, 1, train_rows=100, validation_rows=12, held_rows=5)
     assert again["validation"] == rows["validation"]
     assert condition == "cut" or again["train"] != rows["train"]
 
 
 def test_the_rarest_is_the_rarest_that_is_judged() -> None:
-    assert rarest(lines(), 3) == ["few", "some", "many"]
-    result = {"by_rarity": rarest(lines(), 3), "figures": {"bleu": {"overall": 1.0, "some": 2.0}}}
-    assert rare_of(result) == "some"
+    assert rarest(lines(), 3) == ["few", "coffee shop", "unspecified"]
+    result = {
+        "by_rarity": rarest(lines(), 3),
+        "figures": {"bleu": {"overall": 1.0, "coffee shop": 2.0}},
+    }
+    assert rare_of(result) == "coffee shop"
 
 
 def sums(nats: float, rows: int = 60) -> TextSums:
