@@ -6,7 +6,7 @@ Nothing heavy is imported at the top, so that `--help` answers at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -185,11 +185,14 @@ def train(
     encoding: Encoding = None,
     seed: Seed = 0,
     force: Force = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check rows and settings, and train nothing.")
+    ] = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a model on ROWS, judge it, and write the run folder with its report."""
-    from equipoise.commands import train_on
+    from equipoise.commands import check_only, train_on
     from equipoise.settings import classes_in, train_settings
 
     asked = task_named(task)
@@ -212,18 +215,11 @@ def train(
         assignments=set_,
         classes=lambda: classes_in(rows, columns, encoding, asked),
     )
-    answer = train_on(
-        rows,
-        out,
-        settings,
-        columns,
-        seed=seed,
-        force=force,
-        quiet=quiet,
-        encoding=encoding,
-        task=asked,
-    )
-    say(json_, *answer)
+    how: dict[str, Any] = {"seed": seed, "force": force, "encoding": encoding, "task": asked}
+    if check:
+        say(json_, *check_only(rows, out, settings, columns, **how))
+        return
+    say(json_, *train_on(rows, out, settings, columns, quiet=quiet, **how))
 
 
 @app.command()

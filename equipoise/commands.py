@@ -70,6 +70,34 @@ def train_on(
     return run_record(run, page) | {"state": state}, said + run_text(run, page)
 
 
+def check_only(
+    rows: str,
+    out: Path,
+    settings: dict[str, Any],
+    columns: ColumnNames,
+    *,
+    seed: int,
+    force: bool,
+    encoding: str | None,
+    task: Task,
+) -> Answer:
+    """What `train_on` does before it trains."""
+    from equipoise.data.read import read_rows
+    from equipoise.recipe import make_recipe
+    from equipoise.summary import checked_record, checked_text
+
+    recipe = make_recipe(settings)
+    columns = recipe.columns(columns)
+    with quiet_output():
+        table = read_rows(rows, columns=columns, encoding=encoding, task=task)
+    with quiet_libraries():
+        from equipoise.fit import check_run
+
+        prepared, warnings = check_run(table, out, recipe, seed=seed, force=force)
+    record = checked_record(prepared, warnings)
+    return record, checked_text(record)
+
+
 def _state(run: Run) -> tuple[str, str]:
     """What was done, in a word for programs and in words for people."""
     if run.was_finished:

@@ -25,7 +25,7 @@ from equipoise.fitting.places import check_places
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.record import run_manifest, save_order
 from equipoise.models.able import check_able
-from equipoise.models.load import find_base
+from equipoise.models.load import Base, find_base
 from equipoise.models.methods import head_kind
 from equipoise.models.quiet import own_draws
 from equipoise.models.trainer import Measure
@@ -108,36 +108,13 @@ def fit_table(
     warn      Hears every warning before training begins; the run keeps them too.
     """
     started = time.perf_counter() if started is None else started
-    recipe, own = with_own_measure(recipe, measure)
-    check_asked(recipe, own, seed)
-    warnings = check_rows(table)
-    kind = _kind_of(table)
-    asked, recipe = recipe, kind.resolve(recipe, table)
-    base = find_base(recipe.model, writes=kind.writes)
-    run_id = text_sha256(
-        recipe.id,
-        kind.beside(recipe),
-        base.fingerprint,
-        table.fingerprint,
-        repr(table.columns),
-        str(seed),
-    )[:16]
-    opened = open_run(out, run_id, force=force)
+    asked = _asked(table, recipe, seed, measure)
+    kind = asked.kind
+    opened = open_run(out, asked.run_id, force=force)
     seconds = {"reading": time.perf_counter() - started}
     if opened.state == "finished":
         return Run(out, read_manifest(out), resumed=True, was_finished=True)
-    with timed(seconds, "dividing rows"):
-        splits = split_table(
-            table,
-            validation_share=recipe.split.validation_share,
-            test_share=recipe.split.test_share,
-            seed=seed,
-            threshold=recipe.split.threshold,
-            keep_crossing=recipe.split.keep_crossing,
-        )
-    with timed(seconds, "tokenizing"):
-        prepared = kind.prepare(splits, recipe, base, seed, own)
-    warnings += kind.check(prepared)
+    prepared, warnings = _divided(asked, table, seconds)
     for said in warnings:
         warn(said)
     measures = kind.measures(prepared)
@@ -156,17 +133,87 @@ def fit_table(
         prepared,
         arm,
         warnings,
-        run_id,
+        asked.run_id,
         seconds,
         baselines,
         comparisons,
         judged.notes,
         judged.rule,
         out,
-        by_default=asked.remedies is None,
+        by_default=asked.by_default,
     )
     write_manifest(out, manifest)
     return Run(out, manifest, resumed=opened.state == "resumed")
+
+
+@own_draws()
+def check_run(
+    table: Table,
+    out: Path,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    force: bool = False,
+    measure: OwnFunction | None = None,
+) -> tuple[Prepared, list[str]]:
+    """All that `fit_table` does before it trains, and nothing is written: the rows as they would be
+    divided, and the warnings. Raises what it raises until then."""
+    asked = _asked(table, recipe, seed, measure)
+    open_run(out, asked.run_id, force=force)
+    return _divided(asked, table, {})
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is asked, of rows that have been checked."""
+
+    kind: Kind[Any]
+    recipe: Recipe
+    """With the defaults that rows of this kind have."""
+    by_default: bool
+    """Whether nobody named the remedies."""
+    own: DecidingMeasure | None
+    base: Base
+    seed: int
+    run_id: str
+    warnings: list[str]
+
+
+def _asked(table: Table, recipe: Recipe, seed: int, measure: OwnFunction | None) -> _Asked:
+    recipe, own = with_own_measure(recipe, measure)
+    check_asked(recipe, own, seed)
+    warnings = check_rows(table)
+    kind = _kind_of(table)
+    by_default, recipe = recipe.remedies is None, kind.resolve(recipe, table)
+    base = find_base(recipe.model, writes=kind.writes)
+    run_id = text_sha256(
+        recipe.id,
+        kind.beside(recipe),
+        base.fingerprint,
+        table.fingerprint,
+        repr(table.columns),
+        str(seed),
+    )[:16]
+    return _Asked(kind, recipe, by_default, own, base, seed, run_id, warnings)
+
+
+def _divided(asked: _Asked, table: Table, seconds: dict[str, float]) -> tuple[Prepared, list[str]]:
+    """The rows divided and tokenized, and all warnings."""
+    split = asked.recipe.split
+    with timed(seconds, "dividing rows"):
+        splits = split_table(
+            table,
+            validation_share=split.validation_share,
+            test_share=split.test_share,
+            seed=asked.seed,
+            threshold=split.threshold,
+            keep_crossing=split.keep_crossing,
+        )
+    with timed(seconds, "tokenizing"):
+        prepared: Prepared = asked.kind.prepare(
+            splits, asked.recipe, asked.base, asked.seed, asked.own
+        )
+    return prepared, asked.warnings + asked.kind.check(prepared)
 
 
 def _kind_of(table: Table) -> Kind[Any]:

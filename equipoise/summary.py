@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from equipoise.records.written import WRITTEN, read_written
 
 if TYPE_CHECKING:  # both import torch, and checks of names must not wait for it
     from equipoise.fit import Run
+    from equipoise.fitting.prepared import Prepared
     from equipoise.load import LoadedRun
     from equipoise.writer_run import LoadedWriterRun
 
@@ -242,6 +244,37 @@ def written_table(
     found = loaded.answer_rows(table, kept=kept)
     columns["written"] = text_column(found.texts)
     return pd.DataFrame(columns), found.notes
+
+
+def checked_record(prepared: Prepared, warnings: list[str]) -> dict[str, Any]:
+    """Rows of every class in each split, longest rows, warnings and notes."""
+    splits = {name: prepared.rows(name) for name in prepared.tokens}
+    return {
+        "state": "checked",
+        "rows": {name: len(rows) for name, rows in splits.items()},
+        "classes": {name: rows.counts() for name, rows in splits.items()},
+        "cut_rows": {name: tokens.truncated for name, tokens in prepared.tokens.items()},
+        "recipe": prepared.recipe.model_dump(mode="json"),
+        "warnings": warnings,
+        "notes": list(prepared.splits.notes),
+    }
+
+
+def checked_text(record: Mapping[str, Any]) -> str:
+    counts: dict[str, dict[str, int]] = record["classes"]
+    train = counts["train"]
+    known = {name for own in counts.values() for name in own}
+    names = sorted(known, key=lambda name: (-train.get(name, 0), name))
+    lines = _laid_out(
+        [
+            ["", *counts],
+            *([name, *(f"{own.get(name, 0):,}" for own in counts.values())] for name in names),
+            ["rows", *(f"{rows:,}" for rows in record["rows"].values())],
+        ]
+    )
+    lines += [f"warning: {said}" for said in record["warnings"]]
+    lines += [f"note: {said}" for said in record["notes"]]
+    return "\n".join([*lines, "", "rows and settings can be used; nothing was trained"])
 
 
 def decision_counts(decided: pd.Series[Any]) -> dict[str, int]:

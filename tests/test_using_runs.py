@@ -17,8 +17,9 @@ from equipoise.errors import DataError, FolderError
 from equipoise.fitting.seen import text_marks
 from equipoise.records.folders import check_audit_folder, check_scores_folder
 from equipoise.records.rows import Rows, text_column
+from equipoise.records.run import read_manifest
 from equipoise.records.turns import Turn
-from tests.cli_runner import run_cli
+from tests.cli_runner import Outcome, run_cli
 from tests.tiny_rows import write_rows
 
 NAMES = {"id": "Nr.", "text": "Msg Body", "label": "Thema (final)", "customer": "Kunden-Nr"}
@@ -230,3 +231,33 @@ def test_a_classifier_s_own_run_is_asked_for_by_common_names(
     folder = model.save_run(tmp_path / "run")
     done = run_cli("evaluate", folder, tiny_rows / "test.csv")
     assert done.code == 0, done.stderr
+
+
+# ── check, and train nothing ──────────────────────────────────────────────────────────────────
+
+
+def test_a_check_shows_the_division_of_the_run_and_writes_nothing(
+    tiny_run: Path, tiny_trained: tuple[tuple[str, ...], Outcome], tmp_path: Path
+) -> None:
+    command = [word for word in tiny_trained[0] if word != "--json"]
+    command[command.index("--out") + 1] = str(tmp_path / "none")
+    told = run_cli(*command, "--check")
+    assert told.code == 0, told.stderr
+    assert told.stdout.endswith("rows and settings can be used; nothing was trained\n")
+    checked = json.loads(run_cli(*command, "--check", "--json").stdout)
+    kept = read_manifest(tiny_run).rows
+    assert checked["classes"] == {name: one.counts for name, one in kept.splits.items()}
+    assert checked["warnings"] == kept.warnings
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_check_finds_what_training_would(
+    tiny_base: Path, tiny_rows: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "prior.yaml").write_text("unheard of: 0.5\nbank: 0.5\n", encoding="utf-8")
+    asked = ("train", tiny_rows, "--model", tiny_base, "--prior", tmp_path / "prior.yaml")
+    asked = (*asked, "--out", tmp_path / "run")
+    checked, trained = run_cli(*asked, "--check"), run_cli(*asked)
+    assert checked.code == trained.code == 2
+    assert "prior: class 'unheard of' is not in the training rows" in checked.stderr
+    assert checked.stderr == trained.stderr

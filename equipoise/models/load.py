@@ -213,7 +213,7 @@ def _folder(name: str, trust_remote_code: bool) -> Path:
         if HF_HUB_OFFLINE and name != DEFAULT_MODEL:
             raise ModelError(
                 f"{name}: is no folder here, and HF_HUB_OFFLINE keeps the hub from being asked; "
-                "unset it, or give a folder"
+                "unset it where there is a network, or give a folder"
             ) from None
         hint = (
             "; without a network, install the default encoder with: "
