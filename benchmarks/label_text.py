@@ -33,6 +33,7 @@ from benchmarks.machine import kept_states
 from benchmarks.quality import differences_in
 from benchmarks.sets import Pair, TextSet
 from benchmarks.tiny_base import VERSION, need_tiny_base
+from benchmarks.writing_runs import same_seeds
 
 SETS = ("trec6", "atis_intents", "hate_offensive")
 PLAIN = "plain"
@@ -84,17 +85,26 @@ def run_unit(unit: Unit) -> Result:
     chosen = load_set(s["set"], s["train_cap"], s["seed"], cap_validation=s["validation_cap"])
     test = open_test(s["set"], cap_rows=s["test_cap"], by=f"label_text {unit.name}")
     rows = TextSet(*chosen, test)
+    made_of = {"base": fingerprint_of(base)}
     if s["arm"] in PROMPTED:
-        return judged_result(rows, *run_prompted(base, s, rows))
+        child, record, parts = run_prompted(base, s, rows)
+        return judged_result(rows, child, record | made_of, parts)
     with tempfile.TemporaryDirectory() as place:
-        found = run_equipoise(
+        child, record, parts = run_equipoise(
             Path(place),
             s,
             rows,
             options_of(s, base, sorted({label for _, label in rows.train})),
             cache=kept_states() / f"label-text-{s['set']}",
         )
-    return judged_result(rows, *found)
+    return judged_result(rows, child, record | made_of, parts)
+
+
+def fingerprint_of(base: Path) -> str:
+    from equipoise.models.config import ModelConfig
+    from equipoise.models.load import find_base
+
+    return find_base(ModelConfig(name=str(base)), writes=True).fingerprint
 
 
 def options_of(settings: Any, base: Path, classes: Sequence[str]) -> list[str]:
@@ -175,7 +185,7 @@ def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
         lines = sets[name] = {}
         for arm, seeds in arms.items():
             line: dict[str, Any] = {"seeds": len(seeds), **means(seeds)}
-            common = sorted(set(seeds) & set(arms.get(PLAIN, {})))
+            common = same_seeds(seeds, arms.get(PLAIN, {}))
             if arm != PLAIN and common:
                 paths = [
                     tuple(side[k]["paths"]["npz"] for k in common) for side in (seeds, arms[PLAIN])
