@@ -6,6 +6,8 @@ python -m benchmarks.figures    writes the page; tests/test_benchmarks.py keeps 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,61 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def _coverage(s: Summary) -> str:
+    guaranteed, recall = s["decisions: guaranteed recall"], s["decisions: recall"]
+    return (
+        f"guaranteed recall covers {guaranteed['least']:.1%} or more at every point, recall "
+        f"{recall['mean']:.1%} on the mean, macro F1 {s['decisions: macro_f1']['least']:.1%} or "
+        "more"
+    )
+
+
+def _text_coverage(s: Summary) -> str:
+    least = ", ".join(f"{name} {found['least_macro']:.1%}" for name, found in s.items())
+    return f"least coverage of a mean over categories: {least}"
+
+
+def _audit(s: Summary) -> str:
+    found, clean = s["found where planted"], s["named on clean tables"]
+    return (
+        f"planted faults are found in {min(found.values()):.1%} or more; of {s['clean tables']} "
+        f"clean tables {sum(clean.values()):.1%} are named"
+    )
+
+
+def _costs(s: Summary) -> str:
+    return f"simulated: {s['simulated']}; real: {s['real']}"
+
+
+def _scale(s: Summary) -> str:
+    return "a million rows: " + ", ".join(
+        f"{name} {found['million_rows_seconds']:.0f} s and {found['million_rows_gigabytes']:.1f} GB"
+        for name, found in s.items()
+    )
+
+
+def _first(s: Summary) -> str:
+    first = ", ".join(s["equipoise_first_on"]) or "none"
+    return f"of {s['sets_with_every_arm']} sets with every arm the default is first on {first}"
+
+
+def _slowest(s: Summary) -> str:
+    return f"10,000 rows of 50 classes: {s['slowest_at_10000_rows_50_classes_seconds']} s"
+
+
+Summary = dict[str, Any]
+SAYS: dict[str, Callable[[Summary], str]] = {
+    "audit_findings": _audit,
+    "costs": _costs,
+    "coverage": _coverage,
+    "judging_speed": _slowest,
+    "real_input": _first,
+    "scale": _scale,
+    "text_coverage": _text_coverage,
+}
+"""A sentence out of the summaries that hold none."""
+
+
 def _states(results: dict[str, dict[str, Any]]) -> str:
     lines = ["| benchmark | result of | units | in a sentence |", "| --- | --- | --- | --- |"]
     for name in names():
@@ -48,7 +105,10 @@ def _states(results: dict[str, dict[str, Any]]) -> str:
             continue
         there, wanted = len(result["units"]), result["units_wanted"]
         units = f"all {wanted}" if result["complete"] else f"{there} of {wanted}"
-        says = result["summary"].get("says", "").replace("|", "\\|")
+        summary = result["summary"]
+        says = summary["says"] if "says" in summary else SAYS.get(name, lambda _: "")(summary)
+        says = says.replace("|", "\\|")
+        says = re.sub(r"(?<=\d)%", " %", says)
         lines.append(f"| `{name}` | {result['date']} | {units} | {says} |")
     return "\n".join(lines) + "\n"
 
