@@ -76,11 +76,15 @@ def run(app: typer.Typer) -> None:
     raise SystemExit(code or 0)
 
 
+_NO_INTEGER = "Input should be a valid integer, unable to parse string as an integer"
+
+
 def _usage(error: Any) -> str:
     """What typer has to say, with the page of help that says more."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "equipoise"
     said = " ".join(str(error.format_message()).split()).rstrip(".")
+    said = said.replace(_NO_INTEGER, "it should be a whole number")
     return f"{said}; see {command} --help"
 
 
