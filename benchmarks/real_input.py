@@ -53,6 +53,12 @@ def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
             "test": TEST_CAP,
         },
         "trainers_compute_in": f"{PRECISION} where the processor has it",
+        "early_stopping_never_stopped": [
+            unit["name"]
+            for unit in units
+            if unit["settings"]["arm"] == "trainer_early"
+            and unit["result"]["epochs_run"] >= unit["settings"]["epochs"]
+        ],
         "sets": sets,
         "sets_with_every_arm": len(whole),
         "equipoise_first_on": [
