@@ -85,7 +85,7 @@ class LoadedRun:
         column = text_column(list(texts))
         bad = [i for i, t in enumerate(column, 1) if not isinstance(t, str) or not t.strip()]
         if bad:
-            raise DataError(f"empty or no text in {listing(bad)}; leave them out")
+            raise DataError(f"texts: nothing, or no text, in {listing(bad)}; leave them out")
         halves = faulty_rows(column.tolist(), has_half_surrogate)
         if halves:  # tokenizers refuse the whole batch, and don't say which text it was
             raise DataError(

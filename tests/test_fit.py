@@ -245,7 +245,7 @@ class TestPredictions:
         assert again.decided.tolist() == saved.decided.tolist()
 
     def test_texts_that_are_none_are_refused(self, tiny_run: Path) -> None:
-        with pytest.raises(equipoise.EquipoiseError, match=r"empty or no text in rows 2, 3;"):
+        with pytest.raises(equipoise.EquipoiseError, match=r"nothing, or no text, in rows 2, 3;"):
             equipoise.load(tiny_run).predict(["the bank", " ", None])  # type: ignore[list-item]
 
 

@@ -297,6 +297,7 @@ def test_the_verdict_claims_no_more_than_the_intervals(
     folder = read_written_run(run)
     comparisons = [
         compared("base", "macro_loss", -2, -1),
+        compared("base", "macro_bleu", 1, 2),
         compared("plain", "macro_loss", *loss),
         compared("plain", "macro_bleu", *bleu),
     ]

@@ -79,7 +79,7 @@ def test_columns_of_different_length_are_refused() -> None:
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match="no such file"):
+    with pytest.raises(FolderError, match="missing; copy the whole folder"):
         read_written(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("hello")
     with pytest.raises(FolderError, match="not a parquet file"):

@@ -3,7 +3,6 @@
 import itertools
 import runpy
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -454,10 +453,8 @@ def test_what_samplers_refuse():
 def test_the_example_runs(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(EXAMPLE)])
     threads = torch.get_num_threads()
-    begun = time.process_time()
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     torch.set_num_threads(threads)
-    assert time.process_time() - begun < 30
     lines = capsys.readouterr().out.splitlines()
     right = {line[:18].strip(): [float(f) for f in line[18:].split()] for line in lines[1:]}
     assert list(right) == ["plain", "logit-adjusted", "balanced batches"]

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -208,27 +206,6 @@ def test_naming_of_classes_changes_no_decision(measure):
     )
     np.testing.assert_allclose(renamed.offsets, rule.offsets[turn], atol=1e-9)
     np.testing.assert_array_equal(decided(renamed, logits[:, turn]), new[decided(rule, logits)])
-
-
-def test_one_hundred_fifty_classes_in_two_seconds():
-    k, n = 150, 5000
-    shares = np.log(1 / np.arange(1, k + 1) ** 1.2)
-    shares -= np.log(np.exp(shares).sum())
-    logits, labels = rows(n, shares=shares, pull=3.0)
-    names = [f"{i:03}" for i in range(k)]
-    spent = []
-    for _ in range(2):  # the better of two: other programs share the machine
-        begun = time.process_time()
-        fit(
-            ["temperature", "measure_offsets"],
-            logits,
-            labels,
-            classes=names,
-            log_source=shares,
-            log_target=shares,
-        )
-        spent.append(time.process_time() - begun)
-    assert min(spent) < 2
 
 
 def test_what_is_expected_of_a_class_may_be_less_than_a_row():
