@@ -24,6 +24,7 @@ from equipoise.terminal import quiet_libraries, quiet_output, say, warn
 
 if TYPE_CHECKING:  # imports torch
     from equipoise.fit import Run
+    from equipoise.recipe import Recipe
 
 Answer = tuple[dict[str, Any], str]
 """What a command says: as JSON, and for people."""
@@ -41,16 +42,11 @@ def train_on(
     encoding: str | None = None,
     task: Task = "auto",
 ) -> Answer:
-    from equipoise.data.read import read_rows
     from equipoise.progress import shown, silent
-    from equipoise.recipe import make_recipe
     from equipoise.summary import run_record, run_text
 
     started = time.perf_counter()
-    recipe = make_recipe(settings)
-    columns = recipe.columns(columns)
-    with quiet_output():
-        table = read_rows(rows, columns=columns, encoding=encoding, task=task)
+    recipe, table = _asked(rows, settings, columns, encoding, task)
     with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
         from equipoise.fit import fit_table
         from equipoise.report import write_report
@@ -82,20 +78,32 @@ def check_only(
     task: Task,
 ) -> Answer:
     """What `train_on` does before it trains."""
-    from equipoise.data.read import read_rows
-    from equipoise.recipe import make_recipe
     from equipoise.summary import checked_record, checked_text
 
-    recipe = make_recipe(settings)
-    columns = recipe.columns(columns)
-    with quiet_output():
-        table = read_rows(rows, columns=columns, encoding=encoding, task=task)
+    recipe, table = _asked(rows, settings, columns, encoding, task)
     with quiet_libraries():
         from equipoise.fit import check_run
 
         prepared, warnings = check_run(table, out, recipe, seed=seed, force=force)
     record = checked_record(prepared, warnings)
     return record, checked_text(record)
+
+
+def _asked(
+    rows: str,
+    settings: dict[str, Any],
+    columns: ColumnNames,
+    encoding: str | None,
+    task: Task,
+) -> tuple[Recipe, Table]:
+    from equipoise.data.read import read_rows
+    from equipoise.recipe import make_recipe
+
+    recipe = make_recipe(settings)
+    with quiet_output():
+        return recipe, read_rows(
+            rows, columns=recipe.columns(columns), encoding=encoding, task=task
+        )
 
 
 def _state(run: Run) -> tuple[str, str]:
