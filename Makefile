@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo test lint bench docs clean
 
 help:
-	@echo "make demo   run the main job on built-in rows (about three minutes after the install)"
+	@echo "make demo   run the main job on built-in rows (minutes, after the install)"
 	@echo "make test   lint, then all tests"
 	@echo "make lint   ruff and strict types"
 	@echo "make bench  list the benchmarks with their prices"
