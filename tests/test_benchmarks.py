@@ -276,7 +276,6 @@ def test_speed_is_time_to_the_rivals_best() -> None:
     assert speed.compare(arms)["ratio"] is None
 
 
-def test_the_page_of_figures_is_that_of_the_results() -> None:
-    assert figures.PAGE.read_text(encoding="utf-8") == figures.page(), (
-        "run: python -m benchmarks.figures"
-    )
+def test_the_figures_shown_are_those_of_the_results() -> None:
+    for shown, made in ((figures.PAGE, figures.page()), (figures.README, figures.readme())):
+        assert shown.read_text(encoding="utf-8") == made, "run: python -m benchmarks.figures"
