@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +15,16 @@ from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction
 from equipoise.fitting.clock import timed
-from equipoise.fitting.folder import HISTORY, History, Opened, abandon, begin, counted, open_run
+from equipoise.fitting.folder import (
+    HISTORY,
+    History,
+    Opened,
+    abandon,
+    begin,
+    counted,
+    open_run,
+    settle,
+)
 from equipoise.fitting.kinds import Arm, Kind
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.measure import measure_of, with_own_measure
@@ -27,6 +34,7 @@ from equipoise.fitting.record import run_manifest, save_order
 from equipoise.models.able import check_able
 from equipoise.models.load import Base, find_base
 from equipoise.models.methods import head_kind
+from equipoise.models.processes import check_launch, process_number, wait_for_all
 from equipoise.models.quiet import own_draws
 from equipoise.models.trainer import Measure
 from equipoise.progress import Progress, silent
@@ -119,15 +127,15 @@ def fit_table(
         warn(said)
     measures = kind.measures(prepared)
 
-    if opened.state != "resumed":
+    if opened.state != "resumed" and process_number() == 0:
         begin(opened)
+    wait_for_all()
     with counted(opened, seconds, started) as began:
         arm = _trained(kind, prepared, opened, measures, seconds, began, progress)
         judged = kind.judge(prepared, arm, out, seconds, progress)
         baselines, comparisons = kind.compare(
             prepared, arm, judged, out, opened.checkpoints, seconds, progress
         )
-    shutil.rmtree(opened.checkpoints, ignore_errors=True)
     manifest = run_manifest(
         table,
         prepared,
@@ -143,6 +151,7 @@ def fit_table(
         by_default=asked.by_default,
     )
     write_manifest(out, manifest)
+    settle(opened)
     return Run(out, manifest, resumed=opened.state == "resumed")
 
 
@@ -253,9 +262,10 @@ def _trained(
         with timed(seconds, "training"):
             arm: Arm = kind.train(prepared, watch)
     except EquipoiseError:
-        abandon(opened)
+        if process_number() == 0:
+            abandon(opened)
         raise
-    if int(os.environ.get("RANK", "0")) > 0:
+    if process_number() > 0:
         raise SystemExit(0)  # the first process of a distributed run writes the folder
     with timed(seconds, "saving"):
         history.settle()
@@ -270,6 +280,7 @@ def check_asked(recipe: Recipe, own: DecidingMeasure | None, seed: int) -> None:
     measure_of(recipe, own)
     if not 0 <= seed <= _LARGEST_SEED:
         raise SettingsError(f"seed is {seed}; give a whole number from 0 to {_LARGEST_SEED}")
+    check_launch()
     check_able(recipe.train)
     check_places(recipe.model, recipe.train, recipe.specs)
     head = head_kind(recipe.model)

@@ -159,6 +159,34 @@ class TestTrain:
         assert manifest["id"] != read(tiny_run / "run.json")["id"]
         assert not (copy / "baselines").exists()
 
+    @pytest.mark.parametrize(
+        ("asked", "says"),
+        [
+            (["guaranteed_presence:classes=nosuch"], ["nosuch"]),
+            (["group_weights", "guaranteed_presence:classes=nosuch,twice=true"], ["group", "nosuch"]),
+        ],
+    )
+    def test_impossible_wishes_are_told_before_anything_is_replaced(
+        self,
+        tiny_trained: tuple[tuple[str, ...], Outcome],
+        tiny_run: Path,
+        tmp_path: Path,
+        asked: list[str],
+        says: list[str],
+    ) -> None:
+        copy = Path(shutil.copytree(tiny_run, tmp_path / tiny_run.name))
+        command = [str(copy) if arg == str(tiny_run) else arg for arg in tiny_trained[0]]
+        command += [part for remedy in asked for part in ("--remedy", remedy)]
+        for how in (["--force", "--check"], ["--force"]):
+            done = run_cli(*command, *how)
+            assert done.code == 2, done.stdout
+            lines = done.stderr.strip().splitlines()
+            assert len(lines) == len(says)
+            for line, word in zip(lines, says, strict=True):
+                assert line.startswith("error: ")
+                assert word in line
+        assert contents(copy) == contents(tiny_run)
+
     def test_the_same_seed_gives_the_same_bytes(
         self, tiny_trained: tuple[tuple[str, ...], Outcome], tiny_run: Path, tmp_path: Path
     ) -> None:

@@ -27,6 +27,7 @@ from equipoise.fitting.prices import check_costs
 from equipoise.fitting.probe import probe_faults
 from equipoise.fitting.record import save_rows
 from equipoise.fitting.several import measure_faults, remedy_faults, setting_faults
+from equipoise.fitting.treatment import treatment_faults
 from equipoise.models.load import Base
 from equipoise.models.predict import predict_logits
 from equipoise.models.save import load_classifier, save_classifier
@@ -152,6 +153,8 @@ def _check_settings(prepared: Prepared) -> list[str]:
                 f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
                 "another column with per_group_thresholds:column=NAME"
             )
+    if not faults and not prepared.several:
+        faults = treatment_faults(prepared, recipe.specs)
     if faults:
         raise SettingsError(*faults)
     return warnings

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from equipoise.errors import FolderError
+from equipoise.models.processes import process_number
 from equipoise.records.files import file_sha256, read_json, write_json
 from equipoise.records.run import MANIFEST
 
@@ -20,6 +21,8 @@ STARTED = "started.json"
 """Written first: which run the folder holds. With it and without run.json a run is unfinished."""
 HISTORY = "history.jsonl"
 CHECKPOINTS = "checkpoints"
+REPLACED = ".replaced"
+"""A finished run that `--force` replaces lies here until the new one is there."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,7 @@ def open_run(folder: Path, run_id: str, *, force: bool = False) -> Opened:
         raise FolderError(
             f"{folder}: can't be read ({error.strerror}); give another folder with --out"
         ) from None
-    started = folder / STARTED
-    found = read_json(started, schema=1).get("id") if started.exists() else None
+    found = _started_by(folder)
     if found == run_id and not force:
         finished = (folder / MANIFEST).exists()
         return Opened(folder, "finished" if finished else "resumed", run_id)
@@ -70,18 +72,57 @@ def open_run(folder: Path, run_id: str, *, force: bool = False) -> Opened:
     return Opened(folder, "new" if found is None else "replace", run_id, tuple(reversed(absent)))
 
 
+def _started_by(folder: Path) -> str | None:
+    """Id of the run that the folder holds."""
+    started = folder / STARTED
+    found: str | None = read_json(started, schema=1).get("id") if started.exists() else None
+    return found
+
+
 def begin(opened: Opened) -> None:
-    """Make the folder of a new run, or empty that of one to be replaced, and say whose it is."""
+    """Make the folder of a new run, or put what is to be replaced aside, and say whose it is. Of a
+    distributed run the first process alone may call this."""
     folder = opened.folder
     try:
-        if opened.state == "replace":
-            shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        if opened.state == "replace":
+            _put_aside(folder)
         write_json(folder / STARTED, {"schema": 1, "id": opened.id})
     except OSError as error:
         raise FolderError(
             f"{folder}: can't be written ({error.strerror}); give another folder with --out"
         ) from None
+
+
+def _put_aside(folder: Path) -> None:
+    """Into the folder's own REPLACED: the folder may be a mount, or its parent not ours."""
+    aside = folder / REPLACED
+    if (aside / MANIFEST).exists():  # a run that was to replace it has been killed
+        _clear(folder)
+        return
+    shutil.rmtree(aside, ignore_errors=True)
+    holds = [*folder.iterdir()]
+    aside.mkdir()
+    # STARTED stays until the new one takes its place: the folder never looks like a stranger's.
+    shutil.copy2(folder / STARTED, aside / STARTED)
+    for path in holds:
+        if path.name != STARTED:
+            path.rename(aside / path.name)
+
+
+def _clear(folder: Path) -> None:
+    """Remove everything but STARTED and REPLACED."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink() and path.name != REPLACED:
+            shutil.rmtree(path)
+        elif path.name not in (STARTED, REPLACED):
+            path.unlink()
+
+
+def settle(opened: Opened) -> None:
+    """The run is there: drop what was needed to go on with it, and the one that it replaces."""
+    for leftover in (CHECKPOINTS, REPLACED):
+        shutil.rmtree(opened.folder / leftover, ignore_errors=True)
 
 
 @contextmanager
@@ -100,7 +141,8 @@ def counted(opened: Opened, seconds: dict[str, float], started: float) -> Iterat
     except SystemExit:  # a further process of a distributed run, whose first goes on
         raise
     except BaseException:
-        if (opened.folder / STARTED).exists():  # else nothing is left to go on with
+        # Without it nothing is left to go on with, and after `abandon` it may be another's.
+        if process_number() == 0 and _started_by(opened.folder) == opened.id:
             spent = round(earlier + time.perf_counter() - started, 3)
             write_json(opened.folder / STARTED, {"schema": 1, "id": opened.id, "seconds": spent})
         raise
@@ -113,15 +155,22 @@ def _spent(folder: Path) -> float:
 
 
 def abandon(opened: Opened) -> None:
-    """After the user's mistake stopped a run before its first step: leave no trace, so that the
-    mended command finds the folder as it was. What was trained is kept."""
-    if opened.state not in ("new", "replace") or (opened.folder / HISTORY).exists():
+    """After a mistake stopped a run: what it was to replace is put back. A new one leaves no trace
+    if it had not begun to train, so that the mended command finds the folder as it was; what was
+    trained is kept."""
+    folder = opened.folder
+    if opened.state == "replace":
+        _clear(folder)
+        for path in (folder / REPLACED).iterdir():
+            os.replace(path, folder / path.name)
+        (folder / REPLACED).rmdir()
+    if opened.state != "new" or (folder / HISTORY).exists():
         return
     shutil.rmtree(opened.checkpoints, ignore_errors=True)
-    (opened.folder / STARTED).unlink(missing_ok=True)
-    for folder in reversed(opened.made):
+    (folder / STARTED).unlink(missing_ok=True)
+    for made in reversed(opened.made):
         try:
-            folder.rmdir()
+            made.rmdir()
         except OSError:
             return  # others have put something there
 
@@ -178,5 +227,5 @@ def fingerprints(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.name not in (MANIFEST, STARTED, "report.html")
-        and CHECKPOINTS not in path.relative_to(folder).parts
+        and not {CHECKPOINTS, REPLACED} & {*path.relative_to(folder).parts}
     }

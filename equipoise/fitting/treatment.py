@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.errors import SettingsError
+from equipoise.errors import EquipoiseError, SettingsError
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.probe import GAINS, LOSSES, SEEN, Probe
 from equipoise.records.run import RemedyRecord
@@ -100,6 +100,42 @@ def treat(
     first = [spec for spec in specs if REMEDIES[spec.name].kind != "stage"]
     arranged = _arranged(prepared, first, fed, prepared.recipe.train.epochs, order_rng)
     return replace(arranged, records=[_record(prepared, spec, arranged) for spec in first])
+
+
+def treatment_faults(prepared: Prepared, specs: Sequence[RemedySpec]) -> list[str]:
+    """What remedies on batches and in the loss refuse of these rows, a line each, found before
+    anything is encoded.
+
+    Where rows are chosen by what the model says of them, or vectors are made, the counts that a
+    sampler will meet are not known yet: there samplers are left to the training itself.
+    """
+    labels, classes = prepared.labels["train"], len(prepared.classes)
+    acting = [s for s in specs if REMEDIES[s.name].moment in ("batches", "loss")]
+    choosers, makers = of_kind(specs, "choose"), of_kind(specs, "synthesise")
+    index = np.arange(len(labels))
+    if makers or any(
+        {"vectors", LOSSES, GAINS, SEEN} & {*REMEDIES[s.name].needs} for s in choosers
+    ):
+        acting = [s for s in acting if REMEDIES[s.name].kind != "sampler"]
+    else:
+        rows_rng = np.random.default_rng([prepared.seed, 0])
+        try:
+            given = needed(prepared, choosers, _no_vectors)
+            index = choose_rows(choosers, labels, classes, rows_rng, **given).index
+        except EquipoiseError as error:
+            return [*error.faults]
+    fed, epochs = Fed(index, _NONE_MADE, []), prepared.recipe.train.epochs
+
+    def refused(asked: Sequence[RemedySpec]) -> list[str]:
+        try:
+            _arranged(prepared, asked, fed, epochs, np.random.default_rng([prepared.seed, 1]))
+        except EquipoiseError as error:
+            return [*error.faults]
+        return []
+
+    alone = [fault for spec in acting for fault in refused([spec])]
+    together = [spec for spec in acting if REMEDIES[spec.name].kind != "stage"]
+    return [*dict.fromkeys(alone)] or refused(together)
 
 
 def treat_head(

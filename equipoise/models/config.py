@@ -91,6 +91,11 @@ class ModelConfig(_Settings):
             )
         if self.method == "head" and self.head == "native":
             faults.append("method head trains our own head on pooled vectors, not head native")
+        if self.method == "adapter" and self.head == "native":
+            faults.append(
+                "method adapter puts layers into the base that AutoModelForSequenceClassification "
+                "alone would not load with head native; use --head linear, or --method lora"
+            )
         if self.trained_layers is not None and self.method != "light":
             faults.append(f"trained_layers is only for method light, not {self.method}")
         faults += self._text_faults()

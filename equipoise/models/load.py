@@ -13,6 +13,7 @@ from torch import nn
 
 from equipoise.errors import MissingExtraError, ModelError
 from equipoise.models.config import DEFAULT_MODEL, ModelConfig
+from equipoise.models.pooling import POOLINGS
 from equipoise.records.files import file_sha256
 
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -21,11 +22,15 @@ OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 _PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 _IGNORED = ["onnx/*", "openvino/*", "original/*", "gguf/*"]
 _POOLINGS = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_lasttoken": "last",
-    "pooling_mode_max_tokens": "max",
+    "mean": "mean",
+    "mean_tokens": "mean",
+    "cls": "cls",
+    "cls_token": "cls",
+    "lasttoken": "last",
+    "max": "max",
+    "max_tokens": "max",
 }
+"""By sentence-transformers' names; older versions write `pooling_mode_NAME: true` for each."""
 _DROPOUTS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -250,21 +255,31 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _pooling(folder: Path, causal: bool) -> str:
-    """The rule an encoder publishes in 1_Pooling/config.json; else mean, or last for decoders."""
+    """The rule an encoder publishes in 1_Pooling/config.json; else mean, or last for decoders.
+
+    Raises ModelError for a rule that is not ours, or several at once: vectors pooled by another
+    would not be those that the encoder was trained for.
+    """
     published = folder / _POOLING_RULE
-    if published.exists():
-        try:
-            rules = json.loads(published.read_text(encoding="utf-8"))
-            if not isinstance(rules, dict):
-                raise ValueError
-        except ValueError:
-            raise ModelError(
-                f"{published}: not a pooling rule; mend the file, or say --set model.pooling=mean"
-            ) from None
-        chosen = [ours for theirs, ours in _POOLINGS.items() if rules.get(theirs)]
-        if len(chosen) == 1:
-            return chosen[0]
-    return "last" if causal else "mean"
+    if not published.exists():
+        return "last" if causal else "mean"
+    instead = f"say --set model.pooling={'last' if causal else 'mean'}"
+    try:
+        rules = json.loads(published.read_text(encoding="utf-8"))
+        named = rules.get("pooling_mode") or [
+            name.removeprefix("pooling_mode_")
+            for name, on in rules.items()
+            if name.startswith("pooling_mode_") and on is True
+        ]
+        names = [named] if isinstance(named, str) else [str(name) for name in named]
+    except (ValueError, AttributeError, TypeError):
+        raise ModelError(f"{published}: not a pooling rule; mend the file, or {instead}") from None
+    if len(names) != 1 or names[0] not in _POOLINGS:
+        raise ModelError(
+            f"{published}: asks for pooling by {' and '.join(names) or 'nothing'}; offered is one "
+            f"of {', '.join(POOLINGS)}: {instead} to take another"
+        )
+    return _POOLINGS[names[0]]
 
 
 def _is_causal(config: Any) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from equipoise.models.batches import length_batches
 from equipoise.models.classifier import SequenceClassifier
 from equipoise.models.feed import Fed, Feed
+from equipoise.models.memory import in_halves
 
 _PREDICT_ROWS = 128
 
@@ -57,17 +58,14 @@ def _predict_rows(
 ) -> NDArray[np.float64]:
     """`forward` of one batch, in halves where it does not fit into memory."""
     device = next(model.parameters()).device
-    batch = {
-        name: value.to(device)
-        for name, value in feed.batch(rows).items()
-        if name not in ("labels", "weights", "counts")
-    }
-    try:
+
+    def run(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        batch = {
+            name: value.to(device)
+            for name, value in feed.batch(rows).items()
+            if name not in ("labels", "weights", "counts")
+        }
         logits: NDArray[np.float64] = forward(**batch).double().cpu().numpy()
-    except torch.OutOfMemoryError:
-        if len(rows) == 1:
-            raise
-    else:
         return logits
-    halves = np.array_split(rows, 2)
-    return np.concatenate([_predict_rows(model, feed, half, forward) for half in halves])
+
+    return np.concatenate(in_halves(rows, run))

@@ -19,6 +19,7 @@ from equipoise.models.cache import (
     vectors_alone,
 )
 from equipoise.models.load import Base
+from equipoise.models.memory import in_halves
 from equipoise.models.tokenize import Tokens
 from equipoise.models.trainable import Trainable
 
@@ -113,9 +114,7 @@ def pooled_vectors(
     out = np.empty((len(tokens), base.config.get_text_config().hidden_size), np.float32)
     done = 0
     for batch in length_batches(tokens.lengths, rows=_BATCH_ROWS):
-        _, out[batch] = _forward(
-            classifier, base, [tokens.row(int(i)) for i in batch], states=False
-        )
+        _, out[batch] = _forward(classifier, base, tokens, batch, states=False)
         done += len(batch)
         if progress:
             progress("encoding", done, len(tokens))
@@ -139,7 +138,7 @@ def _compute(
     size = done = 0
     for batch in length_batches(tokens.lengths[missing], rows=_BATCH_ROWS):
         here = missing[batch]
-        taken, pooled = _forward(classifier, base, [tokens.row(int(i)) for i in here])
+        taken, pooled = _forward(classifier, base, tokens, here)
         rows += here.tolist()
         states += taken
         vectors.append(pooled)
@@ -154,15 +153,26 @@ def _compute(
         cache.add([keys[i] for i in rows], states, np.concatenate(vectors))
 
 
-@torch.no_grad()
 def _forward(
     classifier: Trainable,
     base: Base,
-    parts: list[NDArray[np.int32]],
+    tokens: Tokens,
+    rows: NDArray[np.int64],
     *,
     states: bool = True,
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+    """States of each of `rows` (tokens, width), and their vectors (rows, width)."""
+    parts = in_halves(rows, lambda some: _pass(classifier, base, tokens, some, states))
+    return [taken for part, _ in parts for taken in part], np.concatenate([p for _, p in parts])
+
+
+@torch.no_grad()
+def _pass(
+    classifier: Trainable, base: Base, tokens: Tokens, rows: NDArray[np.int64], states: bool
+) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+    """`_forward` of rows that fit into memory."""
     device = next(classifier.parameters()).device
+    parts = [tokens.row(int(i)) for i in rows]
     ids, mask = padded(parts, fill=base.tokenizer.pad_token_id or 0)
     inputs = torch.from_numpy(ids).long().to(device), torch.from_numpy(mask).to(device)
     captured: list[torch.Tensor] = []
@@ -181,7 +191,7 @@ def _cut_holds(classifier: Trainable, base: Base, sample: Tokens) -> bool:
     assert classifier.cut is not None
     classifier.eval()
     parts = [sample.row(i) for i in range(len(sample))]
-    taken, whole = _forward(classifier, base, parts)
+    taken, whole = _forward(classifier, base, sample, np.arange(len(sample)))
     device = next(classifier.parameters()).device
     ids, mask = padded(parts, fill=base.tokenizer.pad_token_id or 0)
     states, _ = padded(taken, fill=0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from equipoise.errors import DivergedError, ModelError
 from equipoise.models.batches import StepPlan
 from equipoise.models.config import TrainConfig
 from equipoise.models.feed import Fed, PlannedBatches
+from equipoise.models.memory import NO_ROOM, out_of_memory
+from equipoise.models.processes import process_count, process_number
 from equipoise.models.trainable import Trainable
 from equipoise.models.trainer import (
     TRAINED,
@@ -137,7 +138,7 @@ def train_classifier(
             classifier.cut.restore_lower()
     if not all(bool(p.isfinite().all()) for p in classifier.parameters() if p.requires_grad):
         raise DivergedError(diverged("a weight is not a number", trained.steps))
-    if _process() == 0:
+    if process_number() == 0:
         _finish(classifier, folder, trained)
     return trained
 
@@ -153,9 +154,9 @@ def _run_in_memory(job: _Job) -> Trained:
         try:
             return _run(job, device_rows)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
-            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            if process_count() > 1:
                 # The other processes wait in the middle of a step, and can't be asked to halve.
                 raise ModelError(
                     f"out of memory with {device_rows} rows at once in each process; "
@@ -297,17 +298,8 @@ def _halve(device_rows: int, batch_rows: int) -> int:
     """The next smaller number of rows that divides the batch."""
     smaller = [n for n in range(1, device_rows) if batch_rows % n == 0 and n <= device_rows // 2]
     if not smaller:
-        raise ModelError(
-            "out of memory with a single row at once; use a smaller model or max_tokens, "
-            "method light or lora, precision bf16, or gradient_checkpointing"
-        )
+        raise ModelError(NO_ROOM)
     return max(smaller)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in str(error) for words in ("out of memory", "can't allocate memory")
-    )
 
 
 def _start_over(classifier: Trainable, folder: Path) -> None:
@@ -316,7 +308,7 @@ def _start_over(classifier: Trainable, folder: Path) -> None:
     start = folder / _STARTED
     if start.exists():
         load_trained(classifier, start)
-    elif _process() == 0:
+    elif process_number() == 0:
         folder.mkdir(parents=True, exist_ok=True)
         write_with(start, lambda path: save_trained(classifier, path))
 
@@ -327,10 +319,6 @@ def _device_rows(job: _Job) -> int:
         return int((job.folder / _DEVICE_ROWS).read_text())
     except (FileNotFoundError, ValueError):
         return job.config.device_rows
-
-
-def _process() -> int:
-    return int(os.environ.get("RANK", "0"))
 
 
 def _finish(classifier: Trainable, folder: Path, trained: Trained) -> None:

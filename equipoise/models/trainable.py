@@ -44,11 +44,19 @@ class Trainable(nn.Module):
             self.body.eval()
             for layer in self.cut.layers[self.cut.number :]:
                 layer.train()
+            for part in self._around_base():
+                part.train()
         elif mode and not any(p.requires_grad for p in self.body.parameters()):
             self.body.eval()
             if self.added is not None:
                 self.added.train()
         return self
+
+    def _around_base(self) -> list[nn.Module]:
+        """A native head and its dropout: what stands in the body beside its base model."""
+        inner = getattr(self.body, "base_model_prefix", None)
+        parts = dict(self.body.named_children())
+        return [part for name, part in parts.items() if name != inner] if inner in parts else []
 
     def entering(self, states: Tensor | None) -> Any:
         """Put `states` in at the cut during one forward pass; None: nothing is put in."""

@@ -41,10 +41,22 @@ def test_the_published_pooling_is_used_unless_another_is_asked_for(
     for published, wanted in (
         ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
         ({"pooling_mode_max_tokens": True}, "max"),
-        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, "mean"),  # both: ours
+        ({"pooling_mode": "cls", "embedding_dimension": 32}, "cls"),
+        ({"pooling_mode": ["lasttoken"]}, "last"),
     ):
         rules.write_text(json.dumps(published))
         assert find_base(ModelConfig(name=str(folder))).pooling == wanted
+        assert find_base(ModelConfig(name=str(folder), pooling="last")).pooling == "last"
+    for published, named in (
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, "cls_token and mean"),
+        ({"pooling_mode": ["cls", "mean"]}, "cls and mean"),
+        ({"pooling_mode": "weightedmean"}, "weightedmean"),
+        ({"pooling_mode_mean_sqrt_len_tokens": True}, "mean_sqrt_len_tokens"),
+        ({}, "nothing"),
+    ):
+        rules.write_text(json.dumps(published))
+        with pytest.raises(ModelError, match=f"by {named}.*model.pooling=mean"):
+            find_base(ModelConfig(name=str(folder)))
         assert find_base(ModelConfig(name=str(folder), pooling="last")).pooling == "last"
 
 

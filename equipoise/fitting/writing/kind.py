@@ -13,6 +13,7 @@ from equipoise.fitting.kinds import Judged
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.record import save_rows
+from equipoise.fitting.treatment import treatment_faults
 from equipoise.fitting.writing.arm import TrainedWriter, train_writer
 from equipoise.fitting.writing.compare import run_rivals
 from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
@@ -63,6 +64,8 @@ class Writing:
             raise SettingsError(
                 f"choose_by {chosen!r}: unknown measure of text; known are {', '.join(_WATCHED)}"
             )
+        if faults := treatment_faults(prepared, prepared.recipe.specs):
+            raise SettingsError(*faults)
         if prepared.recipe.write.decode_rows:
             # Now, not when the model has been trained: raises SettingsError if there is no room,
             # MissingExtraError if what judges texts is not installed.

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from equipoise.errors import ModelError
+from equipoise.models.memory import out_of_memory
 from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.ends import end_ids
 from equipoise.models.writing.save import LoadedWriter
@@ -52,7 +54,16 @@ def write_texts(
     for number, rows in enumerate(batches):
         if number >= len(done):
             torch.manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
-            written = _write(loaded, [asked[int(row)] for row in rows], config)
+            try:
+                written = _write(loaded, [asked[int(row)] for row in rows], config)
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                # Not in halves: what is drawn would depend on how much memory there is.
+                raise ModelError(
+                    f"out of memory in writing {len(rows)} rows at once; give fewer with "
+                    "write.decode.batch_rows"
+                ) from None
             done.append(written)
             _keep(kept, identity, written)
         texts |= dict(zip(rows.tolist(), done[number], strict=True))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from equipoise.models.batches import length_batches
+from equipoise.models.memory import in_halves
 from equipoise.models.writing.feed import WrittenFeed
 
 _ROWS, _TOKENS = 64, 8_192
@@ -25,13 +26,17 @@ def row_log_probs(model: nn.Module, feed: WrittenFeed) -> NDArray[np.float64]:
     # As in `predict_feed`: below what mixed precision puts over it.
     forward: Any = getattr(model, "_original_forward", model)
     device = next(model.parameters()).device
-    out = np.zeros((len(feed), 2))
-    for rows in length_batches(feed.lengths, rows=_ROWS, tokens=_TOKENS):
+
+    def log_probs(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         batch, owner = feed.laid_out(rows)
         labels = batch.pop("labels")
         scores = forward(**{name: value.to(device) for name, value in batch.items()})
         losses = F.cross_entropy(scores.float(), labels.to(device), reduction="none")
         sums = np.bincount(owner, losses.double().cpu().numpy(), minlength=len(rows))
-        out[rows] = np.stack([-sums, np.bincount(owner, minlength=len(rows))], axis=1)
+        return np.stack([-sums, np.bincount(owner, minlength=len(rows))], axis=1)
+
+    out = np.zeros((len(feed), 2))
+    for rows in length_batches(feed.lengths, rows=_ROWS, tokens=_TOKENS):
+        out[rows] = np.concatenate(in_halves(rows, log_probs))
     model.train(was_training)
     return out
