@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ def fit(
     force: bool = False,
     progress: Progress = silent,
     measure: OwnFunction | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Run:
     """Fit a recipe on rows and leave the run folder `out` behind.
 
@@ -80,6 +81,9 @@ def fit(
 
     measure   A function of your own that decides in place of the recipe's measure:
               f(labels, decided) -> value, larger is better, on arrays of class names.
+    callbacks transformers' TrainerCallbacks, which the training of this run calls (not that of its
+              baselines). They are no part of what the run is: one that changes the training is
+              yours to remember.
     """
     started = time.perf_counter()
     check_asked(*with_own_measure(recipe, measure), seed)
@@ -94,6 +98,7 @@ def fit(
         progress=progress,
         started=started,
         measure=measure,
+        callbacks=callbacks,
     )
 
 
@@ -108,6 +113,7 @@ def fit_table(
     progress: Progress = silent,
     started: float | None = None,
     measure: OwnFunction | None = None,
+    callbacks: Sequence[Any] = (),
     warn: Callable[[str], None] = lambda said: None,
 ) -> Run:
     """`fit` from where the rows have been read; they need not be checked yet.
@@ -131,7 +137,7 @@ def fit_table(
         begin(opened)
     wait_for_all()
     with counted(opened, seconds, started) as began:
-        arm = _trained(kind, prepared, opened, measures, seconds, began, progress)
+        arm = _trained(kind, prepared, opened, measures, callbacks, seconds, began, progress)
         judged = kind.judge(prepared, arm, out, seconds, progress)
         baselines, comparisons = kind.compare(
             prepared, arm, judged, out, opened.checkpoints, seconds, progress
@@ -242,6 +248,7 @@ def _trained(
     prepared: Prepared,
     opened: Opened,
     measures: Measure,
+    callbacks: Sequence[Any],
     seconds: dict[str, float],
     started: float,
     progress: Progress,
@@ -257,6 +264,7 @@ def _trained(
         log_line=lambda line: history.append(
             {"seconds": round(time.perf_counter() - started, 3)} | line
         ),
+        callbacks=callbacks,
     )
     try:
         with timed(seconds, "training"):

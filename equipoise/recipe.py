@@ -74,7 +74,7 @@ class Recipe(BaseModel):
     """How rows are divided."""
     baselines: tuple[Literal["tfidf", "vectors", "plain"], ...] | None = None
     """What the run is compared with; None: all three where the states are cached anyway, else
-    TF-IDF alone."""
+    TF-IDF, and plain where all remedies act on the decision and no second training is needed."""
     keep_texts: bool = True
     """Keep the judged rows' texts in the run folder, for the report."""
 

@@ -163,7 +163,10 @@ class TestTrain:
         ("asked", "says"),
         [
             (["guaranteed_presence:classes=nosuch"], ["nosuch"]),
-            (["group_weights", "guaranteed_presence:classes=nosuch,twice=true"], ["group", "nosuch"]),
+            (
+                ["group_weights", "guaranteed_presence:classes=nosuch,twice=true"],
+                ["group", "nosuch"],
+            ),
         ],
     )
     def test_impossible_wishes_are_told_before_anything_is_replaced(

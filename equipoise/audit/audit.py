@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+
 from equipoise.audit.advice import advise
 from equipoise.audit.case import case_of
 from equipoise.audit.counts import balance, class_facts
@@ -117,7 +119,8 @@ def _noise(
         return None
     checked, _ = seen
     try:
-        return noise(given, checked, find_suspects(checked), lapse(checked))
+        suspects = find_suspects(checked)
     except MissingExtraError as error:
-        skipped.append(Skipped(what="suspected label errors", why=str(error)))
-        return None
+        skipped.append(Skipped(what="which labels are suspected of being wrong", why=str(error)))
+        suspects = np.empty(0, dtype=np.int64)
+    return noise(given, checked, suspects, lapse(checked))

@@ -81,8 +81,14 @@ def run_baselines(
 def _asked(prepared: Prepared, arm: TrainedArm) -> list[str]:
     asked: tuple[str, ...] | None = prepared.recipe.baselines
     if asked is None:
-        asked = BASELINES if arm.states["train"] is not None else ("tfidf",)
+        asked = ("tfidf", "plain") if _decisions_alone(prepared) else ("tfidf",)
+        asked = asked if arm.states["train"] is None else BASELINES
     return [name for name in asked if name != "plain" or prepared.recipe.remedies]
+
+
+def _decisions_alone(prepared: Prepared) -> bool:
+    """Remedies on the decision leave the training alone: its logits are the plain ones."""
+    return all(REMEDIES[spec.name].moment == "decision" for spec in prepared.recipe.specs)
 
 
 def _logits(
@@ -98,8 +104,7 @@ def _logits(
     if name == "vectors":
         found = vectors_logits(prepared, splits, watch.progress)
         return None if found is None else (found, None)
-    if all(REMEDIES[spec.name].moment == "decision" for spec in prepared.recipe.specs):
-        # Remedies on the decision leave the training alone: its logits are the plain ones.
+    if _decisions_alone(prepared):
         own = {split: predictions.of_split(split).logits for split in splits}
         return own, trained_parameters(arm.classifier)
     return plain_logits(prepared, splits, watch)

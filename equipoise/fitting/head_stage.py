@@ -108,6 +108,7 @@ def retrain_head(
             folder=watch.checkpoints,
             log_line=lambda line: watch.log_line(_after(line, trained)),
             stepped=watch.stepped,
+            callbacks=watch.callbacks,
         )
     finally:
         _require_grad(body, True)

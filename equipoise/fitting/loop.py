@@ -43,6 +43,8 @@ class Watch:
     title: str
     progress: Progress = silent
     log_line: Callable[[dict[str, Any]], None] = field(default=_nobody)
+    callbacks: Sequence[Any] = ()
+    """The user's own, as transformers' Trainer calls them."""
 
     def stepped(self, step: int, steps: int) -> None:
         self.progress(self.title, step, steps)
@@ -121,4 +123,5 @@ def train_watched(
         folder=watch.checkpoints,
         log_line=watch.log_line,
         stepped=watch.stepped,
+        callbacks=watch.callbacks,
     )

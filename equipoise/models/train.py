@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ class _Job:
     stepped: Callable[[int, int], None]
     wrapper: Wrapper | None
     predict: Predict | None
+    callbacks: Sequence[Any]
     start: dict[str, torch.Tensor]
     """What `l2_sp` holds on to, however often training begins again."""
 
@@ -101,6 +102,7 @@ def train_classifier(
     stepped: Callable[[int, int], None],
     wrapper: Wrapper | None = None,
     predict: Predict | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Trained:
     """Train in place; `folder` holds what a killed training needs to go on, and is the caller's
     to remove. Called again with the same arguments it goes on where the last whole epoch ended,
@@ -124,6 +126,7 @@ def train_classifier(
         stepped,
         wrapper,
         predict,
+        callbacks,
         {n: p.detach().clone() for n, p in body_weights(classifier)} if config.l2_sp else {},
     )
     done = _finished(classifier, folder)
@@ -205,7 +208,7 @@ def _run(job: _Job, device_rows: int) -> Trained:
         start=job.start,
         l1=config.l1,
         l2_sp=config.l2_sp,
-        callbacks=[keeper],
+        callbacks=[keeper, *job.callbacks],
     )
     trainer.remove_callback(PrinterCallback)
     try:

@@ -194,7 +194,10 @@ def _against_plain(run: RunFolder, versus: Comparison | None, measure: str) -> s
     if not run.manifest.remedies:
         return "It treats no imbalance, so it is itself the plain run."
     if versus is None:
-        return "It was not compared with plain fine-tuning, so what its remedies did is not known."
+        return (
+            "It was not compared with plain fine-tuning, which takes a second training "
+            "(--baseline plain), so what its remedies did is not known."
+        )
     if versus.value == versus.low == versus.high == 0:
         return "It scores exactly as the same model without remedies does."
     says = f"Its difference from the same model without remedies is {_gap(versus, measure)}"

@@ -3,6 +3,7 @@ suspects are those of cleanlab."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from make_given import make_given
 from scipy.special import expit
 
+from equipoise.audit.audit import audit
 from equipoise.audit.findings.labels import inseparable_pairs, label_errors
 from equipoise.audit.given import Given
 from equipoise.audit.neighbours import nearest_rows, neighbour_votes, sample_rows
@@ -144,6 +146,19 @@ def test_the_record_counts_by_class_and_says_what_they_look_like() -> None:
     (said,) = label_errors(found)
     assert f"{found.suspects} rows of {found.checked} suspected" in said.says
     assert said.p == found.p < LEVEL
+
+
+def test_without_cleanlab_the_share_is_named_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, _ = flipped(make_given(COUNTS, seed=3), 0.1, 3)
+    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    found = audit(given)
+    (lacking,) = found.skipped
+    assert "pip install 'equipoise[audit]'" in lacking.why
+    assert found.measured.noise is not None
+    assert found.measured.noise.rate > 0.05
+    (said,) = label_errors(found.measured.noise)
+    assert said in found.findings
+    assert "suspect" not in said.says + said.do
 
 
 def test_renaming_the_classes_changes_nothing() -> None:

@@ -60,10 +60,12 @@ def label_errors(noise: Noise | None) -> Iterator[Finding]:
         kind="label_errors",
         weight="serious",
         says=f"about {percent(noise.rate)} of the labels are wrong ({percent(noise.low)} to "
-        f"{percent(noise.high)}): {rows_(noise.suspects)} of {noise.checked:,} suspected"
+        f"{percent(noise.high)})"
+        + (f": {rows_(noise.suspects)} of {noise.checked:,} suspected" if noise.suspects else "")
         + (f", the largest shares in {shown}" if shown else ""),
-        do="read the suspects (the page lists them) and mend what is wrong; until then prefer a "
-        "loss that forgives wrong labels, and trust no score beyond that share",
+        do=f"read {'the suspects (the page lists them)' if noise.suspects else 'the rows'} and "
+        "mend what is wrong; until then prefer a loss that forgives wrong labels, and trust no "
+        "score beyond that share",
         rows=noise.suspects,
         classes=[c.name for c in worst],
         p=noise.p,

@@ -60,6 +60,7 @@ def over(part: Array, whole: Array) -> Array:
 VALUES: dict[str, ClassValue] = {
     "macro_f1": ClassValue(lambda r, d, n: over(2 * r, d + n), _of_present),
     "balanced_accuracy": ClassValue(lambda r, d, n: over(r, n), _of_present),
+    "weighted_f1": ClassValue(lambda r, d, n: over(2 * r, d + n), lambda rows: rows / rows.sum()),
     "accuracy": ClassValue(lambda r, d, n: r, lambda rows: (rows > 0) / rows.sum()),
 }
 """Macro means run over the classes that have rows."""
