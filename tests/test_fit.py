@@ -24,6 +24,7 @@ from equipoise.recipe import make_recipe
 from equipoise.records.files import file_sha256
 from equipoise.records.predictions import read_predictions
 from tests.cli_runner import Outcome, run_cli
+from tests.models.processes import run_processes
 from tests.tiny_rows import write_rows
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -89,6 +90,81 @@ def test_fit_takes_no_draws_from_the_caller(
         fit(tiny_rows, tmp_path / name, recipe)
         found.append(drawn())
     assert found == expected
+
+
+def test_callbacks_hear_the_training_of_the_run_alone(
+    tmp_path: Path, tiny_base: Path, tiny_rows: Path
+) -> None:
+    from transformers import TrainerCallback
+
+    class Counting(TrainerCallback):
+        began = steps = 0
+
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.began += 1
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.steps += 1
+
+    settings = {"name": str(tiny_base), "method": "head"}
+    recipe = make_recipe(
+        {
+            "model": settings,
+            "train": {"epochs": 2},
+            "remedies": ["class_weights"],
+            "baselines": ["plain"],
+        }
+    )
+    heard = Counting()
+    run = fit(tiny_rows, tmp_path / "run", recipe, callbacks=[heard])
+    assert (heard.began, heard.steps) == (1, run.manifest.training.steps)
+    assert fit(tiny_rows, tmp_path / "run", recipe).was_finished  # no part of what the run is
+
+
+@pytest.mark.parametrize(
+    ("remedies", "expected"),
+    [((), ["tfidf"]), (["temperature"], ["tfidf", "plain"]), (["class_weights"], ["tfidf"])],
+)
+def test_plain_is_judged_where_it_takes_no_second_training(
+    tmp_path: Path, tiny_base: Path, tiny_rows: Path, remedies: list[str], expected: list[str]
+) -> None:
+    model = {"name": str(tiny_base), "method": "full"}
+    recipe = make_recipe({"model": model, "train": {"epochs": 1}, "remedies": remedies})
+    run = fit(tiny_rows, tmp_path / "run", recipe)
+    assert [baseline.name for baseline in run.manifest.baselines] == expected
+
+
+@pytest.mark.parametrize("measure", ["weighted_f1", "mcc"])
+def test_every_measure_can_be_asked_for(
+    tmp_path: Path, tiny_base: Path, tiny_rows: Path, measure: str
+) -> None:
+    done = run_cli(
+        *("train", tiny_rows, "--model", tiny_base, "--out", tmp_path / "run"),
+        *("--measure", measure, "--check"),
+    )
+    assert done.code == 0, done.stderr
+
+
+def test_two_processes_leave_one_run_in_place_of_another(
+    tmp_path: Path, tiny_base: Path, tiny_rows: Path, tiny_run: Path
+) -> None:
+    out = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    args = ["train", tiny_rows, "--model", tiny_base, "--method", "full", "--epochs", "1"]
+    args += ["--baseline", "none", "--out", out, "--json", "--quiet", "--force"]
+    said = run_processes(["-m", "equipoise.cli", *map(str, args)], 2)
+    records = [json.loads(one[one.index("{") :]) for one in said if "{" in one]
+    assert [record["resumed"] for record in records] == [False]  # the first process alone speaks
+    assert read(out / "run.json")["training"]["epochs_run"] == 1
+    assert not {"checkpoints", ".replaced"} & {path.name for path in out.iterdir()}
+
+
+def test_fsdp_is_refused(
+    tmp_path: Path, tiny_base: Path, tiny_rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    done = run_cli("train", tiny_rows, "--model", tiny_base, "--out", tmp_path / "run")
+    assert done.code == 2
+    assert "FSDP" in done.stderr
 
 
 class TestTrain:

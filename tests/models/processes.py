@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 
-def run_processes(command: Sequence[str], count: int, timeout: float = 240) -> None:
-    """Run `python command...` as ranks 0 to count - 1 over gloo on 127.0.0.1.
+def run_processes(command: Sequence[str], count: int, timeout: float = 240) -> list[str]:
+    """Run `python command...` as ranks 0 to count - 1 over gloo on 127.0.0.1; what each wrote.
 
     Raises RuntimeError with the output of the first that fails.
     """
@@ -44,3 +44,4 @@ def run_processes(command: Sequence[str], count: int, timeout: float = 240) -> N
     for rank, (process, output) in enumerate(zip(started, said, strict=True)):
         if process.returncode != 0:
             raise RuntimeError(f"process {rank} of {count} failed:\n{output[-3000:]}")
+    return said

@@ -66,7 +66,7 @@ def cases() -> list[Any]:
         for method in METHODS
         for head in ("auto", "native")
         if head == "auto"
-        or method in ("light", "full", "adapter", "prefix")
+        or method in ("light", "full", "prefix")
         or (method == "prompt" and architecture == "bert")  # llama: refused
     ]
 
@@ -273,3 +273,22 @@ def test_frozen_parts_run_in_evaluation_mode(bases: Bases, method: str) -> None:
     classifier.eval()
     assert not any(module.training for module in classifier.modules())
     assert len(make_feed(base, ROWS)) == 60
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+def test_a_native_head_has_its_dropout_under_light(bases: Bases, architecture: str) -> None:
+    asked = {"method": "light", "trained_layers": 1, "dropout": 0.5, "head": "native"}
+    classifier, _, _, _ = make(bases(architecture), **asked)
+    classifier.train()
+    noisy = [
+        name.removeprefix("body.")
+        for name, module in classifier.named_modules()
+        if isinstance(module, torch.nn.Dropout) and module.training
+    ]
+    assert any(not name.startswith(architecture) for name in noisy)
+    assert not any("embeddings" in name or "layer.0" in name for name in noisy)
+
+
+def test_adapters_and_a_native_head_are_refused() -> None:
+    with pytest.raises(ValueError, match="AutoModelForSequenceClassification alone would not load"):
+        ModelConfig(method="adapter", head="native")

@@ -19,6 +19,7 @@ def test_measures_are_those_of_scikit_learn(name):
     theirs = {
         "macro_f1": lambda y, d: f1_score(y, d, average="macro", labels=np.unique(y)),
         "balanced_accuracy": balanced_accuracy_score,
+        "weighted_f1": lambda y, d: f1_score(y, d, average="weighted", labels=np.unique(y)),
         "accuracy": accuracy_score,
     }[name]
     logits, labels = rows(300)
