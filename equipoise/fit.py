@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from equipoise.models.able import check_able
 from equipoise.models.load import Base, find_base
 from equipoise.models.methods import head_kind
 from equipoise.models.quiet import own_draws
+from equipoise.models.tracking import Tracking
 from equipoise.models.trainer import Measure
 from equipoise.progress import Progress, silent
 from equipoise.recipe import Recipe, write_recipe
@@ -122,8 +124,10 @@ def fit_table(
     if opened.state != "resumed":
         begin(opened)
     with counted(opened, seconds, started) as began:
-        arm = _trained(kind, prepared, opened, measures, seconds, began, progress)
-        judged = kind.judge(prepared, arm, out, seconds, progress)
+        with closing(_tracking(prepared.recipe, out)) as tracking:
+            arm = _trained(kind, prepared, opened, measures, seconds, began, progress, tracking)
+            judged = kind.judge(prepared, arm, out, seconds, progress)
+            tracking.tell(judged.scores)
         baselines, comparisons = kind.compare(
             prepared, arm, judged, out, opened.checkpoints, seconds, progress
         )
@@ -137,7 +141,7 @@ def fit_table(
         seconds,
         baselines,
         comparisons,
-        judged.notes,
+        judged.scores.notes,
         judged.rule,
         out,
         by_default=asked.by_default,
@@ -228,6 +232,15 @@ def _kind_of(table: Table) -> Kind[Any]:
     return CLASSIFYING
 
 
+def _tracking(recipe: Recipe, out: Path) -> Tracking:
+    return Tracking(
+        recipe.train.track,
+        run=out.resolve().name,
+        recipe=recipe.id,
+        remedies=recipe.remedies or (),
+    )
+
+
 def _trained(
     kind: Kind[Any],
     prepared: Prepared,
@@ -236,6 +249,7 @@ def _trained(
     seconds: dict[str, float],
     started: float,
     progress: Progress,
+    tracking: Tracking,
 ) -> Arm:
     """Train, and write the model; what can't be trained leaves no folder behind."""
     out = opened.folder
@@ -248,6 +262,7 @@ def _trained(
         log_line=lambda line: history.append(
             {"seconds": round(time.perf_counter() - started, 3)} | line
         ),
+        tracking=tracking,
     )
     try:
         with timed(seconds, "training"):

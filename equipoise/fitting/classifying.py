@@ -95,7 +95,7 @@ class Classifying:
             }
             write_scores(out / "scores.json", scores[prepared.judged])
             write_scores(out / "scores_validation.json", scores["validation"])
-        return Judged(predictions, rule, scores[prepared.judged].notes)
+        return Judged(predictions, rule, scores[prepared.judged])
 
     def compare(
         self,

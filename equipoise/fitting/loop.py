@@ -17,6 +17,7 @@ from equipoise.models.cache import CachedStates, cache_settings
 from equipoise.models.feed import Fed
 from equipoise.models.methods import learning_rates
 from equipoise.models.states import ensure_states
+from equipoise.models.tracking import Tracking
 from equipoise.models.train import Trained, train_classifier
 from equipoise.models.trainable import Trainable
 from equipoise.models.trainer import Measure, Predict, Wrapper
@@ -43,6 +44,8 @@ class Watch:
     title: str
     progress: Progress = silent
     log_line: Callable[[dict[str, Any]], None] = field(default=_nobody)
+    tracking: Tracking | None = None
+    """The run's trackers, for the run's own training alone: of others they would make runs."""
 
     def stepped(self, step: int, steps: int) -> None:
         self.progress(self.title, step, steps)
@@ -121,4 +124,5 @@ def train_watched(
         folder=watch.checkpoints,
         log_line=watch.log_line,
         stepped=watch.stepped,
+        tracking=watch.tracking,
     )
