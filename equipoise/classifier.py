@@ -59,6 +59,10 @@ _PHRASES = (
     ("with --out", "as run_folder"),
     ("--costs FILE", "costs"),
     ("--remedy temperature alone", "remedies=['temperature'] alone"),
+    (
+        "name one with --group, or another column with per_group_thresholds:column=NAME",
+        "give the rows' groups to fit, and the remedy no column",
+    ),
 )
 """How advice for the command line reads here."""
 
@@ -179,39 +183,42 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
             self.feature_names_in_ = text_column(column_names(X))
         return self
 
-    def predict(self, X: Any, *, amounts: Any = None) -> NDArray[Any]:
+    def predict(self, X: Any, *, groups: Any = None, amounts: Any = None) -> NDArray[Any]:
         """(n,) labels, decided by the run's rule: fitted offsets or costs may decide for another
         class than the most probable one. A row that the rule leaves to a person (`deferred`) gets
         the label that it would decide if it had to.
 
+        groups    One name per row, as in `fit`, where `per_group_thresholds` decides by them.
         amounts   Each row's own number, where `costs` are times a column.
         """
-        found = self._predictions(X, amounts)
+        found, names = self._predictions(X, groups, amounts)
         run = self.run_.loaded()
-        decided = decide_class(run.rule, found.probabilities, amounts=found.amounts)
+        decided = decide_class(run.rule, found.probabilities, names, found.amounts)
         place = {name: k for k, name in enumerate(self.class_names_)}
         return np.asarray(self.classes_[[place[run.classes[k]] for k in decided]])
 
-    def deferred(self, X: Any, *, amounts: Any = None) -> NDArray[np.bool_]:
+    def deferred(self, X: Any, *, groups: Any = None, amounts: Any = None) -> NDArray[np.bool_]:
         """(n,) whether the rule leaves the row to a person, as `costs` with `defer`, or the remedy
         `deferral`, ask for."""
-        found = self._predictions(X, amounts)
+        found, names = self._predictions(X, groups, amounts)
         run = self.run_.loaded()
-        decided = decide(run.rule, found.probabilities, amounts=found.amounts)
+        decided = decide(run.rule, found.probabilities, names, found.amounts)
         return np.asarray(decided == len(run.classes))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, K) calibrated probabilities under the target prior, in the order of `classes_`."""
-        return self._in_order(self._predictions(X, decides=False).probabilities)
+        return self._in_order(self._predictions(X, decides=False)[0].probabilities)
 
-    def decision_function(self, X: Any, *, amounts: Any = None) -> NDArray[np.float64]:
+    def decision_function(
+        self, X: Any, *, groups: Any = None, amounts: Any = None
+    ) -> NDArray[np.float64]:
         """(n, K) scores of which the largest is what `predict` decides: the raw logits, moved by
         the constants per class that the decision rule adds, if any (calibrated ones, if each class
         has a calibration of its own); under a rule of costs, minus the expected cost. With two
         classes (n,): the second's less the first's, so that above 0 is the second."""
-        predictions = self._predictions(X, amounts)
+        found, names = self._predictions(X, groups, amounts)
         rule: DecisionRule = self.run_.loaded().rule
-        scores = self._in_order(decision_scores(rule, predictions.logits, predictions.amounts))
+        scores = self._in_order(decision_scores(rule, found.logits, found.amounts, names))
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def save_run(self, folder: str | Path) -> Path:
@@ -242,17 +249,22 @@ class EquipoiseClassifier(ClassifierMixin, BaseEstimator):
                 f"column {named[0]!r}, fit saw {seen[0]!r}"
             )
 
-    def _predictions(self, X: Any, amounts: Any = None, *, decides: bool = True) -> Predictions:
+    def _predictions(
+        self, X: Any, groups: Any = None, amounts: Any = None, *, decides: bool = True
+    ) -> tuple[Predictions, NDArray[np.object_] | None]:
+        """The predictions, and the names of the rows' groups."""
         check_is_fitted(self)
         texts = text_values(X, type(self).__name__)
         self._check_column(X)
+        names = group_names(groups, len(texts))
         prices = amount_values(amounts, len(texts))
         run = self.run_.loaded()
-        if not decides and prices is None and run.rule.cost_factors is not None:
-            prices = np.zeros(len(texts))  # probabilities do not depend on them
+        if not decides:  # probabilities depend on neither
+            names = text_column([None] * len(texts))
+            prices = None if run.rule.cost_factors is None else np.zeros(len(texts))
         with _value_errors():
-            predictions: Predictions = run.predict(texts.tolist(), amounts=prices)
-        return predictions
+            found: Predictions = run.predict(texts.tolist(), groups=names, amounts=prices)
+        return found, names
 
     def _in_order(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Columns of the run, whose classes are sorted by name, in the order of `classes_`."""

@@ -22,6 +22,7 @@ from equipoise.options import (
     EstimatePrior,
     Force,
     Group,
+    GroupOfRun,
     Head,
     Id,
     Json,
@@ -274,6 +275,7 @@ def predict(
     prompt: Prompt = None,
     messages: Messages = None,
     category: Category = None,
+    group: GroupOfRun = [],  # noqa: B006
     id_: Id = None,
     cost: CostColumn = None,
     encoding: Encoding = None,
@@ -287,7 +289,7 @@ def predict(
         rows,
         out,
         _asked(
-            *(text, None, [], None, id_, None, cost, None),
+            *(text, None, group, None, id_, None, cost, None),
             *(prompt, None, messages, category, None),
         ),
         estimate_prior=estimate_prior,

@@ -255,7 +255,7 @@ def _rows_for(
     writes = manifest.writes
     spare: tuple[str, ...] = ()
     if writes:
-        columns = written_columns_of_run(run, manifest, asked)
+        columns = written_columns_of_run(run, manifest, asked, to)
     else:
         columns, spare = columns_of_run(run, manifest, asked, to)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from equipoise.models.load import Base, find_base
 from equipoise.models.methods import head_kind
 from equipoise.models.processes import check_launch, process_number, wait_for_all
 from equipoise.models.quiet import own_draws
+from equipoise.models.tracking import Tracking
 from equipoise.models.trainer import Measure
 from equipoise.progress import Progress, silent
 from equipoise.recipe import Recipe, write_recipe
@@ -137,8 +139,14 @@ def fit_table(
         begin(opened)
     wait_for_all()
     with counted(opened, seconds, started) as began:
-        arm = _trained(kind, prepared, opened, measures, callbacks, seconds, began, progress)
-        judged = kind.judge(prepared, arm, out, seconds, progress)
+        with closing(_tracking(prepared.recipe, out)) as tracking:
+            arm = _trained(
+                *(kind, prepared, opened, measures, seconds, began, progress),
+                callbacks=callbacks,
+                tracking=tracking,
+            )
+            judged = kind.judge(prepared, arm, out, seconds, progress)
+            tracking.tell(judged.scores)
         baselines, comparisons = kind.compare(
             prepared, arm, judged, out, opened.checkpoints, seconds, progress
         )
@@ -151,7 +159,7 @@ def fit_table(
         seconds,
         baselines,
         comparisons,
-        judged.notes,
+        judged.scores.notes,
         judged.rule,
         out,
         by_default=asked.by_default,
@@ -243,15 +251,26 @@ def _kind_of(table: Table) -> Kind[Any]:
     return CLASSIFYING
 
 
+def _tracking(recipe: Recipe, out: Path) -> Tracking:
+    return Tracking(
+        recipe.train.track,
+        run=out.resolve().name,
+        recipe=recipe.id,
+        remedies=recipe.remedies or (),
+    )
+
+
 def _trained(
     kind: Kind[Any],
     prepared: Prepared,
     opened: Opened,
     measures: Measure,
-    callbacks: Sequence[Any],
     seconds: dict[str, float],
     started: float,
     progress: Progress,
+    *,
+    callbacks: Sequence[Any],
+    tracking: Tracking,
 ) -> Arm:
     """Train, and write the model; what can't be trained leaves no folder behind."""
     out = opened.folder
@@ -265,6 +284,7 @@ def _trained(
             {"seconds": round(time.perf_counter() - started, 3)} | line
         ),
         callbacks=callbacks,
+        tracking=tracking,
     )
     try:
         with timed(seconds, "training"):

@@ -13,7 +13,7 @@ from equipoise.data.cell_faults import faulty_rows, has_half_surrogate
 from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
 from equipoise.data.raw import listing
-from equipoise.data.table import Table
+from equipoise.data.table import IN_MEMORY, Table
 from equipoise.errors import DataError, FolderError, SettingsError
 from equipoise.evaluate.deciding import (
     OWN,
@@ -70,16 +70,16 @@ class LoadedRun:
     ) -> Predictions:
         """Decisions, calibrated probabilities and raw scores, in the texts' order.
 
-        groups          The group of each text, for a rule with offsets per group; rows without
-                        one are decided by the common offsets.
+        groups          The group of each text, needed where the rule has offsets per group; texts
+                        of no group (None) or an unknown one are decided by the common offsets.
         amounts         Each text's own number, 0 or more, in the user's unit: needed where the
                         rule's costs are times a column.
         estimate_prior  Decide for the class shares that these texts have, as their scores tell
                         (`prior_shift`); some hundred texts and more. False: for the shares that
                         the run was decided for.
         Raises DataError naming the texts that are empty, not text, or no Unicode, or for a lone
-        text in place of a list, not as many groups or amounts as texts, or no amounts where the
-        rule needs them.
+        text in place of a list, not as many groups or amounts as texts, or none where the rule
+        needs them.
         """
         check_listed(texts, "texts")
         column = text_column(list(texts))
@@ -98,8 +98,7 @@ class LoadedRun:
             )
         names = text_column(list(ids) if ids is not None else list(map(str, range(len(column)))))
         named = None if groups is None else text_column(list(groups))
-        if named is not None and len(named) != len(column):
-            raise DataError(f"{len(named)} groups for {len(column)} texts; give one per text")
+        self._check_groups(named, len(column))
         numbers = None if amounts is None else np.asarray(amounts, dtype=np.float64)
         self._check_amounts(numbers, len(column))
         rule = self._rule_of_new_shares() if estimate_prior else self.rule
@@ -156,6 +155,41 @@ class LoadedRun:
             )
         return found
 
+    def groups_of(self, rows: Rows, table: Table) -> Column | None:
+        """(n,) the group of each of the table's rows by which the run decides; None where it
+        decides all alike. Raises DataError if the rows don't tell."""
+        if not self.rule.group_offsets:
+            return None
+        column = self.rule.group_column
+        by_role = table.columns.get("group") == (column,)  # `--group` names the same column
+        found = names_of_groups(rows, "" if by_role else column)
+        if found is not None:
+            return found
+        needs = "by which the run decides (per_group_thresholds)"
+        empty = "a row with nothing there is decided by the common offsets"
+        if column:
+            raise DataError(f"{table.source}: has no column {column!r}, {needs}; add it: {empty}")
+        raise DataError(
+            f"{table.source}: has no group column, {needs}; name it with --group, or add "
+            f"{self._trained_groups()}: {empty}"
+        )
+
+    def _trained_groups(self) -> str:
+        """The group columns by their names in training, where they came from a file."""
+        columns = self.manifest.rows.columns
+        if self.manifest.rows.source == IN_MEMORY:
+            return "one"
+        return " and ".join(repr(name) for name in columns.get("group", ())) or "one"
+
+    def _check_groups(self, groups: Column | None, rows: int) -> None:
+        if groups is None and self.rule.group_offsets:
+            raise DataError(
+                "this run decides by group (per_group_thresholds); give groups, one per text: "
+                "None, as for a text of no group, is decided by the common offsets"
+            )
+        if groups is not None and len(groups) != rows:
+            raise DataError(f"{len(groups)} groups for {rows} texts; give one per text")
+
     def _check_amounts(self, amounts: NDArray[np.float64] | None, rows: int) -> None:
         """Before the texts are read by the model, which may take hours."""
         table = self.rule.cost_table
@@ -178,7 +212,8 @@ class LoadedRun:
         estimate_prior  As in `predict`, without a look at the labels.
         measure         A further measure, in place of the run's: a function
                         f(labels, decided) -> value, or one of a class as in `train --measure`.
-        Raises DataError if rows have faults, SettingsError if the measure can't judge this run.
+        Raises DataError if rows have faults or lack the groups by which the run decides,
+        SettingsError if the measure can't judge this run.
         """
         check_table(table)
         recipe = Recipe.model_validate(self.manifest.recipe)
@@ -197,7 +232,7 @@ class LoadedRun:
         given = self.predict(
             rows.texts.tolist(),
             ids=rows.ids,
-            groups=names_of_groups(rows, self.rule.group_column),
+            groups=self.groups_of(rows, table),
             amounts=rows.amounts,
             estimate_prior=estimate_prior,
         )

@@ -98,6 +98,14 @@ Group = Annotated[
         "the columns name it together (each combination is a group).",
     ),
 ]
+GroupOfRun = Annotated[
+    list[str],
+    typer.Option(
+        "--group",
+        help="Column that names a row's group, for a RUN that decides by group; by default as when "
+        "RUN was made; repeated, the columns name it together.",
+    ),
+]
 Weight = Annotated[str | None, typer.Option("--weight", help="Column of row weights.")]
 Id = Annotated[str | None, typer.Option("--id", help="Column that names the row.")]
 Time = Annotated[

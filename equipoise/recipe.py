@@ -184,6 +184,13 @@ class Recipe(BaseModel):
         return parse_remedies(self.remedies or ())
 
     @property
+    def group_column(self) -> str | None:
+        """The column by whose groups `per_group_thresholds` decides: empty for the rows' group
+        columns, None without that remedy."""
+        named = [s.settings["column"] for s in self.specs if s.name == "per_group_thresholds"]
+        return str(named[0]) if named else None
+
+    @property
     def stated_costs(self) -> Costs | None:
         return None if self.costs is None else costs_from(self.costs)
 

@@ -141,8 +141,9 @@ def _tried(read: Any, faults: list[str]) -> Any:
 
 
 _TAKEN = {"judge": ("text", "label", "label_separator", "cost"), "decide": ("text", "cost")}
-_IF_THERE = {"judge": ("id", "group"), "decide": ("id",)}
-"""What new rows may well lack though the run's had it: ids, groups of rows that belong together."""
+_IF_THERE = ("id", "group")
+"""What new rows may well lack though the run's had it: ids, groups of rows that belong together.
+A run that decides by groups tells itself where it can't do without (`LoadedRun.groups_of`)."""
 
 
 def columns_of_run(
@@ -151,8 +152,8 @@ def columns_of_run(
     """The columns of a run that classifies: as asked, by role, else under the names that they had
     when the run was made; and the roles among the latter that rows may lack.
 
-    Raises SettingsError if a column of amounts is named that no cost is times of, or one that only
-    rows to be written have.
+    Raises SettingsError if a column of amounts is named that no cost is times of, one of groups to
+    decide by that the run does not decide by, or one that only rows to be written have.
     """
     faults = [
         f"--{role} {asked[role]}: is for runs that write, and {run} classifies rows; name their "
@@ -166,26 +167,45 @@ def columns_of_run(
     if "cost" in asked:
         recipe.columns(ColumnNames(cost=asked["cost"]))
     trained: dict[str, Any] = dict(manifest.rows.columns)
-    if to == "decide" and not any(spec.name == "costs" for spec in recipe.specs):
-        trained.pop("cost", None)  # amounts would only be judged by
+    if to == "decide":
+        if "group" in asked:
+            _check_decides_by_group(run, recipe, asked["group"])
+        if recipe.group_column != "":
+            trained.pop("group", None)  # they would only be judged by, as amounts
+        if not any(spec.name == "costs" for spec in recipe.specs):
+            trained.pop("cost", None)
     if manifest.rows.source == IN_MEMORY:
         trained = {role: name for role, name in trained.items() if role == "cost"}
-    roles = [role for role in (*_TAKEN[to], *_IF_THERE[to]) if role in trained]
+    roles = [role for role in (*_TAKEN[to], *_IF_THERE) if role in trained]
     inherited = {role: trained[role] for role in roles if role not in asked}
-    spare = tuple(role for role in _IF_THERE[to] if role in inherited)
+    spare = tuple(role for role in _IF_THERE if role in inherited)
     return ColumnNames(**{**inherited, **asked}), spare
 
 
-def written_columns_of_run(run: Path, manifest: Manifest, asked: Mapping[str, Any]) -> ColumnNames:
+def _check_decides_by_group(run: Path, recipe: Recipe, asked: tuple[str, ...]) -> None:
+    column = recipe.group_column
+    if column == "" or asked == (column,):
+        return
+    by = "decides the rows of all groups alike"
+    if column is not None:
+        by = f"decides by the column {column!r}, as per_group_thresholds names it"
+    raise SettingsError(f"--group {' --group '.join(asked)}: {run} {by}; leave --group out")
+
+
+def written_columns_of_run(
+    run: Path, manifest: Manifest, asked: Mapping[str, Any], to: Literal["decide", "judge"]
+) -> ColumnNames:
     """Of a run that writes: what is asked, what is right and the category under the names that they
     had in training, unless others are named.
 
-    Raises SettingsError if columns are named that only rows to be classified have.
+    Raises SettingsError if columns are named that only rows to be classified have, or groups to
+    write by.
     """
+    foreign = ("label", "label_separator", "cost", *(("group",) if to == "decide" else ()))
     faults = [
         f"--{role.replace('_', '-')}: is for runs that classify, and {run} writes text; name what "
         "is asked with --prompt or --messages"
-        for role in ("label", "label_separator", "cost")
+        for role in foreign
         if role in asked
     ]
     if faults:

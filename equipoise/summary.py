@@ -213,11 +213,18 @@ def decisions_table(
     loaded: LoadedRun, table: Table, *, estimate_prior: bool = False
 ) -> pd.DataFrame:
     """id, part (where there are several), decided and p:<class> of every row; several labels a row
-    as a list. estimate_prior: class shares are those of each part, as `LoadedRun.predict` says."""
+    as a list. estimate_prior: class shares are those of each part, as `LoadedRun.predict` says.
+
+    Raises DataError if the rows lack the groups by which the run decides.
+    """
     frames = []
     for part, rows in table.parts.items():
         predictions = loaded.predict(
-            rows.texts.tolist(), ids=rows.ids, amounts=rows.amounts, estimate_prior=estimate_prior
+            rows.texts.tolist(),
+            ids=rows.ids,
+            groups=loaded.groups_of(rows, table),
+            amounts=rows.amounts,
+            estimate_prior=estimate_prior,
         )
         columns: dict[str, Any] = {"id": text_column(rows.ids.tolist())}
         if len(table.parts) > 1:

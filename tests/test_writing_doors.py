@@ -209,6 +209,7 @@ def test_rows_of_the_other_kind_are_refused(
         (("evaluate", run, tiny_rows / "test.csv"), "writes text, so it needs what it is asked"),
         (("predict", run, tiny_rows / "test.csv", "--out", out), "no column 'question'"),
         (("evaluate", run, rows, "--label", "topic"), "--label: is for runs that classify"),
+        (("predict", run, rows, "--group", "topic", "--out", out), "--group: is for runs that"),
         (("evaluate", run, rows, "--measure", "recall:rare"), "--measure"),
         (("predict", run, rows, "--estimate-prior", "--out", out), "--estimate-prior"),
         (("predict", run, tiny_rows, "--text", "customer", "--out", out), "nothing is asked"),

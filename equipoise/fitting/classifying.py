@@ -14,12 +14,7 @@ from equipoise.evaluate.quick import quick_measures
 from equipoise.fitting.arms import TrainedArm, train_arm
 from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
-from equipoise.fitting.decide import (
-    decide_validation_and_test,
-    decision_folds,
-    group_column,
-    names_of_groups,
-)
+from equipoise.fitting.decide import decide_validation_and_test, decision_folds, names_of_groups
 from equipoise.fitting.kinds import Judged
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared, prepare
@@ -101,7 +96,7 @@ class Classifying:
             }
             write_scores(out / "scores.json", scores[prepared.judged])
             write_scores(out / "scores_validation.json", scores["validation"])
-        return Judged(predictions, rule, scores[prepared.judged].notes)
+        return Judged(predictions, rule, scores[prepared.judged])
 
     def compare(
         self,
@@ -145,14 +140,13 @@ def _check_settings(prepared: Prepared) -> list[str]:
             f"prior: states no share for class {name!r}"
             for name in sorted(set(prepared.classes) - set(recipe.prior))
         ]
-    if any(spec.name == "per_group_thresholds" for spec in recipe.specs):
-        column = group_column(recipe.specs)
-        if names_of_groups(prepared.splits.validation, column) is None:
-            where = f"no column {column!r}" if column else "no group column"
-            faults.append(
-                f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
-                "another column with per_group_thresholds:column=NAME"
-            )
+    column = recipe.group_column
+    if column is not None and names_of_groups(prepared.splits.validation, column) is None:
+        where = f"no column {column!r}" if column else "no group column"
+        faults.append(
+            f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
+            "another column with per_group_thresholds:column=NAME"
+        )
     if not faults and not prepared.several:
         faults = treatment_faults(prepared, recipe.specs)
     if faults:

@@ -60,7 +60,7 @@ def decide_validation_and_test(
         prepared.labels["validation"],
         classes=prepared.classes,
         clusters=prepared.splits.validation.clusters,
-        groups=names_of_groups(prepared.splits.validation, group_column(specs)),
+        groups=names_of_groups(prepared.splits.validation, recipe.group_column or ""),
         log_source=arm.log_source,
         log_target=log_target,
         log_train=log_train,
@@ -136,12 +136,6 @@ def target_log_prior(prepared: Prepared) -> Floats:
         return log_shares(np.ones(len(prepared.classes)))
     assert isinstance(prior, dict)
     return log_shares(np.array([prior[name] for name in prepared.classes]))
-
-
-def group_column(specs: Sequence[RemedySpec]) -> str:
-    """The column that `per_group_thresholds` names; empty: the rows' group columns."""
-    named = [spec.settings["column"] for spec in specs if spec.name == "per_group_thresholds"]
-    return str(named[0]) if named else ""
 
 
 def names_of_groups(rows: Rows, column: str) -> NDArray[np.object_] | None:

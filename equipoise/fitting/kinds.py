@@ -30,6 +30,7 @@ from equipoise.recipe import Recipe
 from equipoise.records.decision import DecisionRule
 from equipoise.records.rows import Splits
 from equipoise.records.run import BaselineRecord, Comparison, GeneralRecord, RemedyRecord
+from equipoise.records.scores import Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,8 @@ class Judged:
     record: Any
     """Predictions of a run that classifies, Written of one that writes."""
     rule: DecisionRule | None
-    notes: tuple[str, ...]
+    scores: Scores
+    """Of the judged rows."""
 
 
 class Arm(Protocol):

@@ -17,6 +17,7 @@ from equipoise.models.cache import CachedStates, cache_settings
 from equipoise.models.feed import Fed
 from equipoise.models.methods import learning_rates
 from equipoise.models.states import ensure_states
+from equipoise.models.tracking import Tracking
 from equipoise.models.train import Trained, train_classifier
 from equipoise.models.trainable import Trainable
 from equipoise.models.trainer import Measure, Predict, Wrapper
@@ -45,6 +46,8 @@ class Watch:
     log_line: Callable[[dict[str, Any]], None] = field(default=_nobody)
     callbacks: Sequence[Any] = ()
     """The user's own, as transformers' Trainer calls them."""
+    tracking: Tracking | None = None
+    """The run's trackers, for the run's own training alone: of others they would make runs."""
 
     def stepped(self, step: int, steps: int) -> None:
         self.progress(self.title, step, steps)
@@ -124,4 +127,5 @@ def train_watched(
         log_line=watch.log_line,
         stepped=watch.stepped,
         callbacks=watch.callbacks,
+        tracking=watch.tracking,
     )

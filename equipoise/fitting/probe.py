@@ -87,9 +87,7 @@ class Probe:
             row_loss=build_loss(None, np.bincount(feed.labels)),
             predict=self.predict,
             measure=None,
-            config=config.model_copy(
-                update={"epochs": 1, "choose_by": "last", "patience": None, "track": ()}
-            ),
+            config=config.model_copy(update={"epochs": 1, "choose_by": "last", "patience": None}),
             rates=learning_rates(
                 prepared.recipe.model, config.learning_rate, config.head_learning_rate
             ),

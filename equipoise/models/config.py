@@ -165,7 +165,8 @@ class TrainConfig(_Settings):
     patience: PositiveInt | None = None
     """Stop after so many epochs without a better choose_by; None: run all epochs."""
     track: tuple[str, ...] = ()
-    """Trackers the Trainer reports to, such as mlflow, tensorboard, wandb."""
+    """Trackers that hear of the run's training and its scores, such as mlflow, tensorboard,
+    wandb."""
 
     @model_validator(mode="after")
     def _device_rows_divide_batch(self) -> Self:

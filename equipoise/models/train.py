@@ -18,6 +18,7 @@ from equipoise.models.config import TrainConfig
 from equipoise.models.feed import Fed, PlannedBatches
 from equipoise.models.memory import NO_ROOM, out_of_memory
 from equipoise.models.processes import process_count, process_number
+from equipoise.models.tracking import RunArguments, Tracking
 from equipoise.models.trainable import Trainable
 from equipoise.models.trainer import (
     TRAINED,
@@ -72,6 +73,7 @@ class _Job:
     wrapper: Wrapper | None
     predict: Predict | None
     callbacks: Sequence[Any]
+    tracking: Tracking | None
     start: dict[str, torch.Tensor]
     """What `l2_sp` holds on to, however often training begins again."""
 
@@ -103,10 +105,13 @@ def train_classifier(
     wrapper: Wrapper | None = None,
     predict: Predict | None = None,
     callbacks: Sequence[Any] = (),
+    tracking: Tracking | None = None,
 ) -> Trained:
     """Train in place; `folder` holds what a killed training needs to go on, and is the caller's
     to remove. Called again with the same arguments it goes on where the last whole epoch ended,
     and ends with the same bytes.
+
+    tracking  Who else hears of it, beside `log_line`.
 
     Raises DivergedError if the loss stops being a number; ModelError if a single row does not fit
     into memory.
@@ -127,6 +132,7 @@ def train_classifier(
         wrapper,
         predict,
         callbacks,
+        tracking,
         {n: p.detach().clone() for n, p in body_weights(classifier)} if config.l2_sp else {},
     )
     done = _finished(classifier, folder)
@@ -208,7 +214,10 @@ def _run(job: _Job, device_rows: int) -> Trained:
         start=job.start,
         l1=config.l1,
         l2_sp=config.l2_sp,
-        callbacks=[keeper, *job.callbacks],
+        callbacks=[
+            *(keeper, *job.callbacks),
+            *(job.tracking.callbacks() if job.tracking else ()),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     try:
@@ -234,12 +243,10 @@ def _run(job: _Job, device_rows: int) -> Trained:
 
 
 def _arguments(job: _Job, device_rows: int) -> Any:
-    from transformers import TrainingArguments
-
     config, plan = job.config, job.plan
     lower_is_better = ("loss", "macro_loss", "log_loss", "brier", "expected_cost", "hamming_loss")
     precision = resolved_precision(config.precision)
-    arguments = TrainingArguments(
+    arguments = RunArguments(
         output_dir=str(job.folder),
         per_device_train_batch_size=device_rows,
         num_train_epochs=plan.epochs,
@@ -261,7 +268,8 @@ def _arguments(job: _Job, device_rows: int) -> Any:
         greater_is_better=config.choose_by not in lower_is_better if job.choosing else None,
         seed=job.seed,
         use_cpu=not torch.cuda.is_available(),
-        report_to=list(config.track) or "none",
+        report_to="none",  # `Tracking` holds the trackers, which outlive this training
+        **(job.tracking.arguments if job.tracking else {}),
         disable_tqdm=True,
         remove_unused_columns=False,
         label_names=["labels"],

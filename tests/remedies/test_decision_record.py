@@ -70,6 +70,10 @@ def test_the_largest_score_is_what_is_decided(name):
     rule = replace(RULES[name], defer=None, costs=COSTS if name == "costs" else None)
     decided = decide(rule, posterior(rule, Z))
     np.testing.assert_array_equal(decision_scores(rule, Z).argmax(axis=1), decided)
+    groups = np.array(["g", "h", None], dtype=object)[np.arange(len(Z)) % 3]
+    by_group = decide(rule, posterior(rule, Z), groups)
+    scores = decision_scores(rule, Z, groups=groups)
+    np.testing.assert_array_equal(scores.argmax(axis=1), by_group)
 
 
 def test_the_first_schema_is_read_and_others_are_refused(tmp_path):

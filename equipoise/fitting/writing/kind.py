@@ -110,7 +110,7 @@ class Writing:
             }
             write_scores(out / "scores.json", scores[prepared.judged])
             write_scores(out / "scores_validation.json", scores["validation"])
-        return Judged(written, None, scores[prepared.judged].notes)
+        return Judged(written, None, scores[prepared.judged])
 
     def compare(
         self,

@@ -118,19 +118,22 @@ def decide_class(
 
 
 def decision_scores(
-    rule: DecisionRule, logits: NDArray[Any], amounts: Array | None = None
+    rule: DecisionRule,
+    logits: NDArray[Any],
+    amounts: Array | None = None,
+    groups: Sequence[str | None] | NDArray[Any] | None = None,
 ) -> Array:
     """(n, K) scores of which the largest is the class that the rule decides for, leaving aside
-    groups and persons: calibrated logits moved by constants per class (in units of the logits), or
-    minus the expected cost (amounts as in `decide`)."""
+    persons: calibrated logits moved by constants per class (in units of the logits), or minus the
+    expected cost (amounts and groups as in `decide`)."""
     if rule.kind == "costs":
         table = rule.cost_table
         assert table is not None
         return -table.without_deferral().expected(posterior(rule, logits), amounts)
     if isinstance(rule.calibration, Isotonic):
-        return log_posterior(rule, logits) + rule.offsets
+        return log_posterior(rule, logits) + _offsets(rule, groups)
     z = _calibrated(rule, np.asarray(logits, dtype=np.float64))
-    shift = rule.log_target - rule.log_source + rule.offsets
+    shift = rule.log_target - rule.log_source + _offsets(rule, groups)
     return np.asarray(rule.temperature * (z + shift), dtype=np.float64)
 
 
@@ -165,7 +168,9 @@ def _offsets(rule: DecisionRule, groups: Sequence[str | None] | NDArray[Any] | N
     """(K,), or (n, K) where groups have offsets of their own."""
     if not rule.group_offsets or groups is None:
         return rule.offsets
-    return np.array([rule.group_offsets.get(str(group), rule.offsets) for group in groups])
+    known, common = rule.group_offsets, rule.offsets
+    # A group may be called "None", which a row of no group is not in.
+    return np.array([common if g is None else known.get(str(g), common) for g in groups])
 
 
 def _left(
