@@ -32,13 +32,15 @@ def broken_words(text: str, spans: Sequence[tuple[int, int]]) -> tuple[int, int]
     """Words of a text, and how many of them are broken.
 
     spans  (begin, end) of every token in the text, in characters; empty ones are special tokens.
+           Those of many tokenizers begin with the space before a word.
 
     >>> broken_words("good grief", [(0, 4), (5, 10)])
     (2, 0)
     >>> broken_words("jól", [(0, 1), (1, 2), (1, 2), (2, 3)])
     (1, 1)
     """
-    begins = np.sort(np.array([begin for begin, end in spans if end > begin], dtype=np.int64))
+    own = [end - len(text[begin:end].lstrip()) for begin, end in spans if text[begin:end].strip()]
+    begins = np.sort(np.array(own, dtype=np.int64))
     words = list(pattern().finditer(text))
     places = np.array([word.span() for word in words], dtype=np.int64).reshape(-1, 2)
     pieces = np.diff(np.searchsorted(begins, places), axis=1).ravel()
