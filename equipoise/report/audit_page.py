@@ -39,6 +39,7 @@ KINDS = {
     "inseparable": "Classes that can’t be told apart",
     "cut": "Texts that are cut",
     "language": "Language the base model hardly knows",
+    "other_language": "Rows in another language than the base model’s",
     "group_tells_class": "The group tells the class",
     "few_groups": "Classes that rest on few groups",
     "drift": "Change over time",
