@@ -162,15 +162,28 @@ _OF_A_CATEGORY = {"loss": "loss", "bleu": "BLEU", "chrf": "chrF"}
 
 def _categories(scores: Scores) -> list[str]:
     """Every category, the rarest in training first."""
-    width = max(8, *map(len, scores.classes))
+    shown, more = _rarest(scores)
+    width = max(8, *map(len, shown))
     names = "".join(f"{name:<24}" for name in _OF_A_CATEGORY.values()).rstrip()
     lines = [f"  {'category':<{width}}  {'trained':>8}  {'judged':>7}  {names}"]
-    for name, one in sorted(scores.classes.items(), key=lambda item: item[1].trained or 0):
+    for name in shown:
+        one = scores.classes[name]
         trained = "?" if one.trained is None else f"{one.trained:,}"
         cells = [_cell(one.measures[measure], measure) for measure in _OF_A_CATEGORY]
         row = "".join(f"{cell:<24}" for cell in cells).rstrip()
         lines.append(f"  {name:<{width}}  {trained:>8}  {one.rows:>7,}  {row}")
-    return lines
+    return lines + _left_out(more, "categories")
+
+
+def _rarest(scores: Scores) -> tuple[list[str], int]:
+    """As many as a page holds, the rarest in training first, and how many more there are."""
+    from equipoise.report.sections.choose import rarest
+
+    return rarest({name: (one.trained or 0, one.rows) for name, one in scores.classes.items()})
+
+
+def _left_out(more: int, kinds: str) -> list[str]:
+    return [f"  and {more:,} more {kinds}, the most frequent; --json has them all"] if more else []
 
 
 def written_scores_text(scores: Scores) -> str:
@@ -201,11 +214,14 @@ def scores_text(scores: Scores, unit: str | None = None) -> str:
         lines.append(f"  {name:<20}{_cell(scores.measures[name], name)}{of}")
     asked = [name for name in scores.measures if ":" in name]
     lines += [f"  {name}: {_cell(scores.measures[name], name)}" for name in asked]
-    width = max((len(name) for name in scores.classes), default=0)
+    rarest, more = _rarest(scores)
+    width = max(map(len, rarest), default=0)
     lines.append(f"  {'class':<{width}}  {'rows':>6}  {'recall':<22}F1")
-    for name, judged in scores.classes.items():
+    for name in sorted(rarest, key=list(scores.classes).index):
+        judged = scores.classes[name]
         recall, f1 = _cell(judged.measures["recall"]), _cell(judged.measures["f1"])
         lines.append(f"  {name:<{width}}  {judged.rows:>6}  {recall:<22}{f1}")
+    lines += _left_out(more, "classes")
     return "\n".join(lines + [f"note: {note}" for note in scores.notes])
 
 
@@ -268,10 +284,13 @@ def checked_record(prepared: Prepared, warnings: list[str]) -> dict[str, Any]:
 
 
 def checked_text(record: Mapping[str, Any]) -> str:
+    from equipoise.report.sections.choose import rarest
+
     counts: dict[str, dict[str, int]] = record["classes"]
     train = counts["train"]
     known = {name for own in counts.values() for name in own}
-    names = sorted(known, key=lambda name: (-train.get(name, 0), name))
+    shown, more = rarest({name: (train.get(name, 0),) for name in known})
+    names = sorted(shown, key=lambda name: (-train.get(name, 0), name))
     lines = _laid_out(
         [
             ["", *counts],
@@ -279,6 +298,7 @@ def checked_text(record: Mapping[str, Any]) -> str:
             ["rows", *(f"{rows:,}" for rows in record["rows"].values())],
         ]
     )
+    lines += _left_out(more, "classes")
     lines += [f"warning: {said}" for said in record["warnings"]]
     lines += [f"note: {said}" for said in record["notes"]]
     return "\n".join([*lines, "", "rows and settings can be used; nothing was trained"])

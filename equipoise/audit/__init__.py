@@ -7,7 +7,7 @@ counts.py       classes and how unequal they are
 repeats.py      repeats, look-alikes, conflicting labels, leaks between given parts
 suspects.py     contradicted labels: whether there are too many, and which rows
 neighbours.py   nearest neighbours; overlap.py: pairs of classes that can't be told apart
-lengths.py language.py groups.py drift.py power.py
+lengths.py language.py spoken.py groups.py drift.py power.py
 findings/       what deserves to be said
 case.py         what the training rows are like; advice.py: what to try
 say.py          numbers and names in lines

@@ -22,6 +22,7 @@ from equipoise.audit.neighbours import Nearest, nearest_rows
 from equipoise.audit.overlap import overlap
 from equipoise.audit.power import power
 from equipoise.audit.repeats import find_alike, repeats
+from equipoise.audit.spoken import Heard, spoken
 from equipoise.audit.suspects import Checked, checked_rows, find_suspects, lapse, noise
 from equipoise.errors import MissingExtraError
 from equipoise.records.audit import (
@@ -79,6 +80,7 @@ def audit(given: Given, *, seed: int = 0, remedies: Sequence[str] | None = None)
         overlap=found_overlap,
         lengths=timed("lengths and language", lambda: lengths(given)),
         language=timed("lengths and language", lambda: language(given)),
+        heard=timed("lengths and language", lambda: hear(given, seed, skipped, capped)),
         groups=timed("groups", lambda: groups(given, seed=seed)),
         drift=timed("drift", lambda: drift(given)),
         power=timed("power", lambda: power(given)),
@@ -97,6 +99,19 @@ def audit(given: Given, *, seed: int = 0, remedies: Sequence[str] | None = None)
         capped=capped,
         seconds=seconds,
     )
+
+
+def hear(given: Given, seed: int, skipped: list[Skipped], capped: list[str]) -> Heard | None:
+    """Rows in languages that the base does not declare."""
+    texts = given.once.texts
+    try:
+        heard = spoken(texts, given.languages, np.random.default_rng(seed))
+    except MissingExtraError as error:
+        skipped.append(Skipped(what="rows in another language", why=str(error)))
+        return None
+    if heard is not None and heard.record.sampled < len(texts):
+        capped.append(f"rows in another language: {heard.record.sampled:,} of {len(texts):,} rows")
+    return heard
 
 
 def _witnesses(given: Given, seed: int, capped: list[str]) -> tuple[Checked, Nearest] | None:

@@ -95,6 +95,8 @@ class Given:
     training_probe: Floats | None = None
     """The same of a probe that was trained on training rows alone, for those; NaN elsewhere."""
     tokens: TokenFacts | None = None
+    languages: tuple[str, ...] = ()
+    """ISO 639 codes of those that the base model was made for; empty where it declares none."""
     costs: Floats | None = None
     """(K, K) per (true, decided), if mistakes have a price."""
     cost_unit: str = ""

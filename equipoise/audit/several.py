@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.audit.audit import Audited
+from equipoise.audit.audit import Audited, hear
 from equipoise.audit.co_occurrence import co_occurrence
 from equipoise.audit.counts import balance, class_facts
 from equipoise.audit.findings import Measured
@@ -23,7 +23,12 @@ from equipoise.audit.findings.judging import (
     unknown_labels,
 )
 from equipoise.audit.findings.labels import conflicts
-from equipoise.audit.findings.texts import cut_texts, duplicates, strange_language
+from equipoise.audit.findings.texts import (
+    cut_texts,
+    duplicates,
+    other_languages,
+    strange_language,
+)
 from equipoise.audit.given import TRAIN, Given, Ints
 from equipoise.audit.groups import groups
 from equipoise.audit.label_advice import advise_labels
@@ -49,6 +54,8 @@ def audit_several(
     each  A row for every label of every row; totals are of `sets` all the same.
     held  (n, K) 0/1, over the classes of `each`.
     """
+    skipped = [Skipped(what="suspected label errors and inseparable classes", why=_ONE_ONLY)]
+    capped: list[str] = []
     repeated = repeats(sets, find_alike(sets, seed=seed))
     training = np.flatnonzero(sets.roles == TRAIN)
     together = co_occurrence(held[training], each.classes, sets.clusters[training])
@@ -59,6 +66,7 @@ def audit_several(
         overlap=None,
         lengths=lengths(each),
         language=language(each),
+        heard=hear(sets, seed, skipped, capped),
         groups=groups(each, seed=seed),
         drift=None,
         power=power(each),
@@ -71,12 +79,10 @@ def audit_several(
         *too_small_classes(each, measured.power),
         *cut_texts(each, measured.lengths),
         *strange_language(each, measured.language),
+        *other_languages(sets, measured.heard),
         *telling_groups(each, measured.groups),
         *duplicates(sets, repeated),
         *imbalance(each, measured.balance),
-    ]
-    skipped = [
-        Skipped(what="suspected label errors and inseparable classes", why=_ONE_ONLY),
     ]
     if sets.times is not None:
         skipped.append(Skipped(what="drift", why="it is measured for one label a row"))
@@ -86,6 +92,6 @@ def audit_several(
         findings=sorted(found, key=lambda finding: _RANK[finding.weight]),
         advice=advise_labels(each.counts(TRAIN), each.classes, together, remedies),
         skipped=skipped,
-        capped=[],
+        capped=capped,
     )
     return audited, together

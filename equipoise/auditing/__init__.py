@@ -26,7 +26,7 @@ from equipoise.records.folders import check_audit_folder as check_folder
 
 NO_MODEL = "none"
 """As the model's name: audit without an encoder."""
-_PACKAGES = ("equipoise", "numpy", "scikit-learn", "cleanlab", "transformers", "torch")
+_PACKAGES = ("equipoise", "numpy", "scikit-learn", "cleanlab", "py3langid", "transformers", "torch")
 
 
 def audit_table(
@@ -128,6 +128,7 @@ def _record(
         overlap=m.overlap,
         lengths=m.lengths,
         language=m.language,
+        spoken=None if m.heard is None else m.heard.record,
         groups=m.groups,
         drift=m.drift,
         power=m.power,

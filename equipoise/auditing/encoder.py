@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.audit.given import TRAIN, Given, Ints, TokenFacts
-from equipoise.audit.language import broken_words
+from equipoise.audit.given import TRAIN, Given, Ints
 from equipoise.audit.neighbours import sample_rows
 from equipoise.data.split import folds
 from equipoise.errors import ModelError
 from equipoise.fitting.clock import timed
+from equipoise.fitting.language import LOOKED_AT, tells_places, token_facts
 from equipoise.models.baselines import balanced_regression
 from equipoise.models.cache import cache_settings
 from equipoise.models.config import DEFAULT_MODEL, ModelConfig
@@ -33,9 +32,6 @@ classes some seconds a fold, and a straight line between classes needs no more."
 PROBE_C = 0.01
 """Inverse strength of the L2 penalty on standardised vectors, a third of the baseline's: a probe
 that is to doubt labels must not learn wrong ones by heart."""
-LOOKED_AT = 5_000
-"""Rows whose words are held against their tokens."""
-_CHUNK = 1024
 
 
 def add_encoder(
@@ -62,8 +58,7 @@ def add_encoder(
         skipped.append(Skipped(what=needs, why=str(error)))
         return given, None
     with timed(seconds, "tokenizing"):
-        given = replace(given, tokens=token_facts(given, base, seed, capped))
-        skipped += _not_asked(base)
+        given = with_tokens(given, base, seed, skipped, capped)
     with timed(seconds, "encoding"):
         given = replace(given, vectors=encode(given.texts, base, settings, progress))
     with timed(seconds, "probing"):
@@ -97,8 +92,23 @@ def add_tokens(
             raise
         skipped.append(Skipped(what="truncation and language", why=str(error)))
         return given, None
-    skipped += _not_asked(base)
-    return replace(given, tokens=token_facts(given, base, seed, capped)), base.name
+    return with_tokens(given, base, seed, skipped, capped), base.name
+
+
+def with_tokens(
+    given: Given, base: Base, seed: int, skipped: list[Skipped], capped: list[str]
+) -> Given:
+    """`given` with what the tokenizer makes of all rows and of the words of a sample (fast
+    tokenizers only), and with the languages that the base declares."""
+    looked = np.zeros(len(given), dtype=bool)
+    if tells_places(base):
+        looked[sample_rows(given.labels, LOOKED_AT, np.random.default_rng(seed))] = True
+        if not looked.all():
+            capped.append(f"language: {int(looked.sum()):,} of {len(given):,} rows")
+    else:
+        why = "the tokenizer does not say where in a text its tokens lie (it is no fast one)"
+        skipped.append(Skipped(what="words broken up", why=why))
+    return replace(given, tokens=token_facts(given.texts, base, looked), languages=base.languages)
 
 
 def encode(
@@ -112,49 +122,6 @@ def encode(
     if held is not None:
         return np.asarray(held.vectors, dtype=np.float32)
     return pooled_vectors(classifier, base, tokens, progress=progress)
-
-
-def token_facts(given: Given, base: Base, seed: int, capped: list[str]) -> TokenFacts:
-    """Lengths and unknown tokens of all rows, broken words of a sample (fast tokenizers only)."""
-    n = len(given)
-    tokenizer: Any = base.tokenizer
-    lengths, unknown, words, broken = (np.zeros(n, dtype=np.int64) for _ in range(4))
-    looked = np.zeros(n, dtype=bool)
-    if _tells_places(base):
-        looked[sample_rows(given.labels, LOOKED_AT, np.random.default_rng(seed))] = True
-        if not looked.all():
-            capped.append(f"language: {int(looked.sum()):,} of {n:,} rows")
-    texts = [str(text) for text in given.texts.tolist()]
-    for start in range(0, n, _CHUNK):
-        rows = range(start, min(start + _CHUNK, n))
-        wanted = any(looked[row] for row in rows)
-        made = tokenizer(
-            texts[start : start + _CHUNK],
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            return_offsets_mapping=wanted,
-            verbose=False,
-        )
-        for place, row in enumerate(rows):
-            ids = made["input_ids"][place]
-            lengths[row] = len(ids)
-            if tokenizer.unk_token_id is not None:
-                unknown[row] = ids.count(tokenizer.unk_token_id)
-            if looked[row]:
-                words[row], broken[row] = broken_words(texts[row], made["offset_mapping"][place])
-    return TokenFacts(lengths, base.max_tokens, unknown, words, broken)
-
-
-def _tells_places(base: Base) -> bool:
-    """Whether the tokenizer says where its tokens lie, so that words can be held against them."""
-    return bool(getattr(base.tokenizer, "is_fast", False))
-
-
-def _not_asked(base: Base) -> list[Skipped]:
-    if _tells_places(base):
-        return []
-    why = "the tokenizer does not say where in a text its tokens lie (it is no fast one)"
-    return [Skipped(what="words broken up", why=why)]
 
 
 def probe_scores(

@@ -16,6 +16,7 @@ from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import decide_validation_and_test, decision_folds, names_of_groups
 from equipoise.fitting.kinds import Judged
+from equipoise.fitting.language import language_warnings
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared, prepare
 from equipoise.fitting.prices import check_costs
@@ -59,7 +60,7 @@ class Classifying:
         return prepare(splits, recipe, base, seed, own)
 
     def check(self, prepared: Prepared) -> list[str]:
-        return window_warnings(prepared) + _check_settings(prepared)
+        return window_warnings(prepared) + language_warnings(prepared) + _check_settings(prepared)
 
     def measures(self, prepared: Prepared) -> Measure:
         recipe = prepared.recipe
@@ -165,7 +166,7 @@ def _reloaded_logits(out: Path, prepared: Prepared) -> dict[str, NDArray[np.floa
 
 
 def window_warnings(prepared: Prepared) -> list[str]:
-    """Text that the base model's window or language does not fit."""
+    """Rows that the base model's window does not hold."""
     warnings = []
     total = sum(len(tokens) for tokens in prepared.tokens.values())
     cut = sum(tokens.truncated for tokens in prepared.tokens.values())
@@ -176,11 +177,5 @@ def window_warnings(prepared: Prepared) -> list[str]:
         warnings.append(
             f"{cut} of {total} rows are longer than {prepared.base.max_tokens} tokens and were cut "
             f"{where[0]}; raise max_tokens if what tells the classes apart stands {where[1]}"
-        )
-    unknown = prepared.tokens["train"].unknown_share
-    if unknown > 0.02:
-        warnings.append(
-            f"{unknown:.0%} of the tokens are unknown to {prepared.base.name}'s tokenizer; "
-            "it was hardly trained on this language or script, so try another base model"
         )
     return warnings

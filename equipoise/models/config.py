@@ -15,6 +15,8 @@ from pydantic import (
 )
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+DEFAULT_LANGUAGES = ("en",)
+"""What it was trained on, wherever it comes from: a package or a cache may lack its card."""
 
 Method = Literal[
     "light", "full", "head", "lora", "rslora", "dora", "ia3", "prefix", "prompt", "adapter"

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 from equipoise.errors import MissingExtraError, ModelError
-from equipoise.models.config import DEFAULT_MODEL, ModelConfig
+from equipoise.models.card import declared_languages
+from equipoise.models.config import DEFAULT_LANGUAGES, DEFAULT_MODEL, ModelConfig
 from equipoise.models.pooling import POOLINGS
 from equipoise.records.files import file_sha256
 
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """The hub's own model.safetensors of the default encoder; the package must hold the same bytes."""
 
-_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
 _IGNORED = ["onnx/*", "openvino/*", "original/*", "gguf/*"]
 _POOLINGS = {
     "mean": "mean",
@@ -71,6 +72,8 @@ class Base:
     """Tokens that the method puts in front of every row, beside `max_tokens`."""
     fingerprint: str
     """SHA-256 over configuration, tokenizer, chat template, pooling rule, weights and code."""
+    languages: tuple[str, ...]
+    """ISO 639 codes of those it was made for, as its card says; empty where that says none."""
     trust_remote_code: bool
 
 
@@ -147,6 +150,7 @@ def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
         ),
         virtual_tokens=settings.virtual_tokens,
         fingerprint=_fingerprint(folder),
+        languages=DEFAULT_LANGUAGES if _is_default(settings.name) else declared_languages(folder),
         trust_remote_code=trust,
     )
 
@@ -196,7 +200,7 @@ def load_body(
 def _folder(name: str, trust_remote_code: bool) -> Path:
     if Path(name).is_dir():
         return Path(name)
-    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]):
+    if _is_default(name):
         packaged = _offline_package()
         if packaged is not None:
             return packaged
@@ -227,6 +231,10 @@ def _folder(name: str, trust_remote_code: bool) -> Path:
             else "; check the name and the network, or give a folder"
         )
         raise ModelError(f"{name}: can't be fetched from the hub ({_line(error)}){hint}") from None
+
+
+def _is_default(name: str) -> bool:
+    return name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and not Path(name).is_dir()
 
 
 def _offline_package() -> Path | None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from equipoise.errors import FolderError
-from equipoise.records.audit_context import Drift, Groups, Language, Lengths
+from equipoise.records.audit_context import Drift, Groups, Language, Lengths, Spoken
 from equipoise.records.audit_labels import CoOccurrence
 from equipoise.records.columns import Columns
 from equipoise.records.files import read_json, write_json
@@ -265,6 +265,8 @@ class AuditRecord(_Part):
     overlap: Overlap | None = None
     lengths: Lengths
     language: Language | None = None
+    spoken: Spoken | None = None
+    """None where the base declares no language, or it can't be told."""
     groups: Groups | None = None
     drift: Drift | None = None
     power: Power | None = None

@@ -51,6 +51,19 @@ class Language(_Part):
     classes: list[ClassLanguage]
 
 
+class Spoken(_Part):
+    declared: list[str]
+    """ISO 639 codes of the languages that the base model was made for."""
+    sampled: int
+    """Rows looked at."""
+    rows: int
+    """Of these, rows long enough to tell."""
+    outside: float
+    """Share of the latter in none of those languages."""
+    others: dict[str, float]
+    """The languages these rows are likeliest in, each with its share of `rows`, most first."""
+
+
 class ClassGroups(_Part):
     name: str
     groups: int

@@ -24,6 +24,7 @@ from equipoise.report.audit_tables import (
 from equipoise.report.audit_text import advice_from, most_to_least, roles_in_words
 from equipoise.report.charts import MANY_CLASSES, columns
 from equipoise.report.page import REPORT, fill
+from equipoise.report.sections.choose import MOST_KINDS
 from equipoise.report.words import count, listed, ratio, seconds
 
 WEIGHTS = {"serious": "Serious", "look": "Worth a look", "note": "Good to know"}
@@ -38,6 +39,7 @@ KINDS = {
     "inseparable": "Classes that can’t be told apart",
     "cut": "Texts that are cut",
     "language": "Language the base model hardly knows",
+    "other_language": "Rows in another language than the base model’s",
     "group_tells_class": "The group tells the class",
     "few_groups": "Classes that rest on few groups",
     "drift": "Change over time",
@@ -116,12 +118,13 @@ def _chart(audit: AuditRecord) -> Markup | None:
     if len(audit.classes) < MANY_CLASSES:
         return None
     values = [c.train for c in audit.classes]
+    where = "The table below gives" if len(values) <= MOST_KINDS else "audit.json has"
     return columns(
         values,
         label="training rows (log scale)",
         title="Training rows of every class, most frequent first",
         description=f"{count(len(values), 'class', 'classes')} from {max(values):,} rows down to "
-        f"{min(values):,}. The table below gives every count.",
+        f"{min(values):,}. {where} every count.",
     )
 
 

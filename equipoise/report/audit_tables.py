@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from equipoise.records.audit import AuditRecord, ClassPower
 from equipoise.report.charts import LOG_FROM, bar, parts
+from equipoise.report.sections.choose import MOST_KINDS, rarest
 from equipoise.report.words import SPLITS, listed, percent
 
 
@@ -30,10 +31,19 @@ class Table:
     drawing: str | None
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
+    left_out: int = 0
+    """Classes that are not among the lines."""
+    which: str = "the most frequent"
 
     @property
     def tall(self) -> bool:
         return len(self.lines) > 24
+
+
+def _shown(audit: AuditRecord) -> tuple[set[str], int]:
+    """The classes that tables hold, the rarest to train on, and how many they leave out."""
+    shown, left_out = rarest({c.name: (c.train, c.independent) for c in audit.classes})
+    return set(shown), left_out
 
 
 def part_colours(audit: AuditRecord) -> list[tuple[str, str]]:
@@ -46,6 +56,7 @@ def classes_table(audit: AuditRecord) -> Table:
     css, shown = zip(*part_colours(audit), strict=True)
     top = max((n for c in audit.classes for n in c.counts.values()), default=1)
     log = audit.balance.ratio > LOG_FROM
+    names, left_out = _shown(audit)
     return Table(
         id="classes",
         caption="Rows of each class in each given part, most training rows first"
@@ -72,7 +83,9 @@ def classes_table(audit: AuditRecord) -> Table:
                 ),
             )
             for c in audit.classes
+            if c.name in names
         ),
+        left_out=left_out,
     )
 
 
@@ -96,8 +109,10 @@ def labels_table(audit: AuditRecord) -> Table | None:
                     listed([f"{name} {n:,}" for name, n in c.likely.items()], 3),
                 ),
             )
-            for c in audit.noise.classes
+            for c in audit.noise.classes[:MOST_KINDS]
         ),
+        left_out=max(0, len(audit.noise.classes) - MOST_KINDS),
+        which="those with the fewest",
     )
 
 
@@ -132,6 +147,7 @@ def lengths_table(audit: AuditRecord) -> Table:
     words = {} if language is None else {c.name: c for c in language.classes}
     top = max((c.high for c in lengths.classes), default=1.0) or 1.0
     unit = lengths.unit.capitalize()
+    names, left_out = _shown(audit)
     return Table(
         id="lengths",
         caption=f"Length of the texts of each class in {lengths.unit}"
@@ -160,13 +176,17 @@ def lengths_table(audit: AuditRecord) -> Table:
                 ),
             )
             for c in lengths.classes
+            if c.name in names
         ),
+        left_out=left_out,
     )
 
 
 def groups_table(audit: AuditRecord) -> Table | None:
     if audit.groups is None:
         return None
+    names, _ = _shown(audit)
+    found = [c for c in audit.groups.classes if c.name in names]
     return Table(
         id="groups",
         caption="Groups that hold rows of each class",
@@ -184,8 +204,9 @@ def groups_table(audit: AuditRecord) -> Table | None:
                     percent(c.largest_share),
                 ),
             )
-            for c in sorted(audit.groups.classes, key=lambda c: c.effective)
+            for c in sorted(found, key=lambda c: c.effective)
         ),
+        left_out=len(audit.groups.classes) - len(found),
     )
 
 
@@ -220,7 +241,10 @@ def periods_table(audit: AuditRecord) -> Table | None:
 def power_table(audit: AuditRecord) -> Table | None:
     if audit.power is None:
         return None
-    ordered = sorted(audit.power.classes, key=lambda c: (c.worth, c.name))
+    names, _ = _shown(audit)
+    ordered = sorted(
+        (c for c in audit.power.classes if c.name in names), key=lambda c: (c.worth, c.name)
+    )
     return Table(
         id="power",
         caption=f"What the {audit.power.split} rows of each class can show, fewest first",
@@ -234,6 +258,7 @@ def power_table(audit: AuditRecord) -> Table | None:
             f"More rows for {100 * audit.power.change:.0f} points",
         ),
         lines=tuple(_power_line(c) for c in ordered),
+        left_out=len(audit.power.classes) - len(ordered),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from equipoise.audit.given import TRAIN
-from equipoise.auditing.encoder import probe_scores, token_facts
+from equipoise.auditing.encoder import probe_scores, with_tokens
 from equipoise.auditing.gather import gather
 from equipoise.data import read_rows
 from equipoise.models.config import ModelConfig
@@ -133,7 +133,8 @@ def test_token_facts_are_those_of_the_tokenizer(tiny_rows: Path, tiny_base: Path
     table = read_rows(tiny_rows)
     given, _ = gather(table, costs=None, seed=0, keep_texts=True)
     base = find_base(ModelConfig(name=str(tiny_base), method="head"))
-    facts = token_facts(given, base, 0, [])
+    facts = with_tokens(given, base, 0, [], []).tokens
+    assert facts is not None
     for row in (0, 7, len(given) - 1):
         ids = base.tokenizer(given.texts[row])["input_ids"]
         assert facts.lengths[row] == len(ids)

@@ -86,6 +86,12 @@ def test_broken_words() -> None:
     assert broken_words("12 !?", [(0, 2), (3, 4), (4, 5)]) == (0, 0)
 
 
+def test_a_piece_may_begin_with_the_space_before_its_word() -> None:
+    assert broken_words("good grief", [(0, 4), (4, 10)]) == (2, 0)
+    assert broken_words("ah grief", [(0, 2), (2, 4), (4, 5), (5, 8)]) == (2, 1)
+    assert broken_words("ah  grief", [(0, 2), (2, 3), (3, 6), (6, 9)]) == (2, 0)
+
+
 def test_vowel_signs_and_accents_belong_to_their_word() -> None:
     word = "हिन्दी"  # three letters, three signs
     assert broken_words(word, [(0, 6)]) == (1, 0)

@@ -107,7 +107,22 @@ def test_what_users_wrote_is_inert(tmp_path: Path, hostile: str) -> None:
 def test_many_classes_stay_below_2_mb(tmp_path: Path) -> None:
     _, path = made(tmp_path, classes=151, rows=1200)
     assert path.stat().st_size < 2_000_000
-    assert read_page(path).faults == []
+    page = read_page(path)
+    assert page.faults == []
+    assert "left out here" not in page.text
+
+
+@pytest.mark.slow
+def test_two_thousand_classes_stay_below_2_mb_and_the_rarest_are_shown(tmp_path: Path) -> None:
+    record, path = made(tmp_path, classes=2000, rows=2400)
+    assert path.stat().st_size < 2_000_000
+    page = read_page(path)
+    assert page.faults == []
+    left = len(record.classes) - 200
+    said = f"{left:,} classes more, the most frequent, are left out here; audit.json has them all."
+    assert page.text.count(said) == 4  # counts, lengths, groups, power
+    assert page.text.count("unseen") > 0
+    assert len(audit_text(record, path)) < 20_000
 
 
 def test_landmarks_and_named_regions(tmp_path: Path) -> None:

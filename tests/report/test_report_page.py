@@ -14,6 +14,9 @@ from equipoise.errors import FolderError
 from equipoise.records.scores import read_scores
 from equipoise.report import write_report
 from equipoise.report.page import REPORT, TEMPLATES
+from equipoise.report.read import read_run
+from equipoise.report.sections.classes import classes_section
+from equipoise.report.sections.rows import rows_section
 from equipoise.report.words import interval, number
 
 TWELVE = tuple(f"topic_{k:02d}" for k in range(12))
@@ -59,6 +62,25 @@ def test_many_classes_and_rows_stay_below_2_mb(tmp_path):
     assert page.faults == []
     rows = {name for name in MANY if name in page.text.replace("_ ", "_")}
     assert rows == set(MANY)
+
+
+@pytest.mark.slow
+def test_two_thousand_classes_stay_below_2_mb_and_the_rarest_are_shown(tmp_path):
+    names = tuple(f"intent_{k:04d}" for k in range(2000))  # the most frequent first
+    path = write_report(
+        make_run(tmp_path / "run", names=names, judged_rows=600, imbalance=300, baselines=())
+    )
+    assert path.stat().st_size < 2_000_000
+    page = read_page(path)
+    assert page.faults == []
+    said = "The 1,800 most frequent classes are left out here; "
+    assert page.text.count(f"{said}run.json has them all.") == 2  # the rows, and one remedy
+    assert page.text.count(f"{said}scores.json has them all.") == 1
+    scores = read_scores(path.parent / "scores.json").classes
+    order = sorted(names, key=lambda name: (scores[name].trained, scores[name].rows, name))
+    run = read_run(path.parent)
+    assert [row.name for row in classes_section(run, ()).rows] == order[:200]
+    assert {line.name for line in rows_section(run).lines} == set(order[:200])
 
 
 def test_the_same_folder_gives_the_same_bytes(tmp_path):

@@ -11,7 +11,7 @@ from make_written_run import make_written
 from equipoise.fit import Run
 from equipoise.records.run import read_manifest
 from equipoise.records.scores import read_scores
-from equipoise.summary import cost_unit, run_text, scores_text, written_scores_text
+from equipoise.summary import checked_text, cost_unit, run_text, scores_text, written_scores_text
 
 COSTS = {"unit": "EUR", "default": 1, "costs": {"fraud": {"billing": 500}}}
 DEAR = (-11142.27, -27493.34, 3827.43)
@@ -83,6 +83,29 @@ def test_evaluate_of_a_run_without_costs_leaves_them_last(tmp_path):
     lines = scores_text(read_scores(run.folder / "scores.json")).splitlines()
     assert lines[1].startswith("  macro_f1 ")
     assert re.fullmatch(r"  expected_cost {7}\d.* per 1,000 rows", lines[5])
+
+
+@pytest.mark.slow
+def test_of_very_many_classes_the_rarest_are_printed(tmp_path):
+    names = tuple(f"intent_{k:04d}" for k in range(2000))
+    run = run_of(tmp_path / "run", names=names, judged_rows=600, imbalance=300, baselines=())
+    scores = read_scores(run.folder / "scores.json")
+    lines = scores_text(scores).splitlines()
+    assert "  and 1,800 more classes, the most frequent; --json has them all" in lines
+    shown = [line.split()[0] for line in lines if line.startswith("  intent_")]
+    found = scores.classes
+    order = sorted(names, key=lambda name: (found[name].trained, found[name].rows, name))
+    assert shown == sorted(order[:200])
+    assert len(run_text(run, run.folder / "report.html").splitlines()) < 20
+
+
+def test_a_check_of_very_many_classes_prints_the_rarest():
+    train = {f"c{k:04d}": 3000 - k for k in range(2000)}
+    record = {"classes": {"train": train}, "rows": {"train": 9}, "warnings": [], "notes": []}
+    lines = checked_text(record).splitlines()
+    assert (lines[1].split()[0], lines[200].split()[0]) == ("c1800", "c1999")
+    assert lines[201].split() == ["rows", "9"]
+    assert lines[202] == "  and 1,800 more classes, the most frequent; --json has them all"
 
 
 def test_how_many_texts_were_asked_for_and_how_many_are_empty(tmp_path):

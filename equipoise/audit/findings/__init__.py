@@ -16,9 +16,15 @@ from equipoise.audit.findings.judging import (
     unknown_labels,
 )
 from equipoise.audit.findings.labels import conflicts, inseparable_pairs, label_errors
-from equipoise.audit.findings.texts import cut_texts, duplicates, strange_language
+from equipoise.audit.findings.texts import (
+    cut_texts,
+    duplicates,
+    other_languages,
+    strange_language,
+)
 from equipoise.audit.given import Given
 from equipoise.audit.repeats import Repeated
+from equipoise.audit.spoken import Heard
 from equipoise.records.audit import Balance, Finding, Noise, Overlap, Power
 from equipoise.records.audit_context import Drift, Groups, Language, Lengths
 
@@ -35,6 +41,7 @@ class Measured:
     overlap: Overlap | None
     lengths: Lengths
     language: Language | None
+    heard: Heard | None
     groups: Groups | None
     drift: Drift | None
     power: Power | None
@@ -52,6 +59,7 @@ def findings(given: Given, measured: Measured) -> list[Finding]:
         *inseparable_pairs(given, measured.overlap),
         *cut_texts(given, measured.lengths),
         *strange_language(given, measured.language),
+        *other_languages(given, measured.heard),
         *telling_groups(given, measured.groups),
         *drifts(given, measured.drift),
         *duplicates(given, measured.repeated),

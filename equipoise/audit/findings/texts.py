@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
 from equipoise.audit.given import Given, Mask, TokenFacts
+from equipoise.audit.language import DO, says_strange, strange_classes
 from equipoise.audit.repeats import SHOWN, Repeated
-from equipoise.audit.say import names, percent, rows_
+from equipoise.audit.say import percent, rows_
+from equipoise.audit.spoken import Heard, language_name, says_foreign
 from equipoise.records.audit import Example, Finding
 from equipoise.records.audit_context import Language, Lengths
 
 CUT = 0.05
 """Share of a class's rows that must be cut, at its lower bound."""
-UNKNOWN, BROKEN = 0.05, 0.25
-"""Share of unknown tokens or broken words from which the base model hardly knows the language.
-English messages have below 0.1 % and 0.2 % of them with a tokenizer made for English."""
-FEWEST = 50
-"""Words of a class, or tokens, from which their shares say something."""
 _SAYING = 3
 """Words that a quoted row has at least, if it has no unknown token."""
 
@@ -52,26 +50,14 @@ def cut_texts(given: Given, lengths: Lengths) -> Iterator[Finding]:
 
 def strange_language(given: Given, language: Language | None) -> Iterator[Finding]:
     """Classes with more unknown tokens or broken words than a known language has."""
-    if language is None:
+    if language is None or not (strange := strange_classes(language.classes)):
         return
-    strange = [
-        c
-        for c in language.classes
-        if (c.tokens >= FEWEST and c.unknown > UNKNOWN) or (c.words >= FEWEST and c.broken > BROKEN)
-    ]
-    if not strange:
-        return
-    strange.sort(key=lambda c: -max(c.unknown / UNKNOWN, c.broken / BROKEN))
     own = np.isin(given.labels, [given.classes.index(c.name) for c in strange])
-    worst = strange[0]
-    broken = f"{percent(worst.broken)} of the words broken up, " if worst.words else ""
     yield Finding(
         kind="language",
         weight="serious" if len(strange) > len(language.classes) / 2 else "look",
-        says=f"the base model's tokenizer hardly knows the words of "
-        f"{names([c.name for c in strange])}: {broken}{percent(worst.unknown)} of the tokens "
-        f"unknown in {worst.name!r}",
-        do="take a base model that was trained on this language or script (--model)",
+        says=says_strange(strange, "the base model"),
+        do=DO,
         rows=given.how_many(own),
         classes=[c.name for c in strange],
         examples=_broken_rows(given, own),
@@ -97,6 +83,25 @@ def _pieces(tokens: TokenFacts, row: int) -> str:
         f"{tokens.broken[row]:,} of {rows_(words, 'word')} broken up, {unknown}"
         if words
         else (unknown)
+    )
+
+
+def other_languages(given: Given, heard: Heard | None) -> Iterator[Finding]:
+    """More than a fifth of the rows in languages that the base model was not made for."""
+    if heard is None or not heard.foreign:
+        return
+    given, surest = given.once, zip(heard.rows.tolist(), heard.languages, strict=True)
+    yield Finding(
+        kind="other_language",
+        weight="serious" if heard.record.outside > 0.5 else "look",
+        says=says_foreign(heard.record, "the base model"),
+        do=DO,
+        rows=len(heard.rows),
+        classes=[],
+        examples=[
+            given.example(row, f"likeliest {language_name(code)}")
+            for row, code in itertools.islice(surest, SHOWN)
+        ],
     )
 
 

@@ -10,6 +10,7 @@ from equipoise.evaluate.deciding import DecidingMeasure
 from equipoise.evaluate.texts.overlap import check_sacrebleu
 from equipoise.fitting.clock import timed
 from equipoise.fitting.kinds import Judged
+from equipoise.fitting.language import language_warnings
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.record import save_rows
@@ -76,7 +77,8 @@ class Writing:
             asked_tokens(turns[:1], prepared.base, new_tokens=new_tokens)
         cuts = [tokens.cut for tokens in prepared.tokens.values() if isinstance(tokens, Sequences)]
         said = sum(cuts, Cut()).says()
-        return [] if said is None else [f"{said}; raise max_tokens if what was cut matters"]
+        cut = [] if said is None else [f"{said}; raise max_tokens if what was cut matters"]
+        return cut + language_warnings(prepared)
 
     def measures(self, prepared: Prepared) -> Measure:
         return quick_written(prepared)

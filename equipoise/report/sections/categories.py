@@ -14,6 +14,7 @@ from equipoise.recipe import Recipe
 from equipoise.records.scores import ClassScores, Estimate
 from equipoise.report.charts import bar, difference
 from equipoise.report.read import WrittenFolder
+from equipoise.report.sections.choose import rarest
 from equipoise.report.verdict import Unjudged
 from equipoise.report.words import LOWER_IS_BETTER, NONE, gap, interval, measure_name, number
 
@@ -25,8 +26,6 @@ PAIRS = (
     ("distinct_2", "length_ratio"),
 )
 """Measures that share a table; those that no category has are left out."""
-MOST = 200
-"""Categories in a table: with more the page would grow beyond use."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class CategoriesSection:
     """Measures that can't be had, and why."""
     unjudged: tuple[Unjudged, ...]
     left_out: int
-    """Categories beyond MOST, the most frequent."""
+    """The most frequent categories, where there are too many for a page."""
     against: str
     """What `gaps` are against, in words."""
     gap_measures: tuple[str, ...]
@@ -81,8 +80,7 @@ class CategoriesSection:
 
 def categories_section(run: WrittenFolder, unjudged: tuple[Unjudged, ...]) -> CategoriesSection:
     found = run.scores.classes
-    names = sorted(found, key=lambda name: (found[name].trained or 0, found[name].rows, name))
-    shown = names[:MOST]
+    shown, left_out = rarest({name: (s.trained or 0, s.rows) for name, s in found.items()})
     held = {
         m: any(m in s.measures and s.measures[m].value is not None for s in found.values())
         for pair in PAIRS
@@ -103,7 +101,7 @@ def categories_section(run: WrittenFolder, unjudged: tuple[Unjudged, ...]) -> Ca
             if not here and (value := run.scores.measures.get(m)) is not None and value.why
         ),
         unjudged=unjudged,
-        left_out=len(names) - len(shown),
+        left_out=left_out,
         against=against,
         gap_measures=measures,
         gaps=gaps,

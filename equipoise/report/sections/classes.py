@@ -9,6 +9,7 @@ from markupsafe import Markup
 from equipoise.records.scores import ClassScores, Estimate
 from equipoise.report.charts import bar
 from equipoise.report.read import RunFolder
+from equipoise.report.sections.choose import rarest
 from equipoise.report.verdict import Unjudged
 from equipoise.report.words import NONE, interval, measure_name, number
 
@@ -41,12 +42,14 @@ class ClassesSection:
     others: tuple[str, ...]
     rows: tuple[ClassRow, ...]
     """Fewest training rows first."""
+    left_out: int
+    """The most frequent classes, where there are too many for a page."""
     unjudged: tuple[Unjudged, ...]
 
 
 def classes_section(run: RunFolder, unjudged: tuple[Unjudged, ...]) -> ClassesSection:
     found = run.scores.classes
-    names = sorted(found, key=lambda name: (found[name].trained or 0, found[name].rows, name))
+    names, left_out = rarest({name: (s.trained or 0, s.rows) for name, s in found.items()})
     measures = list(dict.fromkeys(m for scores in found.values() for m in scores.measures))
     drawn = tuple(m for m in DRAWN if m in measures)
     others = tuple(m for m in measures if m not in drawn)
@@ -55,6 +58,7 @@ def classes_section(run: RunFolder, unjudged: tuple[Unjudged, ...]) -> ClassesSe
         drawn=tuple(map(measure_name, drawn)),
         others=tuple(map(measure_name, others)),
         rows=tuple(_row(name, found[name], drawn, others, whys.get(name)) for name in names),
+        left_out=left_out,
         unjudged=unjudged,
     )
 

@@ -11,6 +11,7 @@ from equipoise.evaluate.several.mistakes import LabelTables, label_tables
 from equipoise.remedies.decisions.several import label_thresholds
 from equipoise.report.charts import heat_steps
 from equipoise.report.read import RunFolder
+from equipoise.report.sections.choose import MOST_KINDS
 from equipoise.report.sections.confusion import LEVEL_NAME, MATRIX_UP_TO, PAIRS, HeatCell, Matrix
 from equipoise.report.words import NONE, count, number, percent
 
@@ -39,6 +40,8 @@ class TradeLine:
 class LabelsSection:
     lines: tuple[LabelLine, ...]
     """Most mistakes first."""
+    left_out: int
+    """Those with the fewest, where there are too many for a page."""
     together: Matrix | None
     trades: tuple[TradeLine, ...]
     trades_in_all: int
@@ -50,7 +53,7 @@ def labels_section(run: RunFolder) -> LabelsSection | None:
     if run.decision.kind != "labels":
         return None
     if not len(run.predictions):
-        return LabelsSection((), None, (), 0, ())
+        return LabelsSection((), 0, None, (), 0, ())
     table = label_tables(run.predictions)
     places = label_thresholds(run.decision)
     stated = dict(zip(run.decision.classes, places.tolist(), strict=True))
@@ -66,8 +69,9 @@ def labels_section(run: RunFolder) -> LabelsSection | None:
                 wrongly_set=int(table.wrongly_set[k]),
                 threshold=number(stated[name]) if name in stated else NONE,
             )
-            for k in order
+            for k in order[:MOST_KINDS]
         ),
+        left_out=max(0, len(order) - MOST_KINDS),
         together=_together(table) if len(table.classes) <= MATRIX_UP_TO else None,
         trades=_trades(table),
         trades_in_all=int(np.count_nonzero(table.traded)),

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from equipoise.report.charts import LOG_FROM, MANY_CLASSES, columns, parts
 from equipoise.report.read import AnyRun
+from equipoise.report.sections.choose import MOST_KINDS, rarest
 from equipoise.report.words import SPLITS, count, percent, ratio
 
 
@@ -30,6 +31,8 @@ class RowsSection:
     """Names in words, in the order of the counts."""
     lines: tuple[ClassLine, ...]
     """Most training rows first."""
+    left_out: int
+    """The most frequent classes, where there are too many for a page."""
     log: bool
     chart: Markup | None
     warnings: tuple[str, ...]
@@ -42,6 +45,8 @@ def rows_section(run: AnyRun) -> RowsSection:
     counts = {name: record.splits[name].counts for name in splits}
     train = counts.get("train", {})
     names = sorted({n for c in counts.values() for n in c}, key=lambda n: (-train.get(n, 0), n))
+    judged = counts.get(run.manifest.judged, {})
+    shown, left_out = rarest({name: (train.get(name, 0), judged.get(name, 0)) for name in names})
     top = max((n for c in counts.values() for n in c.values()), default=1)
     present = [n for n in train.values() if n > 0]
     log = bool(present) and max(present) / min(present) > LOG_FROM
@@ -53,12 +58,13 @@ def rows_section(run: AnyRun) -> RowsSection:
             share=percent(train.get(name, 0) / max(rows, 1)),
             bars=parts(row, top, splits, log=log),
         )
-        for name in names
+        for name in sorted(shown, key=names.index)
     )
     return RowsSection(
         facts=_facts(run, train),
         splits=tuple(SPLITS[name] for name in splits),
         lines=lines,
+        left_out=left_out,
         log=log,
         chart=_chart(run, train, names) if len(names) >= MANY_CLASSES else None,
         warnings=tuple(record.warnings),
@@ -95,6 +101,10 @@ def _repeats(run: AnyRun) -> str:
     return f"{sum(part.rows - part.clusters for part in splits):,}"
 
 
+def _counts_are(kinds: int) -> str:
+    return "The table below gives" if kinds <= MOST_KINDS else "run.json has"
+
+
 def _chart(run: AnyRun, train: Mapping[str, int], names: list[str]) -> Markup:
     one, many = ("category", "categories") if run.manifest.writes else ("class", "classes")
     values = [train.get(name, 0) for name in names]
@@ -106,6 +116,6 @@ def _chart(run: AnyRun, train: Mapping[str, int], names: list[str]) -> Markup:
         description=(
             f"{count(len(values), one, many)} from {max(values):,} rows down to "
             f"{min(values):,}; the {count(half, f'most frequent {one}', f'most frequent {many}')} "
-            "hold half of all rows. The table below gives every count."
+            f"hold half of all rows. {_counts_are(len(values))} every count."
         ),
     )

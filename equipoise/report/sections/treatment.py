@@ -13,6 +13,7 @@ from equipoise.records.run import RemedyRecord
 from equipoise.remedies.decisions.several import label_thresholds
 from equipoise.report.charts import parts
 from equipoise.report.read import AnyRun, RunFolder
+from equipoise.report.sections.choose import rarest
 from equipoise.report.words import (
     count,
     in_sentence,
@@ -49,6 +50,8 @@ class Remedy:
     effect: str
     changes: tuple[Change, ...]
     """Most rows first; empty where the remedy changes no rows."""
+    left_out: int
+    """The classes with the most rows, where there are too many for a page."""
     changes_title: str
 
 
@@ -101,7 +104,8 @@ def _model(run: AnyRun) -> tuple[tuple[str, str], ...]:
 
 def _remedy(record: RemedyRecord, writes: bool) -> Remedy:
     before, after = record.before or {}, record.after or {}
-    names = sorted({*before, *after}, key=lambda n: (-before.get(n, 0), n))
+    shown, left_out = rarest({name: (before.get(name, 0),) for name in {*before, *after}})
+    names = sorted(shown, key=lambda n: (-before.get(n, 0), n))
     top = max([*before.values(), *after.values(), 1])
     changes = tuple(
         Change(
@@ -120,6 +124,7 @@ def _remedy(record: RemedyRecord, writes: bool) -> Remedy:
         settings=", ".join(f"{key} = {_setting(value)}" for key, value in record.settings.items()),
         effect=record.effect,
         changes=changes,
+        left_out=left_out,
         changes_title=f"{unit} of each {'category' if writes else 'class'} before and after "
         f"{record.name}",
     )
