@@ -298,3 +298,33 @@ def test_sequences_of_two_feeds_stand_together() -> None:
         source, row = (one, k) if k < 3 else (other, k - 3)
         assert both.row(k).tolist() == source.row(row).tolist()
         assert both.learned_in(k).tolist() == source.learned_in(row).tolist()
+
+
+def test_rows_that_were_made_are_fed_and_counted(llama: Path, rows: Path, tmp_path: Path) -> None:
+    """Of every fourth row one was made: those whose row trains are fed, and the record, the rows'
+    file and the page say so."""
+    import pyarrow.parquet as pq
+
+    from equipoise.report import write_report
+
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    given = [line | {"id": f"row {n}", "parent": None} for n, line in enumerate(lines)]
+    made = [
+        line | {"id": f"made of {line['id']}", "parent": line["id"], "prompt": f"{n} we play it"}
+        for n, line in enumerate(given[::4])
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in [*given, *made]))
+    done = run(llama, path, tmp_path / "run", baselines=[], write__decode_rows=0, train__epochs=1)
+    kept = pq.read_table(tmp_path / "run" / "splits.parquet").to_pandas()
+    of_made = kept[kept["parent"].notna()]
+    assert set(of_made["split"]) == {"train"}
+    trains = set(kept["id"][kept["split"] == "train"])
+    assert set(of_made["parent"]) <= trains
+    assert len(of_made) == sum(line["parent"] in trains for line in made) > 0
+    counted = {name: part.made for name, part in done.manifest.rows.splits.items()}
+    assert counted == {"train": len(of_made), "validation": 0, "test": 0}
+    fed = set(pq.read_table(tmp_path / "run" / "fed_rows.parquet")["id"].to_pylist())
+    assert set(of_made["id"]) <= fed
+    page = write_report(tmp_path / "run").read_text()
+    assert "Training rows made from others" in page
