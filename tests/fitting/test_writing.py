@@ -151,6 +151,26 @@ def test_what_holds_on_to_the_base_does(
         assert found[name][1] > found["plain"][1] - 0.05, name
 
 
+def test_before_training_every_method_is_the_base(
+    llama: Path, rows: Path, general: Path, tmp_path: Path
+) -> None:
+    """Virtual tokens, which are drawn, are no part of it."""
+    before = {}
+    for method in ("full", "lora", "prefix", "prompt"):
+        done = run(
+            llama,
+            rows,
+            tmp_path / method,
+            model__method=method,
+            write={"decode_rows": 0, "keep": {"general": str(general)}},
+            train__epochs=1,
+            baselines=[],
+        )
+        assert done.manifest.general is not None
+        before[method] = done.manifest.general.loss_before
+    assert before == pytest.approx(dict.fromkeys(before, before["full"]), rel=1e-5)
+
+
 def test_what_is_for_classes_is_refused_all_at_once(
     llama: Path, rows: Path, tmp_path: Path
 ) -> None:
