@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -117,6 +119,28 @@ def test_the_same_seed_gives_the_same_bytes(llama: Path, rows: Path, tmp_path: P
     for file in ("model/model.safetensors", "written.parquet", "scores.json"):
         one, two = ((tmp_path / name / file).read_bytes() for name in ("one", "two"))
         assert one == two, file
+
+
+def test_a_run_that_is_killed_ends_with_the_same_bytes(rows: Path, tmp_path: Path) -> None:
+    """By SIGKILL, in training and in writing; with dropout, a sampler, a loss, and drawn texts."""
+    base = save_writing_base(tmp_path / "base", "gpt2")
+    moments = {"whole": [], "killed": [["training", 10], ["training", 18], ["writing", 8]]}
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fitting.kills",
+        base,
+        rows,
+        tmp_path,
+        json.dumps(moments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for file in ("model/model.safetensors", "order.npy", "written.parquet", "scores.json"):
+        assert (whole / file).read_bytes() == (killed / file).read_bytes(), file
+    assert read_manifest(killed).id == read_manifest(whole).id
+    assert not list(killed.rglob("*.part*"))
 
 
 def test_what_holds_on_to_the_base_does(
