@@ -267,6 +267,26 @@ def test_costs_of_decisions_are_refused(settings: dict[str, Any], said: str) -> 
         resolve_written(make_recipe(settings))
 
 
+def test_the_plentiful_category_is_written_alone_first(
+    llama: Path, rows: Path, tmp_path: Path
+) -> None:
+    """The first of two epochs feeds the usual category alone, the second both, by temperature."""
+    import pyarrow.parquet as pq
+
+    remedies = ["plentiful_first:over=1,plentiful=0.5,temperature=3"]
+    out = tmp_path / "run"
+    done = run(llama, rows, out, remedies=remedies, baselines=[], write__decode_rows=0)
+    order = np.load(out / "order.npy")
+    fed = pq.read_table(out / "fed_rows.parquet")["id"].to_pylist()
+    kept = pq.read_table(out / "splits.parquet").to_pandas().set_index("id")["label"]
+    first, second = (kept[[fed[place] for place in epoch]].value_counts() for epoch in order)
+    assert set(first.index) == {"bank"}
+    counts = done.manifest.rows.splits["train"].counts
+    cube = (counts["bank"] / counts["light"]) ** (1 / 3)
+    assert second["bank"] / second["light"] == pytest.approx(cube, rel=0.05)
+    assert done.manifest.remedies[0].after is not None
+
+
 def test_other_general_texts_are_another_run(
     llama: Path, rows: Path, general: Path, tmp_path: Path
 ) -> None:
