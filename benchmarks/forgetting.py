@@ -216,7 +216,7 @@ def trial_units() -> list[Unit]:
 
 BENCH = Bench(
     "forgetting",
-    version=2,
+    version=3,
     units=[unit_of(arm, seed) for seed in SEEDS for arm in ARMS],
     run=run_unit,
     price_seconds=price_seconds,

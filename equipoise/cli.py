@@ -35,6 +35,7 @@ from equipoise.options import (
     Method,
     Model,
     OrderOf,
+    Parent,
     Prior,
     Prompt,
     Quiet,
@@ -112,6 +113,7 @@ def audit(
     weight: Weight = None,
     id_: Id = None,
     time: Time = None,
+    parent: Parent = None,
     cost: CostColumn = None,
     encoding: Encoding = None,
     seed: Seed = 0,
@@ -129,7 +131,7 @@ def audit(
     """
     from equipoise.audit_commands import audit_with, order_of
 
-    columns = _columns(text, label, group, weight, id_, time, cost, label_separator)
+    columns = _columns(text, label, group, weight, id_, time, cost, label_separator, parent=parent)
     if order is not None:
         for_rows = {
             "--model": model is not None,
@@ -182,6 +184,7 @@ def train(
     weight: Weight = None,
     id_: Id = None,
     time: Time = None,
+    parent: Parent = None,
     cost: CostColumn = None,
     encoding: Encoding = None,
     seed: Seed = 0,
@@ -199,7 +202,7 @@ def train(
     asked = task_named(task)
     columns = _columns(
         *(text, label, group, weight, id_, time, cost, label_separator),
-        *(prompt, completion, messages, category, references),
+        *(prompt, completion, messages, category, references, parent),
     )
     settings = train_settings(
         recipe=recipe,

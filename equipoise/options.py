@@ -111,6 +111,13 @@ Id = Annotated[str | None, typer.Option("--id", help="Column that names the row.
 Time = Annotated[
     str | None, typer.Option("--time", help="Column of dates or numbers; split forward in time.")
 ]
+Parent = Annotated[
+    str | None,
+    typer.Option(
+        "--parent",
+        help="Column of the id of the row that a row was made from; made rows only train.",
+    ),
+]
 CostColumn = Annotated[
     str | None,
     typer.Option(
@@ -191,6 +198,7 @@ def columns_asked(
     messages: str | None = None,
     category: str | None = None,
     references: str | None = None,
+    parent: str | None = None,
 ) -> dict[str, Any]:
     """The columns that the options name, by their roles; those that are not named are left out."""
     named: dict[str, Any] = {
@@ -207,6 +215,7 @@ def columns_asked(
         "messages": messages,
         "category": category,
         "references": references,
+        "parent": parent,
     }
     return {role: name for role, name in named.items() if name is not None}
 

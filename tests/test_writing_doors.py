@@ -339,3 +339,36 @@ def test_the_guide_is_true() -> None:
     found = doctest.testfile(str(guide), module_relative=False)
     assert found.attempted > 10
     assert not found.failed
+
+
+@pytest.mark.parametrize("method", ["ia3", "prefix"])
+def test_an_encoder_decoder_through_every_door(method: str, rows: Path, tmp_path: Path) -> None:
+    """Trained, judged on its own test rows with the same scores, and asked."""
+    base = save_writing_base(tmp_path / "base", "t5", 2)
+    settings = ("write.decode.new_tokens=6", "write.decode_rows=4", "model.max_tokens=48")
+    out = tmp_path / "run"
+    done = run_cli(
+        *("train", rows, "--model", base, "--method", method, "--epochs", "1", "--out", out),
+        *(*COLUMNS, "--baseline", "none", "--quiet", "--json"),
+        *(word for setting in settings for word in ("--set", setting)),
+    )
+    assert done.code == 0, done.stderr
+    trained = json.loads(done.stdout)
+    asked = [json.loads(line) for line in (rows / "test.jsonl").read_text().splitlines()]
+    judged = run_cli("evaluate", out, rows / "test.jsonl", "--json")
+    assert judged.code == 0, judged.stderr
+    measures = json.loads(judged.stdout)["measures"]
+    for name in ("loss", "bleu"):
+        assert measures[name]["value"] == trained["scores"]["measures"][name]["value"]
+    bare = write_jsonl(
+        tmp_path / "new.jsonl", [{"id": row["id"], "question": row["question"]} for row in asked]
+    )
+    answers = tmp_path / "answers.csv"
+    done = run_cli("predict", out, bare, "--out", answers, "--json")
+    assert done.code == 0, done.stderr
+    with answers.open(newline="") as file:
+        found = {row["id"]: row["written"] for row in csv.DictReader(file)}
+    kept = read_written(out / "written.parquet").of_split("test")
+    assert found.keys() == {row["id"] for row in asked}
+    for id_, text in zip(kept.ids, kept.written, strict=True):
+        assert text is None or found[id_] == text

@@ -12,6 +12,7 @@ from equipoise.audit.repeats import THRESHOLD
 from equipoise.costs import Costs
 from equipoise.data.duplicates import Clusters, find_clusters, text_links
 from equipoise.data.forward import time_values
+from equipoise.data.made import origins
 from equipoise.data.memberships import rarest_labels
 from equipoise.data.split import split_table
 from equipoise.data.table import WHOLE, Table
@@ -52,15 +53,17 @@ def gather(
     classes = tuple(sorted(set(labels.tolist())))
     number = {name: k for k, name in enumerate(classes)}
     part = text_column([name for name, own in parts.items() for _ in range(len(own))])
-    times, cells = _times(table, rows)
+    origin = origins(parts)
+    times, cells = _times(table, rows.take(origin))
     texts = rows.texts.tolist()
     # Finding look-alikes takes longest by far; dividing, tying and repeats all rest on them.
     links = text_links(texts, threshold=THRESHOLD, seed=seed)
     groups = rows.groups
-    tied = by_text = find_clusters(texts, None, stands_for, seed=seed, links=links)
+    how: dict[str, Any] = {"origins": origin, "seed": seed, "links": links}
+    tied = by_text = find_clusters(texts, None, stands_for, **how)
     grouped = groups is not None and any(groups)
     if groups is not None and grouped:
-        tied = find_clusters(texts, groups.tolist(), stands_for, seed=seed, links=links)
+        tied = find_clusters(texts, groups.tolist(), stands_for, **how)
     roles, notes, undivided = _roles(table, len(rows), part, seed, tied)
     amounts = None if costs is None else _amounts(costs, rows, roles == TRAIN)
     return Given(

@@ -111,6 +111,11 @@ def groups(part: RawPart, columns: tuple[str, ...], faults: list[str]) -> Column
     )
 
 
+def parents(part: RawPart, column: str, faults: list[str]) -> Column:
+    """The id of the row that each row was made from, None where the cell is empty."""
+    return text_column([cell or None for cell in names(part, column, "parent", faults)])
+
+
 def weights(part: RawPart, column: str, faults: list[str]) -> Column:
     return _numbers(
         part,

@@ -14,6 +14,7 @@ from equipoise.data.cell_faults import CELL_FAULTS, faulty_rows, repeated_ids
 from equipoise.data.cells import GROUP_JOIN
 from equipoise.data.check_written import repeated_prompts, written_faults
 from equipoise.data.joined_labels import joined_labels
+from equipoise.data.made import made_faults
 from equipoise.data.normalise import plain_key
 from equipoise.data.raw import LISTED, listing
 from equipoise.data.table import TRAIN, Table
@@ -33,15 +34,17 @@ def check_rows(table: Table) -> list[str]:
     Row numbers count the rows of their file from 1, after a line of column names.
     Raises DataError with every fault of the table: cells that are not text (found in reading),
     empty texts and labels, null bytes, lone surrogates, ids that occur twice, weights that are
-    not positive, fewer than two classes to train on (of several labels a row: none that some
-    rows have and others lack). Of rows that are written: no assistant's turn or not at the end,
-    empty prompts and completions; one category is enough.
+    not positive, parents that are not there, fewer than two classes to train on (of several labels
+    a row: none that some rows have and others lack). Of rows that are written: no assistant's turn
+    or not at the end, empty prompts and completions; one category is enough.
     """
     faults = list(table.faults)
     joined = joined_labels(table.parts.values())
     for part, rows in table.parts.items():
         faults.extend(_part_faults(rows, _where(table, part), joined))
     train = table.train
+    if train is not None:  # rows that are only judged may come without those they were made from
+        faults.extend(made_faults(table))
     if table.written:
         pass  # there is as much to learn in one category as in several
     elif train is not None and train.labels is not None and train.several:
@@ -73,7 +76,7 @@ def check_rows(table: Table) -> list[str]:
 def check_texts(table: Table) -> None:
     """Raises DataError for faults of ids and texts; labels, if there are any, don't matter, nor
     does it whether rows that are written have an answer."""
-    bare = {name: replace(rows, labels=None) for name, rows in table.parts.items()}
+    bare = {name: replace(rows, labels=None, parents=None) for name, rows in table.parts.items()}
     check_rows(replace(table, parts=bare))
 
 
@@ -213,7 +216,7 @@ def _rare_classes(table: Table) -> Iterable[str]:
     train, said = table.train, _words(table)
     if train is None or len(table.parts) > 1:
         return
-    counts = train.counts()
+    counts = train.take(~train.made).counts()
     if table.written and list(counts) == [ANY_CATEGORY]:
         return
     few = {label: rows for label, rows in counts.items() if rows < FEW_ROWS}

@@ -1,13 +1,14 @@
 """Groups of rows that must stay on one side of every split.
 
-Four things tie rows together, from the strongest:
+Five things tie rows together, from the strongest:
 
 1. the user's group column,
-2. the same text (up to case, spaces and punctuation), and
-3. one conversation: a row whose question a longer row answers on its way. These are never cut, nor
+2. what a row was made from, where it was made from another row,
+3. the same text (up to case, spaces and punctuation), and
+4. one conversation: a row whose question a longer row answers on its way. These are never cut, nor
    are conversations that open with the same question and answer, unless so many do (more than the
    cap below) that it is a greeting;
-4. look-alikes, pairs of texts that share at least `threshold` of their pieces. They tie chains:
+5. look-alikes, pairs of texts that share at least `threshold` of their pieces. They tie chains:
    A is like B, B like C, and A need not be like C at all. In data made from templates a chain
    runs through a whole class, and a class that can't be divided can't be judged. So what
    look-alikes tie together is capped. Links are taken from the most alike downwards, and one that
@@ -94,15 +95,18 @@ def find_clusters(
     labels: Sequence[str] | None = None,
     *,
     turns: Sequence[Sequence[Turn]] | None = None,
+    origins: Places | None = None,
     threshold: float = 0.8,
     max_cluster: int | None = None,
     seed: int = 0,
     links: Links | None = None,
 ) -> Clusters:
-    """Tie rows with the same text, with the same group ("" is none), of one conversation, and
-    look-alikes.
+    """Tie rows with the same text, with the same group ("" is none), that go back to one row, of
+    one conversation, and look-alikes.
 
     turns        What is said in each row, where rows are written; `texts` are their questions.
+    origins      (rows,) number of the row that each was made from, its own of a given one; see
+                 `made.origins`. None: all were given.
     threshold    Jaccard similarity of three-letter pieces, above 0 to 1, from which two texts look
                  alike; 0.8 is about one changed word in ten. At 1 only equal sets of pieces do.
     max_cluster  Rows (of one class, where labels are given) that look-alikes may tie to the
@@ -111,12 +115,14 @@ def find_clusters(
     Time         about 1 minute for a million short rows on two cores, nearly linear.
     Raises       ShapeError if the columns differ in length; SettingsError for a bad setting.
     """
-    _check(texts, groups, labels, turns, threshold, max_cluster)
+    _check(texts, groups, labels, turns, origins, threshold, max_cluster)
     key_of_row = [duplicate_key(text) for text in texts]
     text_of_row, keys = codes(key_of_row), list(dict.fromkeys(key_of_row))
     class_of_row = codes(labels) if labels is not None else np.zeros(len(texts), dtype=np.int64)
     caps = _caps(class_of_row, max_cluster)
     ties = [] if groups is None else [_of_groups(groups)]
+    if origins is not None:
+        ties.append(_of_families(origins))
     on_the_way = steps(() if turns is None else turns)
     atoms = _atoms(text_of_row, len(keys), [*ties, on_the_way])
     if turns is not None:
@@ -149,10 +155,12 @@ def _check(
     groups: Sequence[str] | None,
     labels: Sequence[str] | None,
     turns: Sequence[Sequence[Turn]] | None,
+    origins: Places | None,
     threshold: float,
     max_cluster: int | None,
 ) -> None:
-    for name, column in (("groups", groups), ("labels", labels), ("turns", turns)):
+    columns = {"groups": groups, "labels": labels, "turns": turns, "origins": origins}
+    for name, column in columns.items():
         if column is not None and len(column) != len(texts):
             raise ShapeError(f"{len(texts)} texts but {len(column)} {name}; give one per row")
     faults = []
@@ -174,6 +182,13 @@ def _caps(class_of_row: Places, max_cluster: int | None) -> list[int]:
 def _of_groups(groups: Sequence[str]) -> Ties:
     grouped = np.flatnonzero([bool(group) for group in groups])
     return Ties(grouped.astype(np.int64), codes([group for group in groups if group]))
+
+
+def _of_families(origins: Places) -> Ties:
+    """Rows that were made from others, and those others."""
+    made = np.flatnonzero(origins != np.arange(len(origins)))
+    family = np.concatenate([origins[made], origins[made]])
+    return Ties(np.concatenate([made, origins[made]]), codes(family.tolist()))
 
 
 def _atoms(text_of_row: Places, texts: int, ties: Sequence[Ties]) -> Places:

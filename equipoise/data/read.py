@@ -19,7 +19,7 @@ from equipoise.data.roles import (
     uncategorised,
     with_defaults,
 )
-from equipoise.data.table import ColumnNames, Table, fingerprint
+from equipoise.data.table import TEST, VALIDATION, ColumnNames, Table, fingerprint
 from equipoise.errors import DataError
 from equipoise.records.rows import Column, Rows, text_column
 
@@ -51,7 +51,10 @@ def read_rows(
     form = form_of_rows(columns, raw, task, need_labels)
     named = with_defaults(columns, raw, form)
     faults: list[str] = []
-    roles = {part: resolve(named, raw[part], form, need_labels, faults) for part in raw}
+    roles = {
+        part: resolve(named, raw[part], form, need_labels, faults, judges=part in _JUDGED)
+        for part in raw
+    }
     if faults:
         raise DataError(*faults)
     separator = columns.label_separator
@@ -69,7 +72,7 @@ def read_rows(
         held = [rows.labels for rows in parts.values() if rows.labels is not None]
         warnings += unused_separator(held, separator) if held else []
     first = next(iter(roles.values()))
-    # Only rows that are judged may have references, or an answer.
+    # Only rows that are judged may have references, or an answer; only those that train, parents.
     others = {role: names for own in roles.values() for role, names in own.items()}
     return Table(
         source=str(source),
@@ -85,6 +88,7 @@ def read_rows(
     )
 
 
+_JUDGED = (VALIDATION, TEST)
 _Target = Callable[[RawPart, Roles], dict[str, Column | None]]
 """A part and its roles to the columns of what is read and what is right."""
 
@@ -124,6 +128,7 @@ def _to_rows(
     ids = roles.get("id", (None,))[0]
     weight = roles.get("weight", (None,))[0]
     cost = roles.get("cost", (None,))[0]
+    parent = roles.get("parent", (None,))[0]
     numbers = range(1, part.rows + 1)
     found = {
         "ids": text_column([f"{prefix}-{n}" if prefix else str(n) for n in numbers])
@@ -131,6 +136,7 @@ def _to_rows(
         else cells.names(part, ids, "id", faults),
         **target(part, roles),
         "groups": cells.groups(part, roles["group"], faults) if "group" in roles else None,
+        "parents": None if parent is None else cells.parents(part, parent, faults),
         "weights": None if weight is None else cells.weights(part, weight, faults),
         "amounts": None if cost is None else cells.amounts(part, cost, faults),
     }

@@ -23,6 +23,7 @@ _ALIASES = {
     "label": "labels category intent class target topic sentiment tag y output",
     "id": "uid uuid key index",
     "weight": "weights sample_weight importance",
+    "parent": "parent_id parents origin made_from original source_id",
     "cost": "amount costs value price sum total",
     "time": "date datetime timestamp created created_at day",
     "group": "groups customer user author document source region",
@@ -33,7 +34,7 @@ _ALIASES = {
     "references": "reference refs targets answers gold",
 }
 _CONVERSATIONS = ("messages", "conversations")
-_OPTIONAL = ("weight", "id", "time", "cost")
+_OPTIONAL = ("weight", "id", "time", "cost", "parent")
 
 
 def form_of_rows(
@@ -117,12 +118,19 @@ def uncategorised(columns: ColumnNames, raw: dict[str, RawPart], form: Form) -> 
 
 
 def resolve(
-    columns: ColumnNames, part: RawPart, form: Form, need_labels: bool, faults: list[str]
+    columns: ColumnNames,
+    part: RawPart,
+    form: Form,
+    need_labels: bool,
+    faults: list[str],
+    *,
+    judges: bool = False,
 ) -> Roles:
     """The roles whose columns are there; a fault for each that should be and is not.
 
     With `need_labels` false what says what is right (label, completion, category, references) may
-    be missing."""
+    be missing. A part that judges or chooses may lack the parents: nothing in it was made.
+    """
     asked: Roles = {role: (getattr(columns, role),) for role in _READ[form]}
     asked["group"] = columns.group
     for role in (*_OPTIONAL, *(() if form == "classify" else ("category", "references"))):
@@ -130,11 +138,15 @@ def resolve(
         asked[role] = () if name is None else (name,)
     if form != "classify" and columns.references is None and "references" in part.cells:
         asked["references"] = ("references",)
+    if need_labels and columns.parent is None and "parent" in part.cells:
+        asked["parent"] = ("parent",)
     answers = ("label", "completion", "category", "references")
     found: Roles = {}
     for role, names in asked.items():
         missing = [name for name in names if name not in part.cells]
         if role in answers and missing and not need_labels:
+            continue
+        if role == "parent" and missing and judges:
             continue
         for name in missing:
             faults.append(

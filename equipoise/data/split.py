@@ -4,7 +4,8 @@ One file (or only a train file): 70 % training, 15 % validation, 15 % test. Trai
 train becomes validation. Train and validation: they stay, and there is no test. All three: they
 stay. Whatever was given to judge is never touched; where a duplicate, a look-alike or a group runs
 through two given parts, the one further from judging gives way: training to validation and test,
-validation to test. So do, forward in time, training rows as late as what was given to judge. The
+validation to test. So do, forward in time, training rows as late as what was given to judge. Rows
+that were made from others are divided last: they train where those do, and are nowhere else. The
 notes say how many rows that took.
 """
 
@@ -21,6 +22,7 @@ from equipoise.data.allot import allot
 from equipoise.data.crossing import Guard, Parts, listed_classes
 from equipoise.data.duplicates import Clusters, codes, find_clusters
 from equipoise.data.forward import hold_out_latest
+from equipoise.data.made import Places, given_rows, origins, with_made
 from equipoise.data.memberships import memberships, rarest_labels
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
 from equipoise.errors import DataError, SettingsError, ShapeError
@@ -40,7 +42,8 @@ def split_table(
     keep_crossing: bool = False,
     clusters: Clusters | None = None,
 ) -> Splits:
-    """Divide the rows of a checked table; every part's rows carry their cluster numbers.
+    """Divide the rows of a checked table; every part's rows carry their cluster numbers. Shares and
+    classes are of the given rows; a row that was made from one of them trains if that does.
 
     validation_share, test_share
                    Share of the rows that are divided, 0 to 1; used only for parts that were not
@@ -59,8 +62,9 @@ def split_table(
                    of the training rows would have to be left out.
     """
     _check_shares(validation_share, test_share)
-    parts, clusters = _grouped(table, threshold, max_cluster, seed, clusters)
+    whole, origin, clusters = _grouped(table, threshold, max_cluster, seed, clusters)
     notes = _cluster_notes(clusters)
+    parts = given_rows(whole, notes)
     time_column = time_column or column_of(table.columns, "time")
     shares = {VALIDATION: validation_share, TEST: test_share}
     missing = [part for part in (VALIDATION, TEST) if part not in parts]
@@ -83,6 +87,7 @@ def split_table(
             held, borders = hold_out_latest(parts[TRAIN], taken, time_column, table.source)
             notes.append(_share_note(held, f"by {time_column!r}: {borders}"))
             parts = guard.drop_crossing(parts | held, notes)
+    parts[TRAIN] = with_made(parts[TRAIN], whole, origin, notes)
     _check_parts(parts, table.source, clusters)
     notes.extend(_class_notes(parts))
     return Splits(parts[TRAIN], parts[VALIDATION], parts.get(TEST), tuple(notes))
@@ -133,9 +138,9 @@ def _check_shares(validation_share: float, test_share: float) -> None:
 
 def _grouped(
     table: Table, threshold: float, max_cluster: int | None, seed: int, found: Clusters | None
-) -> tuple[Parts, Clusters]:
-    """The given parts with cluster numbers over all of them, found unless they are known; one file
-    counts as training rows."""
+) -> tuple[Parts, Places, Clusters]:
+    """The given parts with cluster numbers over all of them, found unless they are known, and what
+    each row goes back to; one file counts as training rows."""
     parts = {TRAIN if name == WHOLE else name: rows for name, rows in table.parts.items()}
     if TRAIN not in parts:
         raise DataError(
@@ -149,20 +154,26 @@ def _grouped(
             raise DataError(f"{table.source}: the {name} rows have no labels; add a label column")
         labels += rows.labels.tolist()
         groups += [""] * len(rows) if rows.groups is None else rows.groups.tolist()
+    origin = origins(parts)
     found = found or find_clusters(
         [text for rows in parts.values() for text in rows.texts.tolist()],
         groups if any(groups) else None,
         rarest_labels(labels),
         turns=all_turns(parts.values()),
+        origins=origin,
         threshold=threshold,
         max_cluster=max_cluster,
         seed=seed,
     )
     ends = np.cumsum([len(rows) for rows in parts.values()])
-    return {
-        name: replace(rows, clusters=found.ids[end - len(rows) : end])
-        for (name, rows), end in zip(parts.items(), ends.tolist(), strict=True)
-    }, found
+    return (
+        {
+            name: replace(rows, clusters=found.ids[end - len(rows) : end])
+            for (name, rows), end in zip(parts.items(), ends.tolist(), strict=True)
+        },
+        origin,
+        found,
+    )
 
 
 def _hold_out(rows: Rows, taken: dict[str, float], seed: int) -> Parts:

@@ -38,6 +38,9 @@ class ColumnNames:
     """Column of dates (ISO 8601) or numbers, by which rows are split forward in time."""
     cost: str | None = None
     """Column of numbers, 0 or more, that costs are times of: a fraud costs its amount."""
+    parent: str | None = None
+    """Column that names the row, by its id, from which a row was made; empty where it was given.
+    None: `parent`, if there is one."""
     label_separator: str | None = None
     """What stands between the labels of one cell; a row may then have several, or none. None:
     a text is one label, but lists (JSON, Parquet, the hub) are several."""
@@ -117,8 +120,8 @@ class Table:
     given, in that order. A cell that is None was found faulty, and `faults` says why."""
     columns: Columns
     fingerprint: str
-    """SHA-256 over all that a run can read of the rows: ids, texts, labels, groups, weights,
-    amounts, turns, references and the other columns of every part, in order."""
+    """SHA-256 over all that a run can read of the rows: ids, texts, labels, groups, parents,
+    weights, amounts, turns, references and the other columns of every part, in order."""
     faults: tuple[str, ...] = field(default=())
     """Faults of single cells and lines, one line each; `check_rows` raises them with its own."""
     warnings: tuple[str, ...] = field(default=())
@@ -157,9 +160,9 @@ class Table:
 
 
 def fingerprint(parts: dict[str, Rows]) -> str:
-    """SHA-256 over part names, ids, texts, labels, groups, weights, amounts, turns, references and
-    the other columns by name; each cell is preceded by its length, so that ("ab", "c") and
-    ("a", "bc") differ.
+    """SHA-256 over part names, ids, texts, labels, groups, parents, weights, amounts, turns,
+    references and the other columns by name; each cell is preceded by its length, so that
+    ("ab", "c") and ("a", "bc") differ.
 
     The other columns count because a run may read any of them: by time it is divided, by others
     remedies balance groups or set thresholds. Other cells there are another run.
@@ -176,7 +179,7 @@ def fingerprint(parts: dict[str, Rows]) -> str:
         columns = [rows.ids, rows.texts, np.full(len(rows), None)]
         if rows.labels is not None:
             columns[2] = text_column([_one_text(cell) for cell in rows.labels.tolist()])
-        columns += [*([] if rows.groups is None else [rows.groups]), *numbers]
+        columns += [own for own in (rows.groups, rows.parents) if own is not None] + numbers
         columns += [
             text_column([None if cell is None else json.dumps(cell) for cell in column.tolist()])
             for column in (rows.turns, rows.references)

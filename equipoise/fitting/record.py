@@ -71,8 +71,8 @@ def _save_fed(path: Path, ids: NDArray[Any], made: int) -> None:
 
 
 def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
-    """splits.parquet: which row went where, with a mark of its text; judged_rows.parquet: the texts
-    that the report quotes."""
+    """splits.parquet: which row went where, what it was made from, and a mark of its text;
+    judged_rows.parquet: the texts that the report quotes."""
     named = (("train", splits.train), ("validation", splits.validation), ("test", splits.test))
     parts = [(name, rows) for name, rows in named if rows is not None]
 
@@ -85,6 +85,7 @@ def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
             "split": pa.array(column(lambda name, rows: np.full(len(rows), name, dtype=object))),
             "cluster": pa.array(column(lambda _, rows: _clusters(rows)), pa.int64()),
             "label": name_array(column(lambda _, rows: rows.labels), several=splits.train.several),
+            "parent": pa.array(column(lambda _, rows: _parents(rows)), pa.string()),
             MARK: pa.array(column(lambda _, rows: text_marks(rows)), pa.string()),
         }
     )
@@ -105,6 +106,10 @@ def save_rows(out: Path, splits: Splits, keep_texts: bool) -> None:
 
 def _clusters(rows: Rows) -> NDArray[np.int64]:
     return rows.clusters if rows.clusters is not None else np.arange(len(rows))
+
+
+def _parents(rows: Rows) -> NDArray[Any]:
+    return rows.parents if rows.parents is not None else np.full(len(rows), None)
 
 
 def run_manifest(
@@ -142,6 +147,7 @@ def run_manifest(
                     rows=len(rows),
                     clusters=len(np.unique(_clusters(rows))),
                     counts=rows.counts(),
+                    made=int(rows.made.sum()),
                 )
                 for name in prepared.tokens
                 for rows in (prepared.rows(name),)

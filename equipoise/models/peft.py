@@ -47,7 +47,7 @@ def with_peft(
     try:
         tuned: nn.Module = peft.get_peft_model(body, _config(body, settings, own_head, common))
         if settings.method in _VIRTUAL:
-            _try_out(tuned)
+            _try_out(tuned, two_parts=base.two_parts)
     except (ValueError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
@@ -81,12 +81,13 @@ def _config(
 
 
 @torch.no_grad()
-def _try_out(tuned: nn.Module) -> None:
+def _try_out(tuned: nn.Module, *, two_parts: bool) -> None:
     """Some architectures take virtual tokens only to fail in the first forward pass."""
     tuned.eval()
     device = next(tuned.parameters()).device
     ids = torch.ones(2, 3, dtype=torch.long, device=device)
-    tuned(input_ids=ids, attention_mask=torch.ones_like(ids))
+    written = {"decoder_input_ids": ids} if two_parts else {}
+    tuned(input_ids=ids, attention_mask=torch.ones_like(ids), **written)
 
 
 def _linear_layers(body: nn.Module, own_head: tuple[str, ...]) -> list[str]:
@@ -106,33 +107,40 @@ def _writing_head(body: nn.Module) -> tuple[str, ...]:
     return tuple(name for name, module in body.named_modules() if module is head)
 
 
+_KEYS = ("key", "value", "k_proj", "v_proj", "key_proj", "value_proj", "k_lin", "v_lin", "k", "v")
+_FUSED = ("c_attn", "Wqkv", "in_proj", "query_key_value", "qkv_proj")
+"""Queries, keys and values in one."""
+_BACK = (
+    *("output.dense", "down_proj", "mlp.c_proj", "mlp.Wo", "fc2", "wo", "dense_4h_to_h"),
+    *("fc_out", "lin2", "ffn_output", "w2"),
+)
+"""The second feed-forward layer, from its wider states back to the model's."""
+
+
 def _ia3_targets(body: nn.Module) -> dict[str, list[str]]:
     """Keys, values and the second feed-forward layer, found by the names architectures use; the
-    feed-forward input is scaled, as in the paper (arXiv:2205.05638)."""
+    feed-forward input is scaled, as in the paper (arXiv:2205.05638). Where experts keep the weights
+    of that layer in one block, which is no linear layer, keys and values alone. Where PEFT alone
+    knows the names, none: it goes by its own map then."""
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as KNOWN
+
     names = {name for name, module in body.named_modules() if _is_linear(module)}
-    # The last three hold queries, keys and values in one.
-    keys = (
-        "key",
-        "value",
-        "k_proj",
-        "v_proj",
-        "key_proj",
-        "value_proj",
-        "c_attn",
-        "Wqkv",
-        "in_proj",
-    )
-    feed = ("output.dense", "down_proj", "mlp.c_proj", "mlp.Wo")
-    attention = sorted(name for name in names if name.rsplit(".", 1)[-1] in keys)
+    attention = sorted(name for name in names if name.rsplit(".", 1)[-1] in (*_KEYS, *_FUSED))
     forward = sorted(
-        name for name in names if name.endswith(feed) and "attention.output" not in name
+        name
+        for name in names
+        if f".{name}".endswith(tuple(f".{end}" for end in _BACK)) and "attention.output" not in name
     )
-    if not attention or not forward:
-        raise ModelError(
-            f"{type(body).__name__}: ia3 finds no keys, values and feed-forward by the names "
-            "it knows; use lora or light"
-        )
-    return {"target_modules": attention + forward, "feedforward_modules": forward}
+    in_blocks = any(parameter.ndim == 3 for parameter in body.parameters())
+    if attention and (forward or in_blocks):
+        return {"target_modules": attention + forward, "feedforward_modules": forward}
+    kind = getattr(getattr(body, "config", None), "model_type", None)
+    if kind in KNOWN:
+        return {}
+    raise ModelError(
+        f"{type(body).__name__}: ia3 finds no keys, values and feed-forward by the names "
+        "it knows; use lora or light"
+    )
 
 
 def _is_linear(module: nn.Module) -> bool:

@@ -44,7 +44,8 @@ class Rows:
     amounts: Column | None = None
     """float64, 0 or more: the row's number that costs are times of; None when no cost is."""
     parents: Column | None = None
-    """str or None per row: None is a given row, else the id of the row that it was made from."""
+    """str or None per row: None is a given row, else the id of the row that it was made from. None
+    when no row was made from another."""
     clusters: Column | None = None
     """int64, rows with the same number are duplicates or share a group, so they stay on one side
     of every split and are resampled together; None until `equipoise.data` has grouped them."""
@@ -68,6 +69,13 @@ class Rows:
     def written(self) -> bool:
         """Whether the target is text that the model writes."""
         return self.turns is not None
+
+    @property
+    def made(self) -> NDArray[np.bool_]:
+        """(n,) whether a row was made from another; else it was given."""
+        if self.parents is None:
+            return np.zeros(len(self), dtype=bool)
+        return np.array([parent is not None for parent in self.parents], dtype=bool)
 
     def take(self, index: NDArray[Any]) -> Rows:
         """The rows at `index` (int positions, may repeat, or a bool mask), in that order."""

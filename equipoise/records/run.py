@@ -13,7 +13,8 @@ RUN/
   order.npy              (epochs, rows) position in the fed rows at each place: the data order
   fed_rows.parquet       id of every row fed; of a made vector the row it was made from
   head_order.npy, head_rows.parquet   the same of a second training of the head, if there was one
-  splits.parquet         id, split, cluster, label of every row, and a mark of its text
+  splits.parquet         id, split, cluster, label of every row, the row that it was made from, and
+                         a mark of its text
   baselines/NAME/        predictions.parquet and scores.json of each baseline
   report.html            the report
 """
@@ -46,6 +47,8 @@ class SplitRecord(_Part):
     """Groups of rows that stay together; as many as rows when nothing repeats."""
     counts: dict[str, int]
     """Rows per class."""
+    made: int = 0
+    """Of the rows, those that were made from others; only training rows are."""
 
 
 class RowsRecord(_Part):

@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equipoise.fitting.writing.general import general_record, read_general
-from equipoise.fitting.writing.keep import Replayed, kl_wrapper
+from equipoise.fitting.writing.general import General, general_of, general_record
+from equipoise.fitting.writing.keep import Replayed, kl_wrapper, replayed_feed
+from equipoise.fitting.writing.texts import read_texts
+from equipoise.models.load import Base
 from equipoise.models.passes import Pass
 from tests.models.writing.tiny import make_feed, make_writer, random_sequences, save_writing_base
 
@@ -22,27 +24,39 @@ def token_loss(scores: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(scores, labels, reduction="none")
 
 
-@pytest.mark.parametrize("method", ["full", "light", "lora", "ia3", "adapter", "prefix"])
-def test_the_base_is_what_the_writer_was(method: Any, tmp_path: Path) -> None:
-    """Nothing is added to the loss until training has moved the weights; then something is."""
-    writer, _ = make_writer(save_writing_base(tmp_path / "base", "llama"), method)
-    writer.eval()
+METHODS = ["full", "light", "lora", "ia3", "adapter", "prefix", "prompt"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_base_is_held_on_to_whatever_was_added(method: Any, tmp_path: Path) -> None:
+    """What is added to the loss is how far the writer is from the base as it came: nothing until
+    training has moved the weights, except where virtual tokens stand in front from the start."""
+    folder = save_writing_base(tmp_path / "base", "llama")
+    writer, _ = make_writer(folder, method)
+    plain, _ = make_writer(folder, "full")
+    writer.eval(), plain.eval()
     wrapper = kl_wrapper(writer, 1.0)
     batch = make_feed(random_sequences(6), packed=False).batch(np.arange(6))
     labels, weights, _ = (batch.pop(name) for name in ("labels", "weights", "counts"))
 
+    @torch.no_grad()
     def added() -> Tensor:
         run = Pass(writer, writer, batch)
         rng = np.random.default_rng(0)
-        with torch.no_grad():
-            return wrapper(run, labels, weights, token_loss, rng) - token_loss(run(), labels)
+        found = wrapper(run, labels, weights, token_loss, rng) - token_loss(run(), labels)
+        theirs, ours = F.log_softmax(plain(**batch), -1), F.log_softmax(run(), -1)
+        apart = (theirs.exp() * (theirs - ours)).sum(-1)
+        torch.testing.assert_close(found, apart.to(found.dtype), rtol=1e-4, atol=1e-5)
+        return found
 
-    assert float(added().abs().max()) < 1e-5
+    drawn = method in ("prefix", "prompt")
+    assert (float(added().abs().max()) < 1e-5) == (not drawn)
     with torch.no_grad():
         for parameter in writer.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.5 * torch.randn_like(parameter))
     assert float(added().mean()) > 1e-4
+    assert all(p.requires_grad for n, p in writer.named_parameters() if "lora_" in n)
 
 
 def test_an_encoder_decoder_reads_its_source_where_rows_are_replayed(tmp_path: Path) -> None:
@@ -70,6 +84,10 @@ def test_an_encoder_decoder_reads_its_source_where_rows_are_replayed(tmp_path: P
 def write_lines(path: Path, lines: list[dict[str, str]]) -> str:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return str(path)
+
+
+def read_general(path: str, base: Base, packs: bool) -> General:
+    return general_of(read_texts(path, base), base, packs)
 
 
 @pytest.mark.parametrize("architecture", ["t5", "bart"])
@@ -109,3 +127,25 @@ def test_every_token_of_a_long_general_text_counts(tmp_path: Path) -> None:
     assert general.bytes == len(text) + len("the band")
     nats = record.loss_before * record.tokens
     assert record.bits_per_byte_after == pytest.approx(nats / np.log(2) / general.bytes)
+
+
+def test_every_token_of_a_long_text_is_replayed(tmp_path: Path) -> None:
+    words = [f"w{n}" for n in range(30)] + ["we", "play", "the", "loud", "music"] * 40
+    path = write_lines(tmp_path / "general.jsonl", [{"text": " ".join(words)}])
+    _, base = make_writer(save_writing_base(tmp_path / "base", "llama"))
+    texts = read_texts(path, base)
+    feed = replayed_feed(texts.read, base, make_feed(random_sequences(2), weigh="row"))
+    assert feed.weigh == "row"
+    assert feed.lengths.max() <= base.max_tokens == 48
+    assert len(feed) > 4
+    assert feed.tokens.learned_lengths.sum() == texts.whole.learned_lengths.sum() == 230 + 1
+    assert texts.notes == []
+
+
+def test_what_an_encoder_decoder_can_not_read_of_general_texts_is_told(tmp_path: Path) -> None:
+    long = {"prompt": " ".join(["play the music"] * 30), "completion": "loud music"}
+    path = write_lines(tmp_path / "general.jsonl", [long, long | {"prompt": "play it"}])
+    _, base = make_writer(save_writing_base(tmp_path / "base", "t5"))
+    (note,) = read_texts(path, base).notes
+    assert "general.jsonl: " in note
+    assert "1 rows lost the beginning of what is asked" in note

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -119,6 +121,28 @@ def test_the_same_seed_gives_the_same_bytes(llama: Path, rows: Path, tmp_path: P
         assert one == two, file
 
 
+def test_a_run_that_is_killed_ends_with_the_same_bytes(rows: Path, tmp_path: Path) -> None:
+    """By SIGKILL, in training and in writing; with dropout, a sampler, a loss, and drawn texts."""
+    base = save_writing_base(tmp_path / "base", "gpt2")
+    moments = {"whole": [], "killed": [["training", 10], ["training", 18], ["writing", 8]]}
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fitting.kills",
+        base,
+        rows,
+        tmp_path,
+        json.dumps(moments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for file in ("model/model.safetensors", "order.npy", "written.parquet", "scores.json"):
+        assert (whole / file).read_bytes() == (killed / file).read_bytes(), file
+    assert read_manifest(killed).id == read_manifest(whole).id
+    assert not list(killed.rglob("*.part*"))
+
+
 def test_what_holds_on_to_the_base_does(
     llama: Path, rows: Path, general: Path, tmp_path: Path
 ) -> None:
@@ -149,6 +173,26 @@ def test_what_holds_on_to_the_base_does(
     for name in ("kl", "replay", "interpolate"):
         assert found[name][0] < found["plain"][0], name
         assert found[name][1] > found["plain"][1] - 0.05, name
+
+
+def test_before_training_every_method_is_the_base(
+    llama: Path, rows: Path, general: Path, tmp_path: Path
+) -> None:
+    """Virtual tokens, which are drawn, are no part of it."""
+    before = {}
+    for method in ("full", "lora", "prefix", "prompt"):
+        done = run(
+            llama,
+            rows,
+            tmp_path / method,
+            model__method=method,
+            write={"decode_rows": 0, "keep": {"general": str(general)}},
+            train__epochs=1,
+            baselines=[],
+        )
+        assert done.manifest.general is not None
+        before[method] = done.manifest.general.loss_before
+    assert before == pytest.approx(dict.fromkeys(before, before["full"]), rel=1e-5)
 
 
 def test_what_is_for_classes_is_refused_all_at_once(
@@ -221,6 +265,26 @@ def test_categories_weigh_what_they_cost(llama: Path, rows: Path, tmp_path: Path
 def test_costs_of_decisions_are_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         resolve_written(make_recipe(settings))
+
+
+def test_the_plentiful_category_is_written_alone_first(
+    llama: Path, rows: Path, tmp_path: Path
+) -> None:
+    """The first of two epochs feeds the usual category alone, the second both, by temperature."""
+    import pyarrow.parquet as pq
+
+    remedies = ["plentiful_first:over=1,plentiful=0.5,temperature=3"]
+    out = tmp_path / "run"
+    done = run(llama, rows, out, remedies=remedies, baselines=[], write__decode_rows=0)
+    order = np.load(out / "order.npy")
+    fed = pq.read_table(out / "fed_rows.parquet")["id"].to_pylist()
+    kept = pq.read_table(out / "splits.parquet").to_pandas().set_index("id")["label"]
+    first, second = (kept[[fed[place] for place in epoch]].value_counts() for epoch in order)
+    assert set(first.index) == {"bank"}
+    counts = done.manifest.rows.splits["train"].counts
+    cube = (counts["bank"] / counts["light"]) ** (1 / 3)
+    assert second["bank"] / second["light"] == pytest.approx(cube, rel=0.05)
+    assert done.manifest.remedies[0].after is not None
 
 
 def test_other_general_texts_are_another_run(
@@ -298,3 +362,33 @@ def test_sequences_of_two_feeds_stand_together() -> None:
         source, row = (one, k) if k < 3 else (other, k - 3)
         assert both.row(k).tolist() == source.row(row).tolist()
         assert both.learned_in(k).tolist() == source.learned_in(row).tolist()
+
+
+def test_rows_that_were_made_are_fed_and_counted(llama: Path, rows: Path, tmp_path: Path) -> None:
+    """Of every fourth row one was made: those whose row trains are fed, and the record, the rows'
+    file and the page say so."""
+    import pyarrow.parquet as pq
+
+    from equipoise.report import write_report
+
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    given = [line | {"id": f"row {n}", "parent": None} for n, line in enumerate(lines)]
+    made = [
+        line | {"id": f"made of {line['id']}", "parent": line["id"], "prompt": f"{n} we play it"}
+        for n, line in enumerate(given[::4])
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in [*given, *made]))
+    done = run(llama, path, tmp_path / "run", baselines=[], write__decode_rows=0, train__epochs=1)
+    kept = pq.read_table(tmp_path / "run" / "splits.parquet").to_pandas()
+    of_made = kept[kept["parent"].notna()]
+    assert set(of_made["split"]) == {"train"}
+    trains = set(kept["id"][kept["split"] == "train"])
+    assert set(of_made["parent"]) <= trains
+    assert len(of_made) == sum(line["parent"] in trains for line in made) > 0
+    counted = {name: part.made for name, part in done.manifest.rows.splits.items()}
+    assert counted == {"train": len(of_made), "validation": 0, "test": 0}
+    fed = set(pq.read_table(tmp_path / "run" / "fed_rows.parquet")["id"].to_pylist())
+    assert set(of_made["id"]) <= fed
+    page = write_report(tmp_path / "run").read_text()
+    assert "Training rows made from others" in page

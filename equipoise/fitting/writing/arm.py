@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from equipoise.fitting.loop import States, Watch, order_rows, states_of, train_watched, uncached
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.probe import Probe, writer_probe
-from equipoise.fitting.treatment import treat
-from equipoise.fitting.writing.general import general_record, read_general
+from equipoise.fitting.treatment import Treatment, treat
+from equipoise.fitting.writing.general import general_of, general_record
 from equipoise.fitting.writing.keep import (
     Replayed,
     interpolate,
     kl_wrapper,
-    read_texts,
     replayed_feed,
     starting_weights,
     with_replay,
 )
+from equipoise.fitting.writing.texts import Texts, read_texts
 from equipoise.models.batches import StepPlan
 from equipoise.models.cache import CachedStates
 from equipoise.models.feed import Fed
@@ -65,30 +65,19 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
     writer.to(default_device())
     states = _states(prepared, writer, watch.progress)
     notes += uncached(writer, states)
-
-    @cache
-    def vectors() -> NDArray[np.float32]:
-        held = states["train"]
-        if held is not None:
-            return held.vectors
-        tokens = prepared.tokens["train"]
-        return pooled_vectors(writer, prepared.base, tokens, progress=watch.progress)
-
     packs = recipe.write.packing and packing_holds(writer)
-
-    def probe() -> Probe:
-        feed = feed_of(prepared, "train", states["train"], packs)
-        return writer_probe(writer, feed, prepared, watch.checkpoints / "probe")
-
-    treated = treat(prepared, specs, vectors, probe)
+    treated = _treated(prepared, specs, writer, states["train"], packs, watch)
     if recipe.write.packing and not packs and not writer.two_parts:
         notes.append(
             "rows were not packed: this model does not keep rows of one line apart by their "
             "positions"
         )
     keep = recipe.write.keep
-    general = None if keep.general is None else read_general(keep.general, prepared.base, packs)
-    before = None if general is None else general.losses(writer)
+    named = {path: read_texts(path, prepared.base) for path in (keep.general, keep.replay) if path}
+    notes += [note for texts in named.values() for note in texts.notes]
+    general = general_of(named[keep.general], prepared.base, packs) if keep.general else None
+    with writer.as_it_came():
+        before = None if general is None else general.losses(writer)
     if keep.replay is not None:
         states = dict.fromkeys(states, None)  # what is replayed has none
     feeds = {split: feed_of(prepared, split, held, packs) for split, held in states.items()}
@@ -96,7 +85,7 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
     plan = order_rows(prepared, treated, feed.lengths)
     start = starting_weights(writer) if keep.interpolate < 1 else {}
     wrapper = kl_wrapper(writer, keep.kl) if keep.kl else None
-    fed, plan = _replayed(prepared, feed, plan)
+    fed, plan = _replayed(prepared, feed, plan, named)
     trained = train_watched(
         prepared,
         writer,
@@ -125,12 +114,38 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
     )
 
 
-def _replayed(prepared: Prepared, feed: WrittenFeed, plan: StepPlan) -> tuple[Fed, StepPlan]:
-    """With general texts among the rows, if the recipe replays some."""
+def _treated(
+    prepared: Prepared,
+    specs: Sequence[RemedySpec],
+    writer: Writer,
+    states: CachedStates | None,
+    packs: bool,
+    watch: Watch,
+) -> Treatment:
+    """What the remedies make of the training rows; vectors and losses are had if one asks."""
+
+    @cache
+    def vectors() -> NDArray[np.float32]:
+        if states is not None:
+            return states.vectors
+        tokens = prepared.tokens["train"]
+        return pooled_vectors(writer, prepared.base, tokens, progress=watch.progress)
+
+    def probe() -> Probe:
+        feed = feed_of(prepared, "train", states, packs)
+        return writer_probe(writer, feed, prepared, watch.checkpoints / "probe")
+
+    return treat(prepared, specs, vectors, probe)
+
+
+def _replayed(
+    prepared: Prepared, feed: WrittenFeed, plan: StepPlan, texts: Mapping[str, Texts]
+) -> tuple[Fed, StepPlan]:
+    """With general texts among the rows, if the recipe replays some. texts: by their path."""
     keep = prepared.recipe.write.keep
     if keep.replay is None:
         return feed, plan
-    general = replayed_feed(read_texts(keep.replay), prepared.base, feed)
+    general = replayed_feed(texts[keep.replay].read, prepared.base, feed)
     rng = np.random.default_rng([prepared.seed, 5])
     with_general = with_replay(plan, len(feed), len(general), keep.replay_share, rng)
     return Replayed(feed, general), with_general

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from equipoise.fitting.writing.keep import read_texts
+from equipoise.fitting.writing.texts import Texts
 from equipoise.models.load import Base
 from equipoise.models.writing.feed import WrittenFeed, bare_feed
 from equipoise.models.writing.outputs import row_log_probs
-from equipoise.models.writing.pieces import Pieces
 from equipoise.models.writing.sizes import learned_bytes
-from equipoise.models.writing.template import sequences
 from equipoise.records.run import GeneralRecord
-
-_UNCUT = 1 << 40
-"""Tokens that no text has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,24 +32,15 @@ class General:
         return row_log_probs(writer, self.feed)
 
 
-def read_general(path: str, base: Base, packs: bool) -> General:
-    """A decoder reads what is longer than the window in several pieces, so that every token of
-    every text counts; of an encoder-decoder's texts the window keeps what it keeps of rows.
-
-    Raises DataError if the file can't be read, ModelError as `sequences`.
-    """
-    rows = read_texts(path)
-    assert rows.turns is not None
-    if base.two_parts:
-        whole = tokens = sequences(rows.turns, base)
-    else:
-        whole = sequences(rows.turns, replace(base, max_tokens=_UNCUT))
-        tokens = whole.in_windows(base.max_tokens, Pieces(base.tokenizer).around[0])
+def general_of(texts: Texts, base: Base, packs: bool) -> General:
+    """packs  Whether texts may share a line."""
+    turns = texts.rows.turns
+    assert turns is not None
     return General(
-        source=Path(path).name,
-        rows=len(rows),
-        feed=bare_feed(tokens, base, packs=packs),
-        bytes=int(learned_bytes(rows.turns, whole, base.tokenizer).sum()),
+        source=texts.source,
+        rows=len(texts.rows),
+        feed=bare_feed(texts.read, base, packs=packs),
+        bytes=int(learned_bytes(turns, texts.whole, base.tokenizer).sum()),
     )
 
 

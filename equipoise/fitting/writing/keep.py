@@ -13,8 +13,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equipoise.data import read_rows
-from equipoise.data.check import check_rows
 from equipoise.errors import ModelError
 from equipoise.models.batches import StepPlan
 from equipoise.models.config import ModelConfig
@@ -22,42 +20,23 @@ from equipoise.models.feed import Batch
 from equipoise.models.load import Base
 from equipoise.models.passes import Pass
 from equipoise.models.trainer import Wrapper
-from equipoise.models.writing.config import KeepConfig
 from equipoise.models.writing.feed import WrittenFeed, bare_feed
-from equipoise.models.writing.sequences import together
-from equipoise.models.writing.template import sequences
+from equipoise.models.writing.sequences import Sequences, together
 from equipoise.models.writing.writer import Writer
-from equipoise.records.rows import Rows
 
 _LORA = ("lora", "rslora")
 
 
-def read_texts(path: str) -> Rows:
-    """Every row of a file of plain texts. Raises DataError if it can't be read."""
-    table = read_rows(path, task="write")
-    check_rows(table)
-    (rows,) = table.parts.values() if len(table.parts) == 1 else (table.train,)
-    assert rows is not None
-    return rows
-
-
-def files_read(config: KeepConfig) -> str:
-    """A fingerprint of the files that the settings name: other texts make another run."""
-    named = [path for path in (config.general, config.replay) if path is not None]
-    return "".join(read_rows(path, task="write").fingerprint for path in named)
-
-
-def replayed_feed(rows: Rows, base: Base, like: WrittenFeed) -> WrittenFeed:
-    """General texts as the loop takes them; none is too long, since the window's end cuts it.
-
-    like    The rows that they stand beside: a text weighs on the scale of a row.
-    """
-    assert rows.turns is not None
-    tokens = sequences(rows.turns, base, too_long="left")
-    return replace(bare_feed(tokens, base, packs=like.packed), weigh=like.weigh)
-
-
 # ── replay ────────────────────────────────────────────────────────────────────────────────────
+
+
+def replayed_feed(texts: Sequences, base: Base, like: WrittenFeed) -> WrittenFeed:
+    """General texts as the loop takes them.
+
+    like    The rows that they stand beside: a text (of a long one each piece) weighs on the scale
+            of a row.
+    """
+    return replace(bare_feed(texts, base, packs=like.packed), weigh=like.weigh)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +118,8 @@ def with_replay(
 
 def kl_wrapper(writer: Writer, weight: float) -> Wrapper:
     """Adds weight × KL(base, model) to the loss of every learned token. The base is the writer as
-    it is now; what is frozen in it is not held twice."""
+    it is now, without what PEFT added to it (virtual tokens are drawn, and are none of the base's);
+    what is frozen in it is not held twice."""
     frozen = {id(p): p for p in writer.parameters() if not p.requires_grad}
     base = copy.deepcopy(writer, dict(frozen))
     base.requires_grad_(False)
@@ -153,7 +133,7 @@ def kl_wrapper(writer: Writer, weight: float) -> Wrapper:
         _: np.random.Generator,
     ) -> Tensor:
         scores = run()
-        with torch.no_grad():
+        with torch.no_grad(), base.as_it_came():
             theirs = F.log_softmax(base(**run.inputs).float(), dim=-1)
         ours = F.log_softmax(scores.float(), dim=-1)
         apart = (theirs.exp() * (theirs - ours)).sum(-1)

@@ -18,8 +18,8 @@ from equipoise.fitting.treatment import treatment_faults
 from equipoise.fitting.writing.arm import TrainedWriter, train_writer
 from equipoise.fitting.writing.compare import run_rivals
 from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
-from equipoise.fitting.writing.keep import files_read
 from equipoise.fitting.writing.prepare import prepare_written, resolve_written
+from equipoise.fitting.writing.texts import files_read
 from equipoise.models.load import Base
 from equipoise.models.trainer import Measure
 from equipoise.models.writing.save import load_writer, save_writer

@@ -63,7 +63,8 @@ def _never_trained(base: Base, drawn: tuple[str, ...]) -> list[str]:
 
 def _upper_decoder(writer: Writer, settings: ModelConfig) -> list[str]:
     """Of an encoder-decoder the upper half of the decoder trains. Its layers also look at what the
-    encoder read, so no single place holds all that the frozen part says: nothing is cached."""
+    encoder read, so no single place holds all that the frozen part says: nothing is cached
+    (docs/models.md says what it would take)."""
     decoder = decoder_of(writer)
     layers = find_layers(decoder, decoder=True)
     if layers is None:

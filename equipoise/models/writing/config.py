@@ -40,7 +40,8 @@ class KeepConfig(_Settings):
     general: str | None = None
     """File of plain texts unlike the rows, on which the loss is measured before and after."""
     replay: str | None = None
-    """File of plain texts of which some join every step."""
+    """File of plain texts of which some join every step; a decoder is given what is longer than
+    its window in pieces, each of which counts as a row."""
     replay_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of a step's rows that are replayed."""
     kl: float = Field(default=0.0, ge=0)

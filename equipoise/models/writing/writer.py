@@ -4,7 +4,7 @@ where something is learned."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -58,6 +58,13 @@ class Writer(Trainable):
         with self.entering(states), only_at(self.body, places, input_ids.shape[1]):
             scores: Tensor = self.body(**inputs).logits
         return scores.reshape(-1, scores.shape[-1])
+
+    @contextmanager
+    def as_it_came(self) -> Iterator[None]:
+        """Within, the body is the base's, without what PEFT added to it."""
+        disabled = getattr(self.body, "disable_adapter", nullcontext)
+        with disabled():
+            yield
 
     def vectors(
         self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None

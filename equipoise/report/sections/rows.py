@@ -78,6 +78,9 @@ def _facts(run: AnyRun, train: Mapping[str, int]) -> tuple[tuple[str, str], ...]
         (f"{SPLITS.get(name, name).capitalize()} rows", f"{part.rows:,}")
         for name, part in record.splits.items()
     ]
+    made = sum(part.made for part in record.splits.values())
+    if made:
+        facts.append(("Training rows made from others", f"{made:,}"))
     one, many = ("category", "categories") if run.manifest.writes else ("class", "classes")
     facts.append((many.capitalize(), f"{len(run.manifest.classes):,}"))
     present = {name: n for name, n in train.items() if n > 0}

@@ -25,6 +25,7 @@ from equipoise.models.writing.save import load_writer, save_writer
 from equipoise.models.writing.writer import packing_holds
 from tests.models.tiny import DECODERS
 from tests.models.writing.tiny import (
+    OTHER_DECODERS,
     make_feed,
     make_writer,
     random_sequences,
@@ -93,11 +94,12 @@ def test_an_encoder_decoder_reads_the_source_and_writes_the_rest(tmp_path: Path)
         assert found[row, 0] == pytest.approx(-loss * own.shape[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("architecture", ["llama", "t5", "bart"])
 @pytest.mark.parametrize("method", ["lora", "ia3", "adapter", "prefix", "prompt", "light", "full"])
 def test_every_method_trains_something_and_comes_back_as_it_was_saved(
-    method: Method, tmp_path: Path
+    method: Method, architecture: str, tmp_path: Path
 ) -> None:
-    writer, base = make_writer(save_writing_base(tmp_path / "base", "llama"), method)
+    writer, base = make_writer(save_writing_base(tmp_path / "base", architecture), method)
     trained = {name: p for name, p in writer.named_parameters() if p.requires_grad}
     assert trained
     assert len(trained) < len(list(writer.parameters())) or method == "full"
@@ -106,14 +108,36 @@ def test_every_method_trains_something_and_comes_back_as_it_was_saved(
         for parameter in trained.values():
             parameter.add_(0.05 * torch.randn_like(parameter))
     packs = packing_holds(writer)
-    assert packs == (method not in ("prefix", "prompt"))
-    feed = make_feed(random_sequences(6), packed=packs)
+    assert packs == (architecture == "llama" and method not in ("prefix", "prompt"))
+    feed = make_feed(random_sequences(6, sources=base.two_parts), packed=packs)
+    plain, _ = make_writer(tmp_path / "base")
+    assert not np.allclose(row_log_probs(writer, feed), row_log_probs(plain, feed))
     ours = row_log_probs(writer, feed)
     settings = ModelConfig(name=str(tmp_path / "base"), method=method, max_tokens=48, dropout=0.0)
     save_writer(tmp_path / "run", writer, base, settings)
     theirs = load_writer(tmp_path / "run", device="cpu")
     assert theirs.packs == packs
     np.testing.assert_array_equal(row_log_probs(theirs.module, feed), ours)
+
+
+@pytest.mark.parametrize("architecture", [*DECODERS, *OTHER_DECODERS, "t5", "bart"])
+def test_ia3_finds_keys_values_and_the_way_back(architecture: str, tmp_path: Path) -> None:
+    """Vectors for keys, values and the second feed-forward layer of every layer that there is, all
+    of which the loss moves; fused ones have one for all, and experts in a block none."""
+    writer, base = make_writer(save_writing_base(tmp_path / "base", architecture, 2), "ia3")
+    names = {name.split(".ia3_l")[0] for name, p in writer.named_parameters() if p.requires_grad}
+    fused = ("gpt2", "gpt_neox", "bloom", "falcon", "phi3")
+    each = 2 if architecture in ("mixtral", *fused) else 3
+    layers = {"t5": 2 * 3 + 2 * 5, "bart": 3 * 3 + 2 * 5}.get(architecture, 2 * each)
+    assert len(names) == layers, names
+    feed = make_feed(random_sequences(4, sources=base.two_parts), packed=False)
+    batch = feed.batch(np.arange(4))
+    labels, *_ = (batch.pop(name) for name in ("labels", "weights", "counts"))
+    F.cross_entropy(writer(**batch), labels).backward()
+    for name, parameter in writer.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert float(parameter.grad.abs().max()) > 0, name
 
 
 @pytest.mark.parametrize("architecture", ["t5", "bart"])

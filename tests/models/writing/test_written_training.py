@@ -55,6 +55,7 @@ def trained(
     choose_by: str = "last",
     measure: Callable[[NDArray[np.float64]], dict[str, float]] | None = None,
     rate: float = 1e-3,
+    **settings: Any,
 ) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(0)
     draws = np.stack([rng.permutation(len(feed)) for _ in range(epochs)])
@@ -69,6 +70,7 @@ def trained(
         weight_decay=0,
         clip_norm=0,
         choose_by=choose_by,
+        **settings,
     )
     train_classifier(
         writer,
@@ -103,6 +105,61 @@ def test_a_step_is_the_same_however_its_rows_are_laid_out(weigh: str, tmp_path: 
     for other in found[1:]:
         for name, weight in found[0].items():
             np.testing.assert_allclose(other[name], weight, rtol=0, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "method"),
+    [("llama", "full"), ("llama", "light"), ("gemma3", "lora"), ("t5", "full"), ("t5", "light")],
+)
+def test_gradient_checkpointing_changes_memory_not_results(
+    architecture: str, method: Any, tmp_path: Path
+) -> None:
+    """Packed where rows can be, and from cached states where there are any; in float64."""
+    base = save_writing_base(tmp_path / "base", architecture)
+    found = []
+    for checkpointing in (False, True):
+        writer, asked = make_writer(base, method)
+        tokens = random_sequences(ROWS, seed=4, sources=writer.two_parts)
+        states = None
+        if writer.cut is not None:
+            cache = CacheSettings(tmp_path / "cache", 1 << 30)
+            states = ensure_states(writer, asked, tokens, cache)
+            assert states is not None
+        feed = make_feed(tokens, states=states, packed=not writer.two_parts)
+        place = tmp_path / str(checkpointing)
+        writer.double()
+        at_work = []
+
+        def look(_: int, __: int, writer: Writer = writer, seen: list[bool] = at_work) -> None:
+            seen.append(any(getattr(m, "gradient_checkpointing", False) for m in writer.modules()))
+
+        found.append(
+            trained(writer, feed, place, gradient_checkpointing=checkpointing, stepped=look)
+        )
+        assert set(at_work) == {checkpointing}
+    for name, weight in found[0].items():
+        np.testing.assert_allclose(found[1][name], weight, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_l2_sp_holds_a_writer_near_its_start_however_rows_are_laid_out(tmp_path: Path) -> None:
+    """What it adds to a step is the pull towards the start, once, whatever the micro-batches."""
+    base = save_writing_base(tmp_path / "base", "llama")
+
+    def moved(device_rows: int, l2_sp: float) -> dict[str, NDArray[Any]]:
+        writer, _ = make_writer(base, "full")
+        writer.double()
+        start = {n: p.detach().numpy().copy() for n, p in writer.named_parameters()}
+        place = tmp_path / f"{device_rows}-{l2_sp}"
+        after = trained(writer, uneven(), place, device_rows=device_rows, epochs=3, l2_sp=l2_sp)
+        return {name: weight - start[name] for name, weight in after.items()}
+
+    def far(found: dict[str, NDArray[Any]]) -> float:
+        return sum(float(np.square(change).sum()) for change in found.values())
+
+    whole, parts, free = moved(16, 10.0), moved(4, 10.0), moved(16, 0.0)
+    for name, change in whole.items():
+        np.testing.assert_allclose(parts[name], change, rtol=0, atol=1e-9, err_msg=name)
+    assert far(whole) < 0.5 * far(free)
 
 
 @pytest.mark.parametrize("method", ["light", "lora"])

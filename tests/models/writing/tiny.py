@@ -19,6 +19,8 @@ from equipoise.models.writing.writer import Writer
 from tests.models.tiny import SPECIAL, WORDS, make_config, make_tokenizer
 
 HIGHEST = len(SPECIAL) + len(WORDS)
+OTHER_DECODERS = ("gpt_neox", "opt", "phi", "phi3", "bloom", "falcon", "gptj", "mixtral")
+"""Those whose layers have other names than the ones that classify here."""
 
 
 def save_writing_base(folder: Path, architecture: str, layers: int = 3, *, seed: int = 0) -> Path:
@@ -67,11 +69,36 @@ def save_writing_base(folder: Path, architecture: str, layers: int = 3, *, seed:
                 forced_eos_token_id=3,
             )
         )
+    elif architecture in OTHER_DECODERS:
+        model = AutoModelForCausalLM.from_config(_other_config(architecture, layers))
     else:
         model = AutoModelForCausalLM.from_config(make_config(architecture, layers))
     model.save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
     return folder
+
+
+def _other_config(architecture: str, layers: int) -> Any:
+    import transformers as t
+
+    ids = {"vocab_size": HIGHEST, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+    sizes = {"hidden_size": 32, "num_hidden_layers": layers, "num_attention_heads": 4}
+    usual = {**ids, **sizes, "max_position_embeddings": 66}
+    wide = {**usual, "intermediate_size": 64}
+    grouped = {**wide, "num_key_value_heads": 2}
+    made = {
+        "gpt_neox": lambda: t.GPTNeoXConfig(**wide),
+        "opt": lambda: t.OPTConfig(**usual, ffn_dim=64, word_embed_proj_dim=32),
+        "phi": lambda: t.PhiConfig(**wide),
+        "phi3": lambda: t.Phi3Config(**grouped),
+        "bloom": lambda: t.BloomConfig(**ids, hidden_size=32, n_layer=layers, n_head=4),
+        "falcon": lambda: t.FalconConfig(**usual),
+        "gptj": lambda: t.GPTJConfig(
+            **ids, n_embd=32, n_layer=layers, n_head=4, n_positions=66, rotary_dim=4
+        ),
+        "mixtral": lambda: t.MixtralConfig(**grouped, num_local_experts=2),
+    }
+    return made[architecture]()
 
 
 def make_writer(base: Path, method: Method = "full", **settings: Any) -> tuple[Writer, Base]:
