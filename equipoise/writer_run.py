@@ -55,6 +55,7 @@ class _Reads:
     two_parts: bool
     max_tokens: int
     virtual_tokens: int
+    thinks: bool
 
 
 class LoadedWriterRun:
@@ -207,7 +208,7 @@ class LoadedWriterRun:
             kept=kept,
             progress=progress,
         )
-        written = record_of(rows, "given", texts, likely, tokens, self.writer.tokenizer)
+        written = record_of(rows, "given", texts, likely, tokens, self.writer)
         scores = judge_texts(
             written,
             split="given",
@@ -245,6 +246,7 @@ class LoadedWriterRun:
             self.writer.module.two_parts,
             self.writer.max_tokens,
             self.recipe.model.virtual_tokens,
+            self.writer.thinks,
         )
 
 

@@ -72,6 +72,8 @@ class Base:
     fingerprint: str
     """SHA-256 over configuration, tokenizer, chat template, pooling rule, weights and code."""
     trust_remote_code: bool
+    thinks: bool = False
+    """Whether the rows that it learns to write come with thoughts; see `writing.chat.Chat`."""
 
 
 def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:

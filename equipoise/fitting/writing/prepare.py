@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.writing.keep import check_interpolates
 from equipoise.models.load import Base
 from equipoise.models.writing.chat import special_tokens
-from equipoise.models.writing.template import sequences
+from equipoise.models.writing.template import hold_thoughts, sequences
 from equipoise.recipe import Recipe
 from equipoise.records.rows import Rows, Splits
 from equipoise.remedies.remedy import RemedySpec
@@ -137,6 +139,7 @@ def prepare_written(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Pr
         if faults:
             raise DataError(*faults)
     categories = tuple(splits.train.counts())
+    base = replace(base, thinks=hold_thoughts(_turns(splits.train), base))
     return Prepared(
         recipe=recipe,
         splits=splits,

@@ -51,6 +51,8 @@ class Reads(Protocol):
     def max_tokens(self) -> int: ...
     @property
     def virtual_tokens(self) -> int: ...
+    @property
+    def thinks(self) -> bool: ...
 
 
 def sequences(turns: Column, base: Reads, *, too_long: TooLong = "left") -> Sequences:
@@ -124,6 +126,12 @@ def asked_ids(turns: Column, base: Reads, *, new_tokens: int) -> list[NDArray[np
     """The rows of `asked_tokens`, one by one."""
     tokens = asked_tokens(turns, base, new_tokens=new_tokens)
     return [tokens.row(row) for row in range(len(tokens))]
+
+
+def hold_thoughts(turns: Column, base: Reads) -> bool:
+    """Whether any answer comes with a thought of its own; see `Chat.thinks`."""
+    chat = _chat(base)
+    return chat is not None and any(map(chat.holds_thought, turns))
 
 
 # ── encoder-decoders ──────────────────────────────────────────────────────────────────────────
@@ -203,7 +211,9 @@ def _begin(text: Marked, ids: Ids, pieces: Pieces) -> _Begin:
 
 
 def _chat(base: Reads) -> Chat | None:
-    return Chat(base.tokenizer) if getattr(base.tokenizer, "chat_template", None) else None
+    if not getattr(base.tokenizer, "chat_template", None):
+        return None
+    return Chat(base.tokenizer, base.thinks)
 
 
 def _each(turns: Column, base: Reads, render: Callable[[Sequence[Turn]], _T]) -> list[_T]:
