@@ -145,7 +145,11 @@ def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
         causal=causal,
         two_parts=two_parts,
         max_tokens=max(
-            1, min(settings.max_tokens, _window(config, tokenizer) - settings.virtual_tokens)
+            1,
+            min(
+                settings.window(writes=writes),
+                _window(config, tokenizer) - settings.virtual_tokens,
+            ),
         ),
         virtual_tokens=settings.virtual_tokens,
         fingerprint=_fingerprint(folder),

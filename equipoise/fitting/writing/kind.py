@@ -74,9 +74,7 @@ class Writing:
             assert turns is not None
             new_tokens = prepared.recipe.write.decode.new_tokens
             asked_tokens(turns[:1], prepared.base, new_tokens=new_tokens)
-        cuts = [tokens.cut for tokens in prepared.tokens.values() if isinstance(tokens, Sequences)]
-        said = sum(cuts, Cut()).says()
-        return [] if said is None else [f"{said}; raise max_tokens if what was cut matters"]
+        return [*_cut_warnings(prepared), *_short_warnings(prepared)]
 
     def measures(self, prepared: Prepared) -> Measure:
         return quick_written(prepared)
@@ -126,3 +124,25 @@ class Writing:
 
 
 WRITING = Writing()
+
+
+def _cut_warnings(prepared: Prepared) -> list[str]:
+    cuts = [tokens.cut for tokens in prepared.tokens.values() if isinstance(tokens, Sequences)]
+    said = sum(cuts, Cut()).says()
+    return [] if said is None else [f"{said}; raise model.max_tokens if what was cut matters"]
+
+
+def _short_warnings(prepared: Prepared) -> list[str]:
+    """Right answers that could not be written in as many tokens as may be: their rows can't
+    match, however well they were learned."""
+    tokens, write = prepared.tokens[prepared.judged], prepared.recipe.write
+    assert isinstance(tokens, Sequences)
+    needed, allowed = tokens.answer_lengths, write.decode.new_tokens
+    long = int((needed > allowed).sum())
+    if not (write.decode_rows and long):
+        return []
+    return [
+        f"{long:,} of {len(needed):,} {prepared.judged} rows have answers of more than {allowed:,} "
+        f"tokens, the longest {needed.max():,}, and no more are written of any "
+        "(write.decode.new_tokens); raise it if whole answers matter"
+    ]
