@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equipoise.data.check import check_rows, check_texts
-from equipoise.data.check_written import special_token_faults
 from equipoise.data.duplicates import cluster_rows
 from equipoise.data.messages import CellFault, to_turns
 from equipoise.data.table import Table
 from equipoise.errors import DataError
 from equipoise.evaluate.texts import judge_texts
+from equipoise.fitting.given_rows import mark_faults
 from equipoise.fitting.seen import seen_before
 from equipoise.fitting.writing.judge import record_of, spread, written_for
-from equipoise.models.writing.chat import special_tokens
 from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.feed import bare_feed
 from equipoise.models.writing.outputs import row_log_probs
@@ -232,10 +231,8 @@ class LoadedWriterRun:
         return rows
 
     def _check_special(self, rows: Rows) -> None:
-        if self.recipe.write.special_tokens == "error":
-            faults = special_token_faults(rows, special_tokens(self.writer.tokenizer))
-            if faults:
-                raise DataError(*faults)
+        if faults := mark_faults(rows, self.recipe, self.writer.tokenizer):
+            raise DataError(*faults)
 
     def _reads(self) -> _Reads:
         body: Any = self.writer.module.body

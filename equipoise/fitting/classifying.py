@@ -20,6 +20,7 @@ from equipoise.fitting.decide import (
     group_column,
     names_of_groups,
 )
+from equipoise.fitting.given_rows import table_marks
 from equipoise.fitting.kinds import Judged
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared, prepare
@@ -49,6 +50,9 @@ class Classifying:
     def resolve(self, recipe: Recipe, table: Table) -> Recipe:
         train = table.train
         return recipe.resolved(several=train is not None and train.several)
+
+    def row_faults(self, table: Table, recipe: Recipe, base: Base) -> list[str]:
+        return table_marks(table, recipe, base)
 
     def beside(self, recipe: Recipe) -> str:
         return ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from equipoise.data.check_written import sound_turns
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure
 from equipoise.evaluate.texts.overlap import check_sacrebleu
 from equipoise.fitting.clock import timed
+from equipoise.fitting.given_rows import table_marks
 from equipoise.fitting.kinds import Judged
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
@@ -23,7 +25,7 @@ from equipoise.models.load import Base
 from equipoise.models.trainer import Measure
 from equipoise.models.writing.save import load_writer, save_writer
 from equipoise.models.writing.sequences import Sequences
-from equipoise.models.writing.template import asked_tokens
+from equipoise.models.writing.template import asked_tokens, turn_faults
 from equipoise.models.writing.window import Cut
 from equipoise.progress import Progress
 from equipoise.recipe import Recipe
@@ -41,7 +43,16 @@ class Writing:
     writes = True
 
     def resolve(self, recipe: Recipe, table: Table) -> Recipe:
-        return resolve_written(recipe)
+        train = table.train
+        return resolve_written(recipe, () if train is None else tuple(train.counts()))
+
+    def row_faults(self, table: Table, recipe: Recipe, base: Base) -> list[str]:
+        how = recipe.write.too_long
+        return table_marks(table, recipe, base) + [
+            f"{table.where(part)}: {fault}"
+            for part, rows in table.parts.items()
+            for fault in turn_faults(sound_turns(rows), base, too_long=how)
+        ]
 
     def beside(self, recipe: Recipe) -> str:
         return files_read(recipe.write.keep)
