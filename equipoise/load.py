@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.asked import check_listed, check_table
 from equipoise.data.cell_faults import faulty_rows, has_half_surrogate
 from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
@@ -39,7 +40,7 @@ from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
 from equipoise.remedies.decisions.apply import with_estimated_prior
-from equipoise.writer_run import LoadedWriterRun, check_listed, check_table
+from equipoise.writer_run import LoadedWriterRun
 
 
 class LoadedRun:
