@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equipoise.data.check import check_rows
 from equipoise.data.read import read_rows
 from equipoise.data.split import split_table
 from equipoise.data.table import ColumnNames, Table
-from equipoise.errors import EquipoiseError, SettingsError
+from equipoise.errors import DataError, EquipoiseError, ModelError, SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, OwnFunction
 from equipoise.fitting.clock import timed
 from equipoise.fitting.folder import (
@@ -26,6 +25,7 @@ from equipoise.fitting.folder import (
     open_run,
     settle,
 )
+from equipoise.fitting.given_rows import base_for, checked_rows, refusal
 from equipoise.fitting.kinds import Arm, Kind
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.measure import measure_of, with_own_measure
@@ -33,7 +33,7 @@ from equipoise.fitting.places import check_places
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.record import run_manifest, save_order
 from equipoise.models.able import check_able
-from equipoise.models.load import Base, find_base
+from equipoise.models.load import Base
 from equipoise.models.methods import head_kind
 from equipoise.models.processes import check_launch, process_number, wait_for_all
 from equipoise.models.quiet import own_draws
@@ -205,10 +205,10 @@ class _Asked:
 def _asked(table: Table, recipe: Recipe, seed: int, measure: OwnFunction | None) -> _Asked:
     recipe, own = with_own_measure(recipe, measure)
     check_asked(recipe, own, seed)
-    warnings = check_rows(table)
     kind = _kind_of(table)
+    warnings = checked_rows(table, recipe, kind)
     by_default, recipe = recipe.remedies is None, kind.resolve(recipe, table)
-    base = find_base(recipe.model, writes=kind.writes)
+    base = base_for(table, recipe, kind)
     run_id = text_sha256(
         recipe.id,
         kind.beside(recipe),
@@ -222,7 +222,8 @@ def _asked(table: Table, recipe: Recipe, seed: int, measure: OwnFunction | None)
 
 def _divided(asked: _Asked, table: Table, seconds: dict[str, float]) -> tuple[Prepared, list[str]]:
     """The rows divided and tokenized, and all warnings."""
-    split = asked.recipe.split
+    recipe, base, kind = asked.recipe, asked.base, asked.kind
+    split = recipe.split
     with timed(seconds, "dividing rows"):
         splits = split_table(
             table,
@@ -233,10 +234,11 @@ def _divided(asked: _Asked, table: Table, seconds: dict[str, float]) -> tuple[Pr
             keep_crossing=split.keep_crossing,
         )
     with timed(seconds, "tokenizing"):
-        prepared: Prepared = asked.kind.prepare(
-            splits, asked.recipe, asked.base, asked.seed, asked.own
-        )
-    return prepared, asked.warnings + asked.kind.check(prepared)
+        try:
+            prepared: Prepared = kind.prepare(splits, recipe, base, asked.seed, asked.own)
+        except (DataError, ModelError) as error:
+            raise refusal(error, table, recipe, base, kind) from None
+    return prepared, asked.warnings + kind.check(prepared)
 
 
 def _kind_of(table: Table) -> Kind[Any]:

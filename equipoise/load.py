@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.asked import check_listed, check_table
 from equipoise.data.cell_faults import faulty_rows, has_half_surrogate
 from equipoise.data.check import check_rows
 from equipoise.data.duplicates import cluster_rows
@@ -25,6 +26,7 @@ from equipoise.evaluate.deciding import (
 )
 from equipoise.evaluate.judge import judge
 from equipoise.fitting.decide import names_of_groups, predict_given
+from equipoise.fitting.given_rows import mark_faults
 from equipoise.fitting.seen import seen_before
 from equipoise.models.predict import predict_logits
 from equipoise.models.quiet import quiet_libraries
@@ -38,7 +40,7 @@ from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
 from equipoise.remedies.decisions.apply import with_estimated_prior
-from equipoise.writer_run import LoadedWriterRun, check_listed, check_table
+from equipoise.writer_run import LoadedWriterRun
 
 
 class LoadedRun:
@@ -77,21 +79,13 @@ class LoadedRun:
         estimate_prior  Decide for the class shares that these texts have, as their scores tell
                         (`prior_shift`); some hundred texts and more. False: for the shares that
                         the run was decided for.
-        Raises DataError naming the texts that are empty, not text, or no Unicode, or for a lone
-        text in place of a list, not as many groups or amounts as texts, or none where the rule
-        needs them.
+        Raises DataError naming the texts that are empty, not text, no Unicode or (with head text,
+        unless the run allows them) hold special tokens; or for a lone text in place of a list, not
+        as many groups or amounts as texts, or none where the rule needs them.
         """
         check_listed(texts, "texts")
         column = text_column(list(texts))
-        bad = [i for i, t in enumerate(column, 1) if not isinstance(t, str) or not t.strip()]
-        if bad:
-            raise DataError(f"texts: nothing, or no text, in {listing(bad)}; leave them out")
-        halves = faulty_rows(column.tolist(), has_half_surrogate)
-        if halves:  # tokenizers refuse the whole batch, and don't say which text it was
-            raise DataError(
-                f"text with half a surrogate pair in {listing(halves)}; it is no character: write "
-                "the pair, or the character itself"
-            )
+        self._check_texts(column)
         if estimate_prior and self.rule.kind == "labels":
             raise SettingsError(
                 "estimate_prior is for one class a row; this run decides several labels a row"
@@ -105,6 +99,22 @@ class LoadedRun:
         logits = predict_logits(self.classifier, column)
         rule = with_estimated_prior(rule, logits) if estimate_prior else rule
         return predict_given(self.classes, rule, logits, names, named, numbers)
+
+    def _check_texts(self, column: Column) -> None:
+        bad = [i for i, t in enumerate(column, 1) if not isinstance(t, str) or not t.strip()]
+        if bad:
+            raise DataError(f"texts: nothing, or no text, in {listing(bad)}; leave them out")
+        halves = faulty_rows(column.tolist(), has_half_surrogate)
+        if halves:  # tokenizers refuse the whole batch, and don't say which text it was
+            raise DataError(
+                f"text with half a surrogate pair in {listing(halves)}; it is no character: write "
+                "the pair, or the character itself"
+            )
+        recipe = Recipe.model_validate(self.manifest.recipe)
+        if recipe.model.head == "text":
+            marks = mark_faults(Rows(column, column), recipe, self.classifier.tokenizer)
+            if marks:
+                raise DataError(*marks)
 
     def _rule_of_new_shares(self) -> DecisionRule:
         """Without the offsets that training has earned: whoever asks for the shares of the rows

@@ -169,13 +169,14 @@ class Recipe(BaseModel):
         return self.measure.partition(":")[0] in (*_fitted_measures(), OWN)
 
     def resolved(self, *, several: bool = False, writes: bool = False) -> Recipe:
-        """With the default remedies for such rows, if none are named."""
-        if self.remedies is not None:
-            return self
-        default = default_remedies(
-            self.measure, fits_offsets=self.fits_offsets, several=several, writes=writes
-        )
-        return self.model_copy(update={"remedies": default.remedies})
+        """With the window and the default remedies for such rows, where none are named."""
+        window = {"max_tokens": self.model.window(writes=writes)}
+        found: dict[str, Any] = {"model": self.model.model_copy(update=window)}
+        if self.remedies is None:
+            found["remedies"] = default_remedies(
+                self.measure, fits_offsets=self.fits_offsets, several=several, writes=writes
+            ).remedies
+        return self.model_copy(update=found)
 
     @property
     def specs(self) -> tuple[RemedySpec, ...]:

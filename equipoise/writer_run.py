@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from equipoise.asked import ASKED, Asked, asked_rows, check_table
 from equipoise.data.check import check_rows, check_texts
-from equipoise.data.check_written import special_token_faults
 from equipoise.data.duplicates import cluster_rows
-from equipoise.data.messages import CellFault, to_turns
 from equipoise.data.table import Table
 from equipoise.errors import DataError
 from equipoise.evaluate.texts import judge_texts
+from equipoise.fitting.given_rows import mark_faults
 from equipoise.fitting.seen import seen_before
 from equipoise.fitting.writing.judge import record_of, spread, written_for
-from equipoise.models.writing.chat import special_tokens
 from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.feed import bare_feed
 from equipoise.models.writing.outputs import row_log_probs
@@ -29,11 +29,8 @@ from equipoise.recipe import Recipe
 from equipoise.records.rows import Rows, text_column
 from equipoise.records.run import Manifest
 from equipoise.records.scores import Scores
-from equipoise.records.turns import Turn, asked_text
+from equipoise.records.turns import ANY_CATEGORY
 from equipoise.records.written import Written
-
-Asked = str | Sequence[Turn | Mapping[str, str]]
-"""A prompt, or a conversation up to the user's turn."""
 
 
 class Answers(NamedTuple):
@@ -55,6 +52,7 @@ class _Reads:
     two_parts: bool
     max_tokens: int
     virtual_tokens: int
+    thinks: bool
 
 
 class LoadedWriterRun:
@@ -77,6 +75,54 @@ class LoadedWriterRun:
         """Those of training, sorted; ("all",) where its rows had none."""
         return tuple(self.manifest.classes)
 
+    def predict(
+        self,
+        asked: Sequence[Asked],
+        *,
+        ids: Sequence[str] | NDArray[np.object_] | None = None,
+        decode: DecodeConfig | None = None,
+        seed: int | None = None,
+        kept: Path | None = None,
+        progress: Progress = silent,
+    ) -> Written:
+        """What the model writes for each, in order, as the record that `evaluate` gives; nobody
+        knows what is right, so it has no references and no log-probabilities. What
+        `LoadedRun.predict` is to a run that classifies.
+
+        asked   Prompts; or conversations, as Turns or {"role", "content"}, to whose last turn an
+                answer is written (to the one before it, if the last is the assistant's own).
+        ids     A name of each; None: their numbers from 0.
+        decode  How; None: as the run was judged.
+        seed    Decides what is drawn, if anything is; None: the run's.
+        kept    A file that holds what is written so far: a call that was killed goes on there.
+                It is removed at the end.
+        What is too long loses its beginning; `answer_rows` tells of how many.
+
+        Raises DataError naming what is empty, not text or not a conversation, or if it is a lone
+        text or conversation in place of a list, or if there are not as many ids.
+        """
+        rows = asked_rows(asked, ids)
+        found = self.answer_rows(
+            Table(ASKED, {"all": rows}, {}, ""),
+            decode=decode,
+            seed=seed,
+            kept=kept,
+            progress=progress,
+        )
+        n = len(rows)
+        return Written(
+            ids=rows.ids,
+            splits=text_column(["given"] * n),
+            categories=text_column([ANY_CATEGORY] * n),
+            asked=rows.texts,
+            written=text_column(found.texts),
+            references=text_column([()] * n),
+            log_probs=np.full(n, np.nan),
+            tokens=np.zeros(n, dtype=np.int64),
+            bytes=np.zeros(n, dtype=np.int64),
+            clusters=np.arange(n, dtype=np.int64),
+        )
+
     def write(
         self,
         asked: Sequence[Asked],
@@ -86,40 +132,9 @@ class LoadedWriterRun:
         kept: Path | None = None,
         progress: Progress = silent,
     ) -> list[str]:
-        """What the model writes for each, in order.
-
-        asked   Prompts; or conversations, as Turns or {"role", "content"}, to whose last turn an
-                answer is written (to the one before it, if the last is the assistant's own).
-        decode  How; None: as the run was judged.
-        seed    Decides what is drawn, if anything is; None: the run's.
-        kept    A file that holds what is written so far: a call that was killed goes on there.
-                It is removed at the end.
-        What is too long loses its beginning; `answer_rows` tells of how many.
-
-        Raises DataError naming what is empty, not text or not a conversation, or if it is a lone
-        text or conversation in place of a list.
-        """
-        check_listed(asked, "what is asked")
-        turns, faults = [], []
-        for number, one in enumerate(asked, 1):
-            try:
-                turns.append(_turns(one))
-            except CellFault as fault:
-                faults.append(f"what is asked: number {number} {fault}")
-        if faults:
-            raise DataError(*faults)
-        rows = Rows(
-            ids=text_column(list(map(str, range(1, len(turns) + 1)))),
-            texts=text_column([asked_text(row) for row in turns]),
-            turns=text_column(turns),
-        )
-        return self.write_rows(
-            Table("what is asked", {"all": rows}, {}, ""),
-            decode=decode,
-            seed=seed,
-            kept=kept,
-            progress=progress,
-        )
+        """The texts of `predict` alone."""
+        found = self.predict(asked, decode=decode, seed=seed, kept=kept, progress=progress)
+        return [str(text) for text in found.written]
 
     def write_rows(
         self,
@@ -207,7 +222,7 @@ class LoadedWriterRun:
             kept=kept,
             progress=progress,
         )
-        written = record_of(rows, "given", texts, likely, tokens, self.writer.tokenizer)
+        written = record_of(rows, "given", texts, likely, tokens, self.writer)
         scores = judge_texts(
             written,
             split="given",
@@ -231,10 +246,8 @@ class LoadedWriterRun:
         return rows
 
     def _check_special(self, rows: Rows) -> None:
-        if self.recipe.write.special_tokens == "error":
-            faults = special_token_faults(rows, special_tokens(self.writer.tokenizer))
-            if faults:
-                raise DataError(*faults)
+        if faults := mark_faults(rows, self.recipe, self.writer.tokenizer):
+            raise DataError(*faults)
 
     def _reads(self) -> _Reads:
         body: Any = self.writer.module.body
@@ -245,38 +258,8 @@ class LoadedWriterRun:
             self.writer.module.two_parts,
             self.writer.max_tokens,
             self.recipe.model.virtual_tokens,
+            self.writer.thinks,
         )
-
-
-def check_listed(given: Any, what: str) -> None:
-    """Raises DataError for a lone text, whose letters would be taken for texts, and for a lone
-    conversation, whose turns would be."""
-    if isinstance(given, str):
-        raise DataError(f"{what}: a lone text goes into a list, as [{given[:40]!r}]")
-    if isinstance(given, list | tuple) and given and all(map(_is_turn, given)):
-        raise DataError(f"{what}: a lone conversation goes into a list, as [[turn, turn, ...]]")
-
-
-def check_table(given: Any) -> None:
-    """Raises DataError for rows that were not read, as a path."""
-    if not isinstance(given, Table):
-        raise DataError(
-            f"evaluate takes a Table, and was given {type(given).__name__} {str(given)[:60]!r}; "
-            "read rows with equipoise.data.read_rows(path)"
-        )
-
-
-def _is_turn(one: Any) -> bool:
-    return isinstance(one, Turn | Mapping)
-
-
-def _turns(asked: Asked) -> tuple[Turn, ...]:
-    """Raises CellFault."""
-    if isinstance(asked, str):
-        return (Turn("user", asked),)
-    if isinstance(asked, Sequence) and all(isinstance(turn, Turn) for turn in asked):
-        return tuple(turn for turn in asked if isinstance(turn, Turn))
-    return to_turns(asked)
 
 
 def _remove(kept: Path | None) -> None:

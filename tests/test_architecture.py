@@ -16,7 +16,7 @@ LEVELS = [
     {"records", "errors", "costs", "statistics", "progress"},
     {"data", "defaults"},
     {"audit", "remedies", "models", "evaluate"},
-    {"recipe"},
+    {"recipe", "asked"},
     {"fitting"},
     {"fit", "auditing", "demo", "writer_run"},
     {"load", "report"},

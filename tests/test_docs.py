@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import json
+import random
 import re
 import shlex
 from pathlib import Path
@@ -14,7 +16,10 @@ import yaml
 from equipoise.costs import read_costs
 from equipoise.recipe import Recipe, make_recipe, read_recipe
 from equipoise.remedies.table import REMEDIES
+from tests.cli_runner import run_cli
 from tests.make_docs import COMMANDS, PAGE, filled
+from tests.models.tiny import WORDS
+from tests.models.writing.thinking import save_thinking_base
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -127,6 +132,53 @@ def test_commands_that_are_shown_can_be_read(line: str) -> None:
     """Names, options and types are right; nothing is run."""
     _, name, *args = shlex.split(line, comments=True)
     assert COMMANDS[name].make_context(name, args).info_name == name
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WRITING = README.split("\n## Models that write\n")[1].split("\n## ")[0]
+
+
+def examples_that_write() -> dict[str, list[str]]:
+    """What README trains models that write on, and the options with which it does."""
+    lines = re.findall(r"^\$ equipoise train (\S+) (.*)$", WRITING, flags=re.M)
+    return {rows: shlex.split(options) for rows, options in lines}
+
+
+def shown_line(rows: str, options: list[str]) -> dict[str, Any]:
+    """A row of the example: the line that the page shows of the file, or columns as named."""
+    shown = re.search(rf"A line of `{re.escape(rows)}`: `(.*)`", WRITING)
+    if shown is not None:
+        found: dict[str, Any] = json.loads(shown[1])
+        return found
+    return {options[options.index(option) + 1]: "..." for option in ("--prompt", "--completion")}
+
+
+@pytest.mark.parametrize("rows", examples_that_write())
+def test_examples_of_models_that_write_pass_their_check(rows: str, tmp_path: Path) -> None:
+    """With the line of rows that is shown, words in place of its dots, and a tiny base."""
+    options = examples_that_write()[rows]
+    base = save_thinking_base(tmp_path / "base", positions=1024)
+    options[options.index("--model") + 1] = str(base)
+    line = json.dumps(shown_line(rows, options))
+    rng, path = random.Random(0), tmp_path / "rows.jsonl"
+    lines = [
+        re.sub(r"\.\.\.", lambda _: " ".join(rng.choices(WORDS, k=6)), line) for _ in range(40)
+    ]
+    kinds = "--category" in options
+    if kinds:
+        column = options[options.index("--category") + 1]
+        lines = [
+            json.dumps(json.loads(one) | {column: f"kind {number % 2}"})
+            for number, one in enumerate(lines)
+            if column in json.loads(one)
+        ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    done = run_cli("train", path, *options, "--check", "--json")
+    assert done.code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["classes"]["train"]) == ({"kind 0", "kind 1"} if kinds else {"all"})
+    assert found["recipe"]["model"]["max_tokens"] == 512
+    assert sum(found["cut_rows"].values()) == 0
 
 
 def yaml_blocks() -> dict[str, str]:

@@ -193,6 +193,27 @@ def test_rows_that_were_trained_on_are_told(run: Path, rows: Path) -> None:
     assert scores.warnings == ()
 
 
+def test_the_same_call_predicts_with_runs_of_both_kinds(run: Path, tiny_run: Path) -> None:
+    texts = ["the music", "play the loud song"]
+    for folder in (run, tiny_run):
+        assert equipoise.load(folder).predict(texts).ids.tolist() == ["0", "1"]
+        assert equipoise.load(folder).predict(texts, ids=["a", "b"]).ids.tolist() == ["a", "b"]
+        with pytest.raises(DataError, match=r"a lone text goes into a list, as \['abc'\]"):
+            equipoise.load(folder).predict("abc")
+    loaded = equipoise.load(run)
+    assert isinstance(loaded, LoadedWriterRun)
+    found = loaded.predict(texts)
+    assert found.written.tolist() == loaded.write(texts)
+    assert found.asked.tolist() == texts
+    assert set(found.splits) == {"given"}
+    assert found.references.tolist() == [(), ()], "nobody knows what is right"
+    assert np.isnan(found.log_probs).all()
+    chats = [[Turn("user", text)] for text in texts]
+    assert loaded.predict(chats).written.tolist() == found.written.tolist()
+    with pytest.raises(DataError, match="1 ids for 2 of what is asked; give one for each"):
+        loaded.predict(texts, ids=["a"])
+
+
 def test_a_lone_prompt_or_conversation_goes_into_a_list(run: Path) -> None:
     loaded = equipoise.load(run)
     with pytest.raises(DataError, match=r"a lone text goes into a list, as \['abc'\]"):

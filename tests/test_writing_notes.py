@@ -12,7 +12,7 @@ import pytest
 import equipoise
 from equipoise.data.read import read_rows
 from equipoise.errors import DataError
-from equipoise.fit import fit
+from equipoise.fit import check_run, fit
 from equipoise.recipe import make_recipe
 from equipoise.records.run import read_manifest
 from equipoise.records.scores import read_scores
@@ -53,6 +53,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     rows = write_rows(folder / "rows.jsonl", 30)
     return fit(rows, folder / "run", make_recipe(settings)).folder
+
+
+@pytest.mark.parametrize("write", [{"decode": {"new_tokens": 3}}, {"decode_rows": 0}])
+def test_answers_that_can_not_be_written_whole_are_told_before_training(
+    run: Path, tmp_path: Path, write: dict[str, Any]
+) -> None:
+    """The answer has three words and an end token."""
+    rows = write_rows(tmp_path / "rows.jsonl", 6)
+    name = str(run.parent / "base")
+    recipe = make_recipe({"model": {"name": name, "method": "full"}, "write": write})
+    _, warnings = check_run(read_rows(rows), tmp_path / "run", recipe)
+    said = [line for line in warnings if "answers of more than 3 tokens, the longest 4" in line]
+    assert len(said) == ("decode" in write)
 
 
 def test_a_run_tells_of_what_was_cut_before_writing(run: Path) -> None:

@@ -41,7 +41,7 @@ def check_rows(table: Table) -> list[str]:
     faults = list(table.faults)
     joined = joined_labels(table.parts.values())
     for part, rows in table.parts.items():
-        faults.extend(_part_faults(rows, _where(table, part), joined))
+        faults.extend(_part_faults(rows, table.where(part), joined))
     train = table.train
     if train is not None:  # rows that are only judged may come without those they were made from
         faults.extend(made_faults(table))
@@ -78,10 +78,6 @@ def check_texts(table: Table) -> None:
     does it whether rows that are written have an answer."""
     bare = {name: replace(rows, labels=None, parents=None) for name, rows in table.parts.items()}
     check_rows(replace(table, parts=bare))
-
-
-def _where(table: Table, part: str) -> str:
-    return table.source if len(table.parts) == 1 else f"{table.source} ({part})"
 
 
 def _part_faults(rows: Rows, where: str, joined: tuple[str, str] | None) -> Iterable[str]:
@@ -147,7 +143,7 @@ def _rows_without_labels(table: Table) -> Iterable[str]:
             bare = [n for n, cell in enumerate(rows.labels.tolist(), 1) if cell == ()]
             if bare:
                 yield (
-                    f"{_where(table, part)}: {len(bare):,} of {len(rows):,} rows have no label "
+                    f"{table.where(part)}: {len(bare):,} of {len(rows):,} rows have no label "
                     f"({listing(bare)}); they count as rows of none of the labels"
                 )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from equipoise.data.cell_faults import CELL_FAULTS
 from equipoise.data.normalise import plain_key
 from equipoise.data.raw import LISTED, listing
 from equipoise.data.table import Table
-from equipoise.records.rows import Rows
+from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.turns import ASSISTANT, PLAIN, Turn, answer, is_learned
 
 _Turns = tuple[Turn, ...]
@@ -33,17 +33,37 @@ _FILL = {
 def written_faults(rows: Rows, where: str) -> Iterable[str]:
     """Faults of turns and references, one line each with the rows. Rows without labels (to be
     written on request) need no answer."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, said in enumerate(_faults_by_row(rows), start=1):
+        for fault in said or ():
+            found[fault].append(number)
+    for (what, advice), numbers in found.items():
+        yield f"{where}: {what} in {listing(numbers)}; {advice}"
+
+
+def sound_turns(rows: Rows) -> Column:
+    """(n,) the turns of rows that have none of these faults; None in place of the others'."""
+    assert rows.turns is not None
+    faults = _faults_by_row(rows)
+    return text_column(
+        [
+            None if said is None or said else row
+            for row, said in zip(rows.turns, faults, strict=True)
+        ]
+    )
+
+
+def _faults_by_row(rows: Rows) -> Iterator[list[tuple[str, str]] | None]:
+    """What is wrong with each row, and what to do; None for one whose cell was reported already."""
     assert rows.turns is not None
     turns = rows.turns.tolist()
     references = [()] * len(rows) if rows.references is None else rows.references.tolist()
-    found: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, (row, own) in enumerate(zip(turns, references, strict=True), start=1):
-        if row is not None:
+    for row, own in zip(turns, references, strict=True):
+        if row is None:
+            yield None
+        else:
             said = [*_text_faults(row, own or ()), *_order_faults(row, rows.labels is not None)]
-            for fault in dict.fromkeys(said):
-                found[fault].append(number)
-    for (what, advice), numbers in found.items():
-        yield f"{where}: {what} in {listing(numbers)}; {advice}"
+            yield list(dict.fromkeys(said))
 
 
 def _text_faults(turns: _Turns, references: tuple[str, ...]) -> Iterable[tuple[str, str]]:
@@ -81,20 +101,20 @@ def _order_faults(turns: _Turns, needs_answer: bool) -> Iterable[tuple[str, str]
 def special_token_faults(
     rows: Rows, special_tokens: Sequence[str], where: str | None = None
 ) -> list[str]:
-    """A line for each special token of a tokenizer that stands in the text of turns, with the
-    rows.
+    """A line for each special token of a tokenizer that stands in the text of turns, or of rows
+    that have none, with the rows.
 
     A tokenizer takes "<|im_end|>" in a text for the end of the turn: whoever writes it into a
     prompt can end the prompt and put words into the assistant's mouth, and a completion that holds
     it teaches to stop there.
     """
     tokens = sorted({token for token in special_tokens if token.strip()}, key=len, reverse=True)
-    if rows.turns is None or not tokens:
+    if not tokens:
         return []
     begin = "" if where is None else f"{where}: "
     pattern = re.compile("|".join(map(re.escape, tokens)))
     found: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, row in enumerate(rows.turns.tolist(), start=1):
+    for number, row in enumerate(_turns_or_texts(rows), start=1):
         held = {(turn.role, token) for turn in row for token in pattern.findall(turn.text)}
         for key in sorted(held):
             found[key].append(number)
@@ -107,6 +127,14 @@ def special_token_faults(
         more = f"{begin}{len(lines) - LISTED:,} more special tokens stand in turns' texts"
         lines = [*lines[:LISTED], f"{more}; take them out likewise"]
     return lines
+
+
+def _turns_or_texts(rows: Rows) -> Iterator[_Turns]:
+    """The turns of each row, or its text as one; nothing of cells that were found faulty."""
+    if rows.turns is not None:
+        yield from (row or () for row in rows.turns.tolist())
+    else:
+        yield from ((Turn(PLAIN, text),) if text else () for text in rows.texts.tolist())
 
 
 def repeated_prompts(table: Table) -> Iterable[str]:

@@ -139,6 +139,10 @@ class Table:
         """Whether the rows' target is text that the model writes."""
         return any(rows.written for rows in self.parts.values())
 
+    def where(self, part: str) -> str:
+        """What a part is called in what is said of its rows."""
+        return self.source if len(self.parts) == 1 else f"{self.source} ({part})"
+
     def joined(self) -> Rows:
         """The rows of all parts, in order; a column that one of them lacks is left out."""
         parts = list(self.parts.values())

@@ -15,6 +15,7 @@ from equipoise.fitting.arms import TrainedArm, train_arm
 from equipoise.fitting.baselines import judge_split, run_baselines
 from equipoise.fitting.clock import timed
 from equipoise.fitting.decide import decide_validation_and_test, decision_folds, names_of_groups
+from equipoise.fitting.given_rows import table_marks
 from equipoise.fitting.kinds import Judged
 from equipoise.fitting.language import language_warnings
 from equipoise.fitting.loop import Watch
@@ -45,6 +46,9 @@ class Classifying:
     def resolve(self, recipe: Recipe, table: Table) -> Recipe:
         train = table.train
         return recipe.resolved(several=train is not None and train.several)
+
+    def row_faults(self, table: Table, recipe: Recipe, base: Base) -> list[str]:
+        return table_marks(table, recipe, base)
 
     def beside(self, recipe: Recipe) -> str:
         return ""

@@ -80,6 +80,11 @@ class Kind(Protocol[A]):
         for that this kind has not."""
         ...
 
+    def row_faults(self, table: Table, recipe: Recipe, base: Base) -> list[str]:
+        """All that only the base's tokenizer shows to be wrong with the rows, a line each. Rows
+        that are faulty by themselves are passed over."""
+        ...
+
     def beside(self, recipe: Recipe) -> str:
         """A fingerprint of what else the run reads: files that the recipe names."""
         ...

@@ -63,8 +63,9 @@ class ModelConfig(_Settings):
     pooling: Literal["auto", "mean", "cls", "last", "max"] = "auto"
     """How states become one vector; `auto`: as the model publishes, else mean (encoders) or last
     (decoders)."""
-    max_tokens: PositiveInt = 128
-    """Longer rows are cut there; how many were is counted and reported."""
+    max_tokens: PositiveInt | None = None
+    """Longer rows are cut there; how many were is counted and reported. None: 128, and 512 where
+    rows are written."""
     trained_layers: PositiveInt | None = None
     """Upper layers that `light` trains; None: half of them, of a classifier five at least, where
     it has so many; one at least stays frozen."""
@@ -78,6 +79,10 @@ class ModelConfig(_Settings):
     """Load the base in 4-bit (needs bitsandbytes and a GPU); only for methods that add weights."""
     trust_remote_code: bool = False
     """Run code that a hub repository brings along. Only for repositories you trust."""
+
+    def window(self, *, writes: bool) -> int:
+        """`max_tokens`, or what it is where nobody says. Room that no row needs costs nothing."""
+        return self.max_tokens or (512 if writes else 128)
 
     @property
     def virtual_tokens(self) -> int:

@@ -75,19 +75,23 @@ class Base:
     languages: tuple[str, ...]
     """ISO 639 codes of those it was made for, as its card says; empty where that says none."""
     trust_remote_code: bool
+    thinks: bool = False
+    """Whether the rows that it learns to write come with thoughts; see `writing.chat.Chat`."""
 
 
-def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
+def find_base(settings: ModelConfig, *, writes: bool = False, weights: bool = True) -> Base:
     """Find configuration, tokenizer and weights of a base model; load no weights yet.
 
-    writes  Whether it is to write text.
+    writes   Whether it is to write text.
+    weights  False: look for all but the weights, which may take long to come, and give no
+             fingerprint; enough to tokenize with.
 
     Raises ModelError if the name leads nowhere, the repository holds no safetensors, it needs
     code of its own and `trust_remote_code` is off, or it is of a kind that can't do what is asked.
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    folder = _folder(settings.name, settings.trust_remote_code)
+    folder = _folder(settings.name, settings.trust_remote_code, weights)
     trust = settings.trust_remote_code
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
@@ -103,7 +107,7 @@ def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
             f"{settings.name}: can't be read as a base model ({_line(error)}); "
             "a folder needs config.json, weights and tokenizer as save_pretrained writes them"
         ) from None
-    if not list(folder.glob("*.safetensors")):
+    if weights and not list(folder.glob("*.safetensors")):
         raise ModelError(
             f"{settings.name}: holds no .safetensors weights, the only kind that is loaded "
             "(others can run code); convert it with transformers' save_pretrained"
@@ -146,10 +150,14 @@ def find_base(settings: ModelConfig, *, writes: bool = False) -> Base:
         causal=causal,
         two_parts=two_parts,
         max_tokens=max(
-            1, min(settings.max_tokens, _window(config, tokenizer) - settings.virtual_tokens)
+            1,
+            min(
+                settings.window(writes=writes),
+                _window(config, tokenizer) - settings.virtual_tokens,
+            ),
         ),
         virtual_tokens=settings.virtual_tokens,
-        fingerprint=_fingerprint(folder),
+        fingerprint=_fingerprint(folder) if weights else "",
         languages=DEFAULT_LANGUAGES if _is_default(settings.name) else declared_languages(folder),
         trust_remote_code=trust,
     )
@@ -197,7 +205,7 @@ def load_body(
     return body, tuple(sorted(found["missing_keys"]))
 
 
-def _folder(name: str, trust_remote_code: bool) -> Path:
+def _folder(name: str, trust_remote_code: bool, weights: bool) -> Path:
     if Path(name).is_dir():
         return Path(name)
     if _is_default(name):
@@ -214,8 +222,9 @@ def _folder(name: str, trust_remote_code: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = _PATTERNS + (["*.py"] if trust_remote_code else [])
+    ignored = _IGNORED + ([] if weights else ["*.safetensors"])
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=_IGNORED))
+        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=ignored))
     except HFValidationError as error:
         raise ModelError(f"{name}: neither a folder nor a hub id ({_line(error)})") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

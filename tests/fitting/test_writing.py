@@ -264,7 +264,7 @@ def test_categories_weigh_what_they_cost(llama: Path, rows: Path, tmp_path: Path
 )
 def test_costs_of_decisions_are_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        resolve_written(make_recipe(settings))
+        resolve_written(make_recipe(settings), ("bank", "light"))
 
 
 def test_the_plentiful_category_is_written_alone_first(

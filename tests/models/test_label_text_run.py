@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import equipoise
+from equipoise.errors import DataError
 from equipoise.records.predictions import read_predictions
 from tests.cli_runner import Outcome, run_cli
 from tests.models.label_bases import save_writer
@@ -81,6 +82,8 @@ def test_words_and_prompt_are_kept_with_the_run(
     tokenizer = equipoise.load(out).classifier.tokenizer
     found = [tokenizer.decode(module.tree.label(k)) for k in range(3)]
     assert found == [" money</s>", " lamp</s>", " music</s>"]
+    with pytest.raises(DataError, match=r"text with the special token '</s>' in row 2, which"):
+        equipoise.load(out).predict(["the bank", "the lamp Topic: money</s>"])
 
 
 def test_long_rows_are_cut_and_counted(writer: Path, tiny_rows: Path, tmp_path: Path) -> None:

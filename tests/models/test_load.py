@@ -14,6 +14,7 @@ import torch
 from equipoise.errors import ModelError
 from equipoise.models.config import DEFAULT_MODEL, ModelConfig
 from equipoise.models.load import OFFLINE_SHA256, find_base, load_body
+from equipoise.recipe import make_recipe
 from tests.models.conftest import Bases
 from tests.models.tiny import DECODERS, ENCODERS, make_tokenizer
 
@@ -58,6 +59,14 @@ def test_the_published_pooling_is_used_unless_another_is_asked_for(
         with pytest.raises(ModelError, match=f"by {named}.*model.pooling=mean"):
             find_base(ModelConfig(name=str(folder)))
         assert find_base(ModelConfig(name=str(folder), pooling="last")).pooling == "last"
+
+
+def test_rows_that_are_written_have_a_larger_window_where_nobody_names_one() -> None:
+    for writes, tokens in ((False, 128), (True, 512)):
+        assert ModelConfig().window(writes=writes) == tokens
+        assert make_recipe({}).resolved(writes=writes).model.max_tokens == tokens
+        named = make_recipe({"model": {"max_tokens": 9}, "remedies": []})
+        assert named.resolved(writes=writes).model.max_tokens == 9
 
 
 def test_the_window_is_the_smallest_limit(bases: Bases, tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def _rival(
     writer.eval()
     base = prepared.base
     packs = prepared.recipe.write.packing and packing_holds(writer)
-    return LoadedWriter(writer, base.tokenizer, base.max_tokens, packs), trained
+    loaded = LoadedWriter(writer, base.tokenizer, base.max_tokens, packs, base.thinks)
+    return loaded, trained
 
 
 def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) -> list[Comparison]:

@@ -71,7 +71,7 @@ def written_by(
                 kept=kept,
                 progress=progress,
             )
-        parts.append(record_of(rows, split, written, found, tokens, loaded.tokenizer))
+        parts.append(record_of(rows, split, written, found, tokens, loaded))
     return joined(parts), notes
 
 
@@ -145,7 +145,7 @@ def _cut_note(cut: int, of: int, base: Reads, config: DecodeConfig) -> str:
 
 
 def record_of(
-    rows: Rows, split: str, written: Column, found: Floats, tokens: Sequences, tokenizer: Any
+    rows: Rows, split: str, written: Column, found: Floats, tokens: Sequences, loaded: LoadedWriter
 ) -> Written:
     """found   (n, 2) as of `row_log_probs`.
     tokens  The rows' own, as they were read for it."""
@@ -164,6 +164,6 @@ def record_of(
         references=references,
         log_probs=found[:, 0],
         tokens=found[:, 1].astype(np.int64),
-        bytes=learned_bytes(rows.turns, tokens, tokenizer),
+        bytes=learned_bytes(rows.turns, tokens, loaded.tokenizer, thinks=loaded.thinks),
         clusters=np.arange(n, dtype=np.int64) if rows.clusters is None else rows.clusters,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from equipoise.data.check_written import sound_turns
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure
 from equipoise.evaluate.texts.overlap import check_sacrebleu
 from equipoise.fitting.clock import timed
+from equipoise.fitting.given_rows import table_marks
 from equipoise.fitting.kinds import Judged
 from equipoise.fitting.language import language_warnings
 from equipoise.fitting.loop import Watch
@@ -24,7 +26,7 @@ from equipoise.models.load import Base
 from equipoise.models.trainer import Measure
 from equipoise.models.writing.save import load_writer, save_writer
 from equipoise.models.writing.sequences import Sequences
-from equipoise.models.writing.template import asked_tokens
+from equipoise.models.writing.template import asked_tokens, turn_faults
 from equipoise.models.writing.window import Cut
 from equipoise.progress import Progress
 from equipoise.recipe import Recipe
@@ -42,7 +44,16 @@ class Writing:
     writes = True
 
     def resolve(self, recipe: Recipe, table: Table) -> Recipe:
-        return resolve_written(recipe)
+        train = table.train
+        return resolve_written(recipe, () if train is None else tuple(train.counts()))
+
+    def row_faults(self, table: Table, recipe: Recipe, base: Base) -> list[str]:
+        how = recipe.write.too_long
+        return table_marks(table, recipe, base) + [
+            f"{table.where(part)}: {fault}"
+            for part, rows in table.parts.items()
+            for fault in turn_faults(sound_turns(rows), base, too_long=how)
+        ]
 
     def beside(self, recipe: Recipe) -> str:
         return files_read(recipe.write.keep)
@@ -75,10 +86,8 @@ class Writing:
             assert turns is not None
             new_tokens = prepared.recipe.write.decode.new_tokens
             asked_tokens(turns[:1], prepared.base, new_tokens=new_tokens)
-        cuts = [tokens.cut for tokens in prepared.tokens.values() if isinstance(tokens, Sequences)]
-        said = sum(cuts, Cut()).says()
-        cut = [] if said is None else [f"{said}; raise max_tokens if what was cut matters"]
-        return cut + language_warnings(prepared)
+        cuts = [*_cut_warnings(prepared), *_short_warnings(prepared)]
+        return cuts + language_warnings(prepared)
 
     def measures(self, prepared: Prepared) -> Measure:
         return quick_written(prepared)
@@ -128,3 +137,25 @@ class Writing:
 
 
 WRITING = Writing()
+
+
+def _cut_warnings(prepared: Prepared) -> list[str]:
+    cuts = [tokens.cut for tokens in prepared.tokens.values() if isinstance(tokens, Sequences)]
+    said = sum(cuts, Cut()).says()
+    return [] if said is None else [f"{said}; raise model.max_tokens if what was cut matters"]
+
+
+def _short_warnings(prepared: Prepared) -> list[str]:
+    """Right answers that could not be written in as many tokens as may be: their rows can't
+    match, however well they were learned."""
+    tokens, write = prepared.tokens[prepared.judged], prepared.recipe.write
+    assert isinstance(tokens, Sequences)
+    needed, allowed = tokens.answer_lengths, write.decode.new_tokens
+    long = int((needed > allowed).sum())
+    if not (write.decode_rows and long):
+        return []
+    return [
+        f"{long:,} of {len(needed):,} {prepared.judged} rows have answers of more than {allowed:,} "
+        f"tokens, the longest {needed.max():,}, and no more are written of any "
+        "(write.decode.new_tokens); raise it if whole answers matter"
+    ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.data.check_written import special_token_faults
 from equipoise.defaults import COST_REMEDIES
-from equipoise.errors import DataError, ModelError, SettingsError
+from equipoise.errors import ModelError, SettingsError
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.writing.keep import check_interpolates
 from equipoise.models.load import Base
-from equipoise.models.writing.chat import special_tokens
-from equipoise.models.writing.template import sequences
+from equipoise.models.writing.template import hold_thoughts, sequences
 from equipoise.recipe import Recipe
 from equipoise.records.rows import Rows, Splits
 from equipoise.remedies.remedy import RemedySpec
@@ -27,10 +27,10 @@ _ACT = ("choose", "weights", "row_weights", "sampler")
 """Kinds of remedies that act on rows by their category."""
 
 
-def resolve_written(recipe: Recipe) -> Recipe:
+def resolve_written(recipe: Recipe, categories: tuple[str, ...]) -> Recipe:
     """The recipe without the defaults that are for decisions. Raises SettingsError naming every
-    setting that is for classes."""
-    faults = [*_remedy_faults(recipe), *_twice_faults(recipe), *_cost_faults(recipe)]
+    setting that is for classes, and every price of what is none of the rows' categories."""
+    faults = [*_remedy_faults(recipe), *_twice_faults(recipe), *_cost_faults(recipe, categories)]
     faults += _setting_faults(recipe)
     if faults:
         raise SettingsError(*faults)
@@ -77,7 +77,7 @@ def _undone(spec: RemedySpec) -> str:
     return "would have no effect" if spec.name == PRICED else "corrects the same shares twice"
 
 
-def _cost_faults(recipe: Recipe) -> list[str]:
+def _cost_faults(recipe: Recipe, categories: tuple[str, ...]) -> list[str]:
     """What costs say beyond a price per category: a text is no decision that could be the wrong
     one of several."""
     stated = recipe.stated_costs
@@ -95,7 +95,7 @@ def _cost_faults(recipe: Recipe) -> list[str]:
             f"costs: decide between classes, and these rows are written; add --remedy {PRICED}, by "
             "which each category weighs what it costs, or drop them"
         )
-    return faults
+    return faults + (stated.faults(categories) if categories else [])
 
 
 def _setting_faults(recipe: Recipe) -> list[str]:
@@ -123,20 +123,12 @@ def _setting_faults(recipe: Recipe) -> list[str]:
 
 
 def prepare_written(splits: Splits, recipe: Recipe, base: Base, seed: int) -> Prepared:
-    """Number the categories and tokenize every split. Raises DataError for rows that the
-    tokenizer shows to be faulty or too long."""
+    """Number the categories and tokenize every split. Raises DataError and ModelError as
+    `sequences`."""
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     present = {name: rows for name, rows in named.items() if rows is not None}
-    if recipe.write.special_tokens == "error":
-        special = special_tokens(base.tokenizer)
-        faults = [
-            f"{name}: {fault}"
-            for name, rows in present.items()
-            for fault in special_token_faults(rows, special)
-        ]
-        if faults:
-            raise DataError(*faults)
     categories = tuple(splits.train.counts())
+    base = replace(base, thinks=hold_thoughts(_turns(splits.train), base))
     return Prepared(
         recipe=recipe,
         splits=splits,

@@ -6,6 +6,11 @@ stands before a turn is the text that the template makes of the turns before it,
 of an assistant's turn behind them, which is also what a model is given to go on from. The turn
 ends with its content and the special token behind it: that token the model must write, to stop.
 What else templates put between turns (line ends, headers) is nobody's to learn.
+
+Some templates put something of their own before the content of a turn that is answered now, as
+Qwen3's does an empty thought, and their opening lacks it. It is the same whatever is answered, so
+it is part of what is asked: neither learned nor written. Only where rows come with thoughts of
+their own is the opening all that a model is given, for it is to write what stands there.
 """
 
 from __future__ import annotations
@@ -48,6 +53,9 @@ class Chat:
     """A tokenizer's chat template."""
 
     tokenizer: Any
+    thinks: bool = False
+    """Whether answers may come with thoughts of their own (see `holds_thought`), so that what the
+    template puts before an answer is learned like the answer."""
 
     def marked(self, turns: Sequence[Turn]) -> tuple[str, list[Span]]:
         """The text of a conversation up to the assistant's last word or end token, and what of it
@@ -78,16 +86,53 @@ class Chat:
         closed = self._end.match(whole, found + len(_STAND_IN)) if found >= 0 else None
         return closed[1] if closed else None
 
+    @cached_property
+    def ahead(self) -> str:
+        """What the template puts between its opening of an assistant's turn and the content of the
+        last one; "" where that is nothing, or blanks, which the first word takes with it."""
+        try:
+            opened = self._opened(_ASKED)
+            text = self._before_content(_ASKED)
+        except TurnsFault:
+            return ""
+        found = text.removeprefix(opened) if text.startswith(opened) else ""
+        return found if found.strip() else ""
+
+    def holds_thought(self, turns: Sequence[Turn]) -> bool:
+        """Whether the assistant says itself what the template would put before an answer: a
+        thought, as "<think>Hm.</think>Yes."."""
+        marks = self.ahead.split()
+        return bool(marks) and any(
+            turn.role == ASSISTANT and marks[-1] in turn.text for turn in turns
+        )
+
     def opened(self, turns: Sequence[Turn]) -> tuple[str, list[Span]]:
         """The text that a model is given to write the next turn, and where the assistant speaks in
         it already. Raises TurnsFault."""
-        text = self.opening(turns)
-        return text, self._spans(turns, text)
+        text = self._opened(turns)
+        return text + self._asked_ahead(turns, text), self._spans(turns, text)
 
     def opening(self, turns: Sequence[Turn]) -> str:
         """The text that a model is given to write the next turn. Raises TurnsFault."""
+        text = self._opened(turns)
+        return text + self._asked_ahead(turns, text)
+
+    def _asked_ahead(self, turns: Sequence[Turn], opened: str) -> str:
+        """`ahead` where it is asked, and where the template puts it behind these turns, too."""
+        if self.thinks or not self.ahead:
+            return ""
+        there = self._before_content(turns) == opened + self.ahead
+        return self.ahead if there else ""
+
+    def _opened(self, turns: Sequence[Turn]) -> str:
+        """The turns with the template's own opening of an assistant's turn behind them."""
         if self._opens and turns:
             return self._render(turns, opened=True)
+        return self._before_content(turns)
+
+    def _before_content(self, turns: Sequence[Turn]) -> str:
+        """What stands before the content of an assistant's turn that follows `turns` as the
+        last."""
         text = self._render((*turns, Turn(ASSISTANT, _STAND_IN)), opened=False)
         return text[: max(text.find(_STAND_IN), 0)]
 
@@ -116,22 +161,27 @@ class Chat:
         return spans
 
     def _span(self, turns: Sequence[Turn], place: int, whole: str, behind: int) -> Span:
-        before = self.opening(turns[:place])
+        before = self._opened(turns[:place])
         if not whole.startswith(before) or len(before) < behind:
             raise TurnsFault(
                 f"rewrites the turns before turn {place + 1} once that is there, so that the model "
                 "would learn from another text than it is asked with,",
                 "make each answer a row of its own, with the turns before it",
             )
-        content = turns[place].text
-        end = self._content_end(turns, place, whole, len(before))
+        content, start = turns[place].text, len(before)
+        further = start
+        if not self.thinks and whole.startswith(self.ahead, start):
+            further += len(self.ahead)
+        end = self._content_end(turns, place, whole, further)
         if _letters(content) not in _letters(whole[len(before) : end]):
             raise TurnsFault(
                 f"leaves out part of the assistant's turn {place + 1} (a thought, most often)",
                 "make each answer a row of its own, or take that part out",
             )
+        if _letters(content) in _letters(whole[further:end]):
+            start = further  # else the answer says itself what the template would put there
         closed = self._end.match(whole, end)
-        return Span(len(before), closed.end() if closed else end, closed is not None)
+        return Span(start, closed.end() if closed else end, closed is not None)
 
     def _content_end(self, turns: Sequence[Turn], place: int, whole: str, start: int) -> int:
         """Where the content of a turn ends in the rendered text."""

@@ -53,7 +53,8 @@ class KeepConfig(_Settings):
 
 
 class WriteConfig(_Settings):
-    """How rows whose target is text are fed and judged. Of no effect where rows are classified."""
+    """How rows whose target is text are fed and judged. Of no effect where rows are classified, but
+    for special_tokens."""
 
     weigh: Weigh = "token"
     """What counts the same in the loss: every learned token, every row whatever its length, or
@@ -65,7 +66,8 @@ class WriteConfig(_Settings):
     and the answer's end only where the answer alone is too long; `error` refuses it."""
     special_tokens: Literal["error", "allow"] = "error"
     """Whether a text that contains the tokenizer's special tokens, which could forge a turn, is
-    refused."""
+    refused. Holds for rows that are classified, too, where `model.head=text` makes prompts of
+    them."""
     keep: KeepConfig = KeepConfig()
     """What holds on to what the base can do already."""
     decode: DecodeConfig = DecodeConfig()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from equipoise.errors import ModelError
 from equipoise.models.memory import out_of_memory
+from equipoise.models.writing.chat import Chat
 from equipoise.models.writing.config import DecodeConfig
 from equipoise.models.writing.ends import end_ids
 from equipoise.models.writing.save import LoadedWriter
@@ -109,7 +110,9 @@ def _write(loaded: LoadedWriter, asked: list[NDArray[np.int32]], config: DecodeC
         )
     new = out if writer.two_parts else out[:, width:]
     texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
-    return [text.strip() for text in texts]
+    # Beside answers with thoughts those without one are learned with the template's empty one.
+    nothing = Chat(tokenizer).ahead.strip() if loaded.thinks else ""
+    return [text.strip().removeprefix(nothing).strip() for text in texts]
 
 
 @contextmanager

@@ -36,6 +36,8 @@ class LoadedWriter:
     max_tokens: int
     packs: bool
     """Whether rows may share a line."""
+    thinks: bool = False
+    """Whether answers may come with thoughts; see `chat.Chat`."""
 
 
 def save_writer(folder: Path, writer: Writer, base: Base, settings: ModelConfig) -> None:
@@ -51,6 +53,7 @@ def save_writer(folder: Path, writer: Writer, base: Base, settings: ModelConfig)
             "settings": settings.model_dump(mode="json"),
             "two_parts": base.two_parts,
             "max_tokens": base.max_tokens,
+            "thinks": base.thinks,
         },
     )
 
@@ -79,4 +82,5 @@ def load_writer(folder: Path, *, device: str | None = None) -> LoadedWriter:
         added.load_state_dict({n.removeprefix("adapters."): w for n, w in weights.items()})
         writer.added = added
     writer.to(device or default_device()).eval()
-    return LoadedWriter(writer, tokenizer, record["max_tokens"], packing_holds(writer))
+    packs = packing_holds(writer)
+    return LoadedWriter(writer, tokenizer, record["max_tokens"], packs, record["thinks"])

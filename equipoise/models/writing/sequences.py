@@ -37,6 +37,15 @@ class Sequences(Tokens):
             counted[self.starts[:-1]] = False
         return np.asarray(np.add.reduceat(np.append(counted, False), self.starts[:-1]), np.int64)
 
+    @cached_property
+    def answer_lengths(self) -> NDArray[np.int64]:
+        """(n,) tokens of each row's last answer, its end token with them: what a writer is to write
+        of the row."""
+        # Where the row begins at the latest: behind its last token that is not learned.
+        others = np.where(self.learned, -1, np.arange(len(self.learned)))
+        last = np.maximum.reduceat(np.append(others, -1), self.starts[:-1])
+        return np.asarray(self.starts[1:] - 1 - np.maximum(last, self.starts[:-1] - 1), np.int64)
+
     def learned_in(self, i: int) -> NDArray[np.bool_]:
         return self.learned[self.starts[i] : self.starts[i + 1]]
 

@@ -51,6 +51,8 @@ class Reads(Protocol):
     def max_tokens(self) -> int: ...
     @property
     def virtual_tokens(self) -> int: ...
+    @property
+    def thinks(self) -> bool: ...
 
 
 def sequences(turns: Column, base: Reads, *, too_long: TooLong = "left") -> Sequences:
@@ -63,7 +65,7 @@ def sequences(turns: Column, base: Reads, *, too_long: TooLong = "left") -> Sequ
 
     Raises ModelError if the tokenizer has no chat template and rows need one, if its template
     refuses or rewrites turns, or if it has no end token; DataError if rows are too long and may
-    not be cut. Rows are named by their number, from 1.
+    not be cut, with the former faults beside it. Rows are named by their number, from 1.
     """
     end = base.tokenizer.eos_token_id
     if end is None:
@@ -74,20 +76,32 @@ def sequences(turns: Column, base: Reads, *, too_long: TooLong = "left") -> Sequ
     pieces, chat = Pieces(base.tokenizer), _chat(base)
     if base.two_parts:
         return _two_parts(turns, base, pieces, chat, end, too_long)
-    texts = _each(turns, base, lambda row: learned_text(row, chat))
-    found = pieces.marked([text.text for text in texts], [text.spans for text in texts])
-    rows: list[_Row] = []
-    for text, (ids, learned) in zip(texts, found, strict=True):
+    texts, faults = _each(turns, base, lambda row: learned_text(row, chat))
+    found = pieces.marked(
+        [text.text for text in texts.values()], [text.spans for text in texts.values()]
+    )
+    rows: dict[int, _Row] = {}
+    for (number, text), (ids, learned) in zip(texts.items(), found, strict=True):
         begin = _begin(text, ids, pieces)
         tail = [] if text.ended else [end]
-        rows.append(
-            _Row(
-                begin.added + ids + tail,
-                [False] * len(begin.added) + learned + [True] * len(tail),
-                begin.count,
-            )
+        rows[number] = _Row(
+            begin.added + ids + tail,
+            [False] * len(begin.added) + learned + [True] * len(tail),
+            begin.count,
         )
-    return _sequences(rows, base, too_long)
+    lengths = {number: len(row.ids) for number, row in rows.items()}
+    _refuse(faults, _long(lengths, base, too_long))
+    return _sequences(list(rows.values()), base)
+
+
+def turn_faults(turns: Column, base: Reads, *, too_long: TooLong = "left") -> list[str]:
+    """All that `sequences` would raise of these rows, a line each; rows that are None, whose
+    faults are known, are passed over."""
+    try:
+        sequences(turns, base, too_long=too_long)
+    except (DataError, ModelError) as error:
+        return [*error.faults]
+    return []
 
 
 def asked_tokens(turns: Column, base: Reads, *, new_tokens: int) -> Tokens:
@@ -98,7 +112,9 @@ def asked_tokens(turns: Column, base: Reads, *, new_tokens: int) -> Tokens:
     """
     pieces, chat = Pieces(base.tokenizer), _chat(base)
     if base.two_parts:
-        return _sources(turns, base, pieces, chat)[0]
+        sources = _sources(turns, base, pieces, chat)
+        _refuse(sources.faults, [])
+        return sources.tokens
     window = base.max_tokens
     positions = getattr(base.config.get_text_config(), "max_position_embeddings", None)
     if positions:
@@ -109,8 +125,9 @@ def asked_tokens(turns: Column, base: Reads, *, new_tokens: int) -> Tokens:
                 f"model's {positions} positions; take fewer"
             )
         window = min(window, positions - new_tokens)
-    texts = _each(turns, base, lambda row: opened_text(asked(row), chat))
-    rows = []
+    opened, faults = _each(turns, base, lambda row: opened_text(asked(row), chat))
+    _refuse(faults, [])
+    texts, rows = list(opened.values()), []
     found = pieces.marked([text.text for text in texts], [text.spans for text in texts])
     for text, (ids, _) in zip(texts, found, strict=True):
         begin = _begin(text, ids, pieces)
@@ -126,22 +143,30 @@ def asked_ids(turns: Column, base: Reads, *, new_tokens: int) -> list[NDArray[np
     return [tokens.row(row) for row in range(len(tokens))]
 
 
+def hold_thoughts(turns: Column, base: Reads) -> bool:
+    """Whether any answer comes with a thought of its own; see `Chat.thinks`."""
+    chat = _chat(base)
+    return chat is not None and any(map(chat.holds_thought, turns))
+
+
 # ── encoder-decoders ──────────────────────────────────────────────────────────────────────────
 
 
 def _two_parts(
     turns: Column, base: Reads, pieces: Pieces, chat: Chat | None, end: int, too_long: TooLong
 ) -> Sequences:
-    sources, read = _sources(turns, base, pieces, chat, too_long)
+    sources = _sources(turns, base, pieces, chat)
+    answers, faults = _each(turns, base, _answered)
     before, behind = added_around(
         # Translators begin with the language that they write.
         base.tokenizer(text_target="a", return_special_tokens_mask=True)
     )
-    whole = [
-        [*before, *ids, *(behind or [end])] for ids in pieces.ids(_each(turns, base, _answered))
-    ]
+    whole = [[*before, *ids, *(behind or [end])] for ids in pieces.ids(list(answers.values()))]
+    lengths = dict(zip(answers, map(len, whole), strict=True))
+    long = _long(sources.lengths, base, too_long) + _long(lengths, base, too_long)
+    _refuse(sources.faults + faults, long)
     rows = [_Row(ids, [True] * len(ids), 0) for ids in whole]
-    return _sequences(rows, base, too_long, sources, read)
+    return _sequences(rows, base, sources.tokens, sources.cuts)
 
 
 def _answered(turns: Sequence[Turn]) -> str:
@@ -151,29 +176,34 @@ def _answered(turns: Sequence[Turn]) -> str:
     return own
 
 
-def _sources(
-    turns: Column,
-    base: Reads,
-    pieces: Pieces,
-    chat: Chat | None,
-    too_long: TooLong = "left",
-) -> tuple[Tokens, list[Cut]]:
-    """What the encoder reads, the tokenizer's special tokens around it; and what of each row was
-    cut."""
-    if any(turn.role == PLAIN for row in turns for turn in row):
+@dataclass(frozen=True)
+class _Sources:
+    """What the encoder reads, the tokenizer's special tokens around it."""
+
+    tokens: Tokens
+    cuts: list[Cut]
+    """What of each row was cut."""
+    lengths: dict[int, int]
+    """Tokens of each row by its number, uncut."""
+    faults: list[str]
+    """Of rows that can't be rendered, and are not among the others."""
+
+
+def _sources(turns: Column, base: Reads, pieces: Pieces, chat: Chat | None) -> _Sources:
+    if any(turn.role == PLAIN for row in turns for turn in row or ()):
         raise ModelError(
             f"{base.name}: has an encoder, and a plain text has nothing for it to read; take a "
             "decoder, or rows of prompts and completions"
         )
-    texts = _each(turns, base, lambda row: source_text(asked(row), chat))
+    texts, faults = _each(turns, base, lambda row: source_text(asked(row), chat))
     before, behind = ([], []) if chat is not None else pieces.around
     room = max(base.max_tokens - len(before) - len(behind), 1)
-    whole = pieces.ids(texts)
-    if too_long == "error":
-        _refuse_long([len(ids) + base.max_tokens - room for ids in whole], base)
+    whole = pieces.ids(list(texts.values()))
     fit = [fitted_prompt(ids, room, 0) for ids in whole]
     cuts = [cut for _, cut in fit]
-    return _tokens([[*before, *ids, *behind] for ids, _ in fit], cuts, base.tokenizer), cuts
+    tokens = _tokens([[*before, *ids, *behind] for ids, _ in fit], cuts, base.tokenizer)
+    sizes = [len(ids) + base.max_tokens - room for ids in whole]
+    return _Sources(tokens, cuts, dict(zip(texts, sizes, strict=True)), faults)
 
 
 # ── rows to one record ────────────────────────────────────────────────────────────────────────
@@ -203,48 +233,55 @@ def _begin(text: Marked, ids: Ids, pieces: Pieces) -> _Begin:
 
 
 def _chat(base: Reads) -> Chat | None:
-    return Chat(base.tokenizer) if getattr(base.tokenizer, "chat_template", None) else None
+    if not getattr(base.tokenizer, "chat_template", None):
+        return None
+    return Chat(base.tokenizer, base.thinks)
 
 
-def _each(turns: Column, base: Reads, render: Callable[[Sequence[Turn]], _T]) -> list[_T]:
-    """`render` of every row; a ModelError of every way in which it fails, with the rows."""
-    found: list[_T] = []
+def _each(
+    turns: Column, base: Reads, render: Callable[[Sequence[Turn]], _T]
+) -> tuple[dict[int, _T], list[str]]:
+    """`render` of every row by its number, and a line for every way in which it fails, with the
+    rows. Rows that are None are passed over."""
+    found: dict[int, _T] = {}
     wrong: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, row in enumerate(turns, start=1):
+        if row is None:
+            continue
         try:
-            found.append(render(row))
+            found[number] = render(row)
         except TurnsFault as fault:
             wrong[fault.what, fault.advice].append(number)
-    if wrong:
-        raise ModelError(
-            *(
-                f"{base.name}: the chat template {what} in {listing(numbers)}; {advice}"
-                for (what, advice), numbers in list(wrong.items())[:LISTED]
-            )
-        )
-    return found
+    return found, [
+        f"{base.name}: the chat template {what} in {listing(numbers)}; {advice}"
+        for (what, advice), numbers in list(wrong.items())[:LISTED]
+    ]
 
 
-def _refuse_long(lengths: Sequence[int], base: Reads) -> None:
-    long = [number for number, size in enumerate(lengths, start=1) if size > base.max_tokens]
-    if long:
-        raise DataError(
-            f"{len(long):,} rows are longer than {base.max_tokens} tokens, the longest "
-            f"{max(lengths):,} ({listing(long)}); raise max_tokens, shorten them, or let them be "
-            "cut (write.too_long=left)"
-        )
+def _long(lengths: dict[int, int], base: Reads, too_long: TooLong) -> list[str]:
+    """A line if rows, by their numbers, are too long and may not be cut."""
+    long = [number for number, size in lengths.items() if size > base.max_tokens]
+    if too_long == "left" or not long:
+        return []
+    return [
+        f"{len(long):,} rows are longer than {base.max_tokens} tokens, the longest "
+        f"{max(lengths.values()):,} ({listing(long)}); raise max_tokens, shorten them, or let them "
+        "be cut (write.too_long=left)"
+    ]
+
+
+def _refuse(of_template: list[str], of_rows: list[str]) -> None:
+    """Raises all at once what there is."""
+    if of_rows:
+        raise DataError(*of_template, *of_rows)
+    if of_template:
+        raise ModelError(*of_template)
 
 
 def _sequences(
-    rows: list[_Row],
-    base: Reads,
-    too_long: TooLong,
-    sources: Tokens | None = None,
-    read: Sequence[Cut] = (),
+    rows: list[_Row], base: Reads, sources: Tokens | None = None, read: Sequence[Cut] = ()
 ) -> Sequences:
     """read  What the window left out of each row's source, of encoder-decoders."""
-    if too_long == "error":
-        _refuse_long([len(row.ids) for row in rows], base)
     fit = [fitted(row.ids, row.learned, base.max_tokens, row.begin) for row in rows]
     cuts = [cut for _, _, cut in fit]
     lost = [sum(row.learned) - sum(marks) for row, (_, marks, _) in zip(rows, fit, strict=True)]

@@ -115,6 +115,14 @@ def chatml(turns: Sequence[Turn]) -> Pieces:
     return out
 
 
+def qwen3(turns: Sequence[Turn]) -> Pieces:
+    """The empty thought before the last answer is the template's own, whatever is answered."""
+    out = chatml(turns)
+    answer = max(place for place, (_, learned) in enumerate(out) if learned)
+    out.insert(answer, ("<think>\n\n</think>\n\n", False))
+    return out
+
+
 def gemma(turns: Sequence[Turn]) -> Pieces:
     out: Pieces = [("<bos>", False)]
     for role, text in turns:
@@ -145,6 +153,9 @@ SHAPES = {
     ),
     "qwen": Shape(
         CHATML, ("<|im_start|>", "<|im_end|>", "<|endoftext|>"), None, "<|im_end|>", chatml
+    ),
+    "qwen3": Shape(
+        QWEN3, ("<|im_start|>", "<|im_end|>", "<|endoftext|>"), None, "<|im_end|>", qwen3
     ),
     "gemma": Shape(
         GEMMA,
@@ -234,6 +245,7 @@ class TinyBase:
     two_parts: bool = False
     positions: int | None = None
     virtual_tokens: int = 0
+    thinks: bool = False
     name: str = "tiny"
 
     @property

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.errors import DataError, ModelError, SettingsError
-from equipoise.models.writing.chat import special_tokens
+from equipoise.models.writing.chat import Chat, special_tokens
 from equipoise.models.writing.sequences import Sequences
-from equipoise.models.writing.template import asked_ids, asked_tokens, sequences
+from equipoise.models.writing.template import asked_ids, asked_tokens, hold_thoughts, sequences
 from equipoise.records.rows import text_column
 from equipoise.records.turns import Turn, asked
 from tests.models.writing.templates import (
@@ -172,18 +172,53 @@ ASKED = (Turn("user", "Is it?"), Turn("assistant", "Yes."))
 TWICE = (*ASKED, Turn("user", "Really?"), Turn("assistant", "No."))
 
 
-def test_templates_that_add_an_empty_thought_to_the_last_turn() -> None:
-    """The model is asked with the opening alone, so it must write the thought, too."""
-    tokenizer = with_template(QWEN3)
-    learned = [tokenizer.decode(ids) for ids, marked in runs(one(TWICE, tokenizer)) if marked]
-    assert learned == ["Yes.<|im_end|>", "<think>\n\n</think>\n\nNo.<|im_end|>"]
+NO_THOUGHT = "<think>\n\n</think>\n\n"
+THOUGHT = (*ASKED[:1], Turn("assistant", "<think>Hm.</think>Yes."))
 
 
-def test_a_thought_in_the_last_turn_is_learned() -> None:
+@pytest.mark.parametrize("thinks", [False, True])
+def test_templates_that_add_an_empty_thought_to_the_last_turn(thinks: bool) -> None:
+    """It is asked, in training and in writing; where rows come with thoughts of their own it is
+    for the model to write what stands there."""
     tokenizer = with_template(QWEN3)
-    turns = (*ASKED[:1], Turn("assistant", "<think>Hm.</think>Yes."))
-    learned = [tokenizer.decode(ids) for ids, marked in runs(one(turns, tokenizer)) if marked]
-    assert learned == ["<think>\nHm.\n</think>\n\nYes.<|im_end|>"]
+    base = TinyBase(tokenizer, thinks=thinks)
+    found = sequences(text_column([TWICE]), base)
+    learned = [tokenizer.decode(ids) for ids, marked in runs(found) if marked]
+    own = NO_THOUGHT if thinks else ""
+    assert learned == ["Yes.<|im_end|>", own + "No.<|im_end|>"]
+    (before,) = asked_ids(text_column([TWICE]), base, new_tokens=1)
+    opening = "Really?<|im_end|>\n<|im_start|>assistant\n"
+    assert tokenizer.decode(before).endswith(opening + ("" if thinks else NO_THOUGHT))
+    assert found.ids[: len(before)].tolist() == before.tolist()
+
+
+@pytest.mark.parametrize("thinks", [False, True])
+@pytest.mark.parametrize("text", ["<think>Hm.</think>Yes.", NO_THOUGHT + "Yes."])
+def test_a_thought_in_the_last_turn_is_learned(thinks: bool, text: str) -> None:
+    tokenizer = with_template(QWEN3)
+    turns = (*ASKED[:1], Turn("assistant", text))
+    found = sequences(text_column([turns]), TinyBase(tokenizer, thinks=thinks))
+    learned = [tokenizer.decode(ids) for ids, marked in runs(found) if marked]
+    thought = "\nHm.\n" if "Hm" in text else "\n\n"
+    assert learned == [f"<think>{thought}</think>\n\nYes.<|im_end|>"]
+
+
+def test_rows_with_thoughts_are_told_from_rows_without() -> None:
+    def found(*rows: Any, template: str = QWEN3) -> bool:
+        return hold_thoughts(text_column(list(rows)), TinyBase(with_template(template)))
+
+    assert found(ASKED, THOUGHT)
+    assert not found(ASKED, TWICE)
+    assert not found((Turn("user", "<think></think>?"), ASKED[1]))
+    assert not found(THOUGHT, template=SHAPES["qwen"].template), "there it is a text as any other"
+
+
+@pytest.mark.parametrize("name", [*SHAPES, "always"])
+def test_only_what_is_no_blank_is_asked_ahead_of_an_answer(name: str) -> None:
+    template = THINKS_ALWAYS if name == "always" else SHAPES[name].template
+    tokenizer = copy.deepcopy(make_tokenizer("bpe", "qwen" if name == "always" else name))
+    tokenizer.chat_template = template
+    assert Chat(tokenizer).ahead == (NO_THOUGHT if name == "qwen3" else "")
 
 
 def test_a_thought_that_the_template_takes_away_later_is_refused() -> None:
@@ -380,6 +415,18 @@ def test_encoder_decoders_cut_both_sides() -> None:
     assert (found.cut.prompts, found.cut.answers) == (2, 1)
     with pytest.raises(ModelError, match="nothing for it to read"):
         sequences(text_column([(Turn("text", "a"),)]), TinyBase(tokenizer, two_parts=True))
+
+
+def test_the_last_answer_is_measured_alone() -> None:
+    tokenizer = make_tokenizer("bpe", "qwen")
+    found = sequences(text_column([TWICE, ASKED]), TinyBase(tokenizer))
+    ends = [
+        len(tokenizer(f"{text}<|im_end|>", add_special_tokens=False)["input_ids"])
+        for text in ("No.", "Yes.")
+    ]
+    assert found.answer_lengths.tolist() == ends
+    apart = sequences(text_column([ASKED]), TinyBase(make_tokenizer("bpe", None), two_parts=True))
+    assert apart.answer_lengths.tolist() == apart.lengths.tolist()
 
 
 def test_rows_taken_keep_their_marks() -> None:
