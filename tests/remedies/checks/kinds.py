@@ -7,7 +7,7 @@ from typing import Any
 
 from equipoise.remedies.remedy import Kind
 
-from . import batches, binary_losses, losses, names_of, rows
+from . import batches, binary_losses, losses, names_of, rows, wrappers
 
 Check = Callable[[Any, Any], None]
 """(name of the remedy, case)"""
@@ -31,6 +31,10 @@ CHECKS: dict[Kind, Checks] = {
     "stage": _ORDERS,
     "loss": _on(losses.cases_of, *losses.LOSS_CHECKS),
     "binary_loss": _on(binary_losses.cases_of, *binary_losses.BINARY_CHECKS),
+    "wrapper": {
+        **_on(wrappers.cases_of, *wrappers.WRAPPER_CHECKS),
+        **_on(wrappers.BATCHES, wrappers.rows_count_what_they_weigh),
+    },
 }
 
 
