@@ -7,7 +7,7 @@ from typing import Any
 
 from equipoise.remedies.remedy import Kind
 
-from . import batches, binary_losses, losses, names_of, rows, wrappers
+from . import batches, binary_losses, decisions, label_decisions, losses, names_of, rows, wrappers
 
 Check = Callable[[Any, Any], None]
 """(name of the remedy, case)"""
@@ -21,6 +21,14 @@ def _on(cases: Cases | Mapping[str, Any], *checks: Check) -> Checks:
 
 
 _ORDERS = _on(batches.CASES, *batches.ORDER_CHECKS)
+_DECISIONS = {
+    **_on(decisions.cases_of, *decisions.DECISION_CHECKS),
+    **_on(decisions.enough_of, decisions.it_makes_a_difference),
+    **_on(decisions.extremes_of, decisions.numbers_stay_finite),
+    **_on(label_decisions.cases_of, *label_decisions.LABEL_DECISION_CHECKS),
+    **_on(label_decisions.enough_of, label_decisions.it_makes_a_difference_to_labels),
+    **_on(label_decisions.extremes_of, label_decisions.label_numbers_stay_finite),
+}
 
 CHECKS: dict[Kind, Checks] = {
     "choose": _on(rows.CASES, *rows.ROW_CHECKS),
@@ -35,6 +43,14 @@ CHECKS: dict[Kind, Checks] = {
         **_on(wrappers.cases_of, *wrappers.WRAPPER_CHECKS),
         **_on(wrappers.BATCHES, wrappers.rows_count_what_they_weigh),
     },
+    "rescale": _DECISIONS,
+    "calibration": _DECISIONS,
+    "prior": _DECISIONS,
+    "offsets": _DECISIONS,
+    "group_offsets": _DECISIONS,
+    "costs": _DECISIONS,
+    "deferral": _DECISIONS,
+    "fallback": _DECISIONS,
 }
 
 
