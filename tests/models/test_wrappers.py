@@ -25,6 +25,7 @@ from tests.models.conftest import Bases
 from tests.models.tiny import ARCHITECTURES, cross_entropy, easy_rows, make, make_feed, token_rows
 from tests.models.tiny import weights_of as bytes_of
 from tests.models.training import train
+from tests.remedies.checks.wrappers import check_neutral, check_weight_of_all_rows
 
 ROWS = easy_rows(44)
 COUNTS = np.bincount(ROWS.labels)
@@ -148,24 +149,13 @@ def test_all_rows_together_count_what_they_weigh(
     bases: Bases, tmp_path: Path, name: str, method: str, cached: bool
 ) -> None:
     model, inputs, labels, weights = batch_of(bases, tmp_path, "bert", method, cached=cached)
-
-    def one(logits: Tensor, labels: Tensor) -> Tensor:
-        return 1 + 0 * logits.sum(1)
-
-    for seed in range(3):
-        rows = wrapped(name, Pass(model, model, inputs), labels, weights, one, seed=seed)
-        assert rows.shape == (8,)
-        assert rows.sum().item() == pytest.approx(weights.sum().item(), rel=1e-6)
+    check_weight_of_all_rows(name, {}, COUNTS, Pass(model, model, inputs), labels, weights)
 
 
-@pytest.mark.parametrize(
-    "text", ["feature_mixup:alpha=0", "word_mixup:alpha=0", "adversarial:epsilon=0"]
-)
-def test_settings_that_leave_the_loss_alone(bases: Bases, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_settings_that_leave_the_loss_alone(bases: Bases, tmp_path: Path, name: str) -> None:
     model, inputs, labels, weights = batch_of(bases, tmp_path)
-    rows = wrapped(text, Pass(model, model, inputs), labels, weights, cross_entropy)
-    expected = weights * cross_entropy(model(**inputs), labels)
-    torch.testing.assert_close(rows.double(), expected.double(), rtol=1e-5, atol=1e-7)
+    check_neutral(name, COUNTS, Pass(model, model, inputs), labels, weights)
 
 
 @pytest.mark.parametrize("name", WRAPPERS)

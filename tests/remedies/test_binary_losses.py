@@ -1,5 +1,4 @@
-"""Losses for several labels a row: shared checks, references, hand-worked values and the account
-of the prior."""
+"""Losses for several labels a row: references, hand-worked values and the account of the prior."""
 
 from __future__ import annotations
 
@@ -19,113 +18,16 @@ from equipoise.remedies.losses.binary_table import BINARY_LOSSES, build_binary_l
 from equipoise.remedies.source import source_log_odds
 from equipoise.remedies.spec import parse_remedies, remedy_spec
 
-NEUTRAL: dict[str, dict[str, Any]] = {
-    "binary_weighted": {"kind": "effective", "beta": 0.0},
-    "binary_focal": {"gamma": 0.0},
-    "binary_asymmetric": {"gamma_positive": 0.0, "gamma_negative": 0.0, "clip": 0.0},
-    "distribution_balanced": {
-        "alpha": 0.5,
-        "beta": 0.0,
-        "kappa": 0.0,
-        "scale": 1.0,
-        "gamma": 0.0,
-    },
-}
-"""Settings under which each loss is plain binary cross-entropy."""
-MORE: dict[str, list[dict[str, Any]]] = {
-    "binary_weighted": [{"kind": "inverse"}, {"kind": "effective"}],
-    "binary_focal": [{"gamma": 0.5}],
-    "binary_asymmetric": [{"gamma_positive": 1.0, "clip": 0.0}, {"gamma_negative": 0.5}],
-    "distribution_balanced": [{"gamma": 0.0}, {"kappa": 0.5, "scale": 5.0}],
-}
-CASES = [
-    (name, settings) for name in BINARY_LOSSES for settings in ({}, NEUTRAL[name], *MORE[name])
-]
-LABELS = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 1], [1, 1, 0], [0, 0, 0]])
-RENAMED = [2, 0, 1]
-LOPSIDED = np.zeros((100_001, 3), dtype=np.int64)
-LOPSIDED[:, 0] = 1
-LOPSIDED[0] = [0, 1, 1]
-LOPSIDED[1:40_000, 2] = 1
-"""Shares from 1 in 100,001 to nearly all."""
-
-
-def loss_of(
-    name: str, settings: dict[str, Any], z: torch.Tensor, y: torch.Tensor, trained: Any = LABELS
-) -> torch.Tensor:
-    return build_binary_loss(remedy_spec(name, settings), trained)(z, y)
-
-
-def drawn(rows: int = 12, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    source = torch.Generator().manual_seed(seed)
-    z = torch.randn(rows, 3, dtype=torch.float64, generator=source)
-    return z, torch.randint(0, 2, (rows, 3), generator=source)
+from .checks.binary_losses import LABELS, NEUTRAL, drawn, loss_of
 
 
 class TestEveryLoss:
-    @pytest.mark.parametrize(("name", "settings"), CASES)
-    def test_shape_bytes_and_rows_by_themselves(self, name: str, settings: dict[str, Any]) -> None:
-        z, y = drawn()
-        rows = loss_of(name, settings, z, y)
-        assert rows.shape == (12,)
-        assert rows.dtype == torch.float64
-        assert (rows >= 0).all()
-        assert torch.equal(rows, loss_of(name, settings, z, y))
-        alone = torch.cat([loss_of(name, settings, z[k : k + 1], y[k : k + 1]) for k in range(12)])
-        torch.testing.assert_close(alone, rows, rtol=1e-13, atol=1e-14)
-
-    @pytest.mark.parametrize(("name", "settings"), CASES)
-    def test_naming_of_labels_plays_no_part(self, name: str, settings: dict[str, Any]) -> None:
-        z, y = drawn()
-        turned = loss_of(name, settings, z[:, RENAMED], y[:, RENAMED], LABELS[:, RENAMED])
-        torch.testing.assert_close(turned, loss_of(name, settings, z, y), rtol=1e-12, atol=1e-14)
-
-    @pytest.mark.parametrize(("name", "settings"), CASES)
-    def test_no_rows_no_loss_and_still_a_gradient(
-        self, name: str, settings: dict[str, Any]
-    ) -> None:
-        z = torch.zeros(0, 3, requires_grad=True)
-        loss_of(name, settings, z, torch.zeros(0, 3, dtype=torch.int64)).sum().backward()
-        assert z.grad is not None
-
-    @pytest.mark.parametrize(("name", "settings"), CASES)
-    def test_gradients_are_those_of_finite_differences(
-        self, name: str, settings: dict[str, Any]
-    ) -> None:
-        z, y = drawn(6, 2)
-        z.requires_grad_()
-        assert torch.autograd.gradcheck(lambda at: loss_of(name, settings, at, y), z)
-
-    @pytest.mark.parametrize("trained", [LABELS, LOPSIDED, np.ones((5, 3), int), LABELS[:1]])
-    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-    @pytest.mark.parametrize(("name", "settings"), CASES)
-    def test_extremes_stay_numbers(
-        self, name: str, settings: dict[str, Any], dtype: torch.dtype, trained: Any
-    ) -> None:
-        steps = torch.tensor([0.0, 1e-8, 1e-3, 1, 20, 100, 1e4, 3e4])
-        column = torch.cat([steps, -steps])
-        for answer in (0, 1):
-            z = column[:, None].repeat(1, 3).to(dtype).requires_grad_()
-            y = torch.full((len(column), 3), answer)
-            y[:, 2] = 0
-            rows = loss_of(name, settings, z, y, trained)
-            assert rows.dtype == (dtype if dtype == torch.float64 else torch.float32)
-            assert torch.isfinite(rows).all()
-            rows.sum().backward()
-            assert z.grad is not None
-            assert torch.isfinite(z.grad).all()
-
     @pytest.mark.parametrize("name", BINARY_LOSSES)
     def test_neutral_settings_are_the_plain_loss(self, name: str) -> None:
         z, y = drawn()
         plain = bce(z, y.double(), reduction="none").mean(1)
         torch.testing.assert_close(binary_cross_entropy(z, y), plain)
         torch.testing.assert_close(loss_of(name, NEUTRAL[name], z, y), plain)
-
-    @pytest.mark.parametrize("name", BINARY_LOSSES)
-    def test_labels_of_another_shape_are_refused(self, name: str) -> None:
-        with pytest.raises(ShapeError, match="expected both"):
-            loss_of(name, {}, torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64))
 
     def test_a_loss_for_one_label_is_not_one_for_several(self) -> None:
         with pytest.raises(SettingsError, match="is not a loss for several labels"):

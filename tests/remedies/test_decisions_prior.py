@@ -194,26 +194,6 @@ def test_tau_nought_and_equal_norms_change_nothing():
     np.testing.assert_array_equal(decided(equal, z), z.argmax(axis=1))
 
 
-def test_classes_may_be_renamed_and_few_rows_do():
-    x, weights, bias, labels = head()
-    z, norms, order = x @ weights.T + bias, np.linalg.norm(weights, axis=1), np.array([2, 0, 1])
-    rule = fit(["tau_normalisation"], z, labels, head_norms=norms, head_bias=bias)
-    turned = fit(
-        ["tau_normalisation"],
-        z[:, order],
-        order.argsort()[labels],
-        head_norms=norms[order],
-        head_bias=bias[order],
-        log_source=SHARES[order],
-        log_target=SHARES[order],
-    )
-    np.testing.assert_allclose(
-        posterior(turned, z[:, order]), posterior(rule, z)[:, order], atol=1e-4
-    )
-    few = fit(["tau_normalisation"], z[:3], labels[:3], head_norms=norms, head_bias=bias)
-    assert np.isfinite(posterior(few, z)).all()
-
-
 def test_what_tau_normalisation_refuses():
     x, weights, bias, labels = head(n=50)
     z = x @ weights.T

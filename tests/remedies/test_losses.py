@@ -20,31 +20,8 @@ from equipoise.remedies.source import log_source
 from equipoise.remedies.spec import parse_remedy, remedy_spec
 from equipoise.remedies.table import REMEDIES
 
-from . import checks
-
-SETTINGS = {
-    "focal": [{"gamma": 0.5}, {"gamma": 1}, {"gamma": 5.0}],
-    "class_balanced_focal": [{"gamma": 0.5}, {"beta": 0.999999}],
-    "logit_adjusted": [{"tau": 2.5}],
-    "weighted_cross_entropy": [{"kind": "sqrt"}, {"kind": "effective", "beta": 0.9}],
-    "vector_scaling": [{"gamma": 0}, {"gamma": 0.5, "tau": 0}],
-    "ldam": [{"margin": 15.0}, {"beta": 0, "defer": 1.0}],
-    "seesaw": [{"p": 0}, {"q": 0}, {"p": 2.0, "q": 5.0}],
-    "cost_sensitive": [{"plain": 0}],
-    "asymmetric": [
-        {"smoothing": 0, "gamma_positive": 0.5},
-        {"gamma_positive": 1.5, "gamma_negative": 0.5, "smoothing": 1},
-    ],
-    "dice": [{"alpha": 0}, {"alpha": 0.5, "smooth": 0.01}],
-    "generalized_cross_entropy": [{"q": 1}, {"q": 1e-6}],
-    "label_smoothing": [{"epsilon": 1}],
-    "label_aware_smoothing": [{"epsilon": 0.1, "epsilon_rare": 0.4}],
-}
-CASES = [
-    (name, settings)
-    for name in checks.names_of("loss")
-    for settings in [{}, *filter(None, [checks.NEUTRAL[name]]), *SETTINGS.get(name, [])]
-]
+from .checks import names_of
+from .checks.losses import NEUTRAL, loss_of
 
 LABELS = torch.tensor([0, 0, 0, 0, 1, 2])
 COUNTS = torch.tensor([4.0, 1.0, 1.0], dtype=torch.float64)
@@ -52,27 +29,12 @@ LOG_PRIOR = (COUNTS / 6).log()
 LOGITS = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
-def test_every_loss(name, settings):
-    checks.check_loss(name, settings)
-    checks.check_loss_naming(name, settings)
-    checks.check_loss_of_one_class(name, settings)
-    checks.check_loss_with_an_empty_class(name, settings)
-    checks.check_loss_gradient(name, settings)
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("name", "settings"), CASES)
-def test_every_loss_at_extremes(name, settings, dtype):
-    checks.check_loss_extremes(name, settings, dtype)
-
-
-@pytest.mark.parametrize("name", checks.names_of("loss"))
+@pytest.mark.parametrize("name", names_of("loss"))
 def test_what_is_plain_cross_entropy(name):
     plain = cross_entropy(LOGITS, LABELS, reduction="none")
-    neutral = checks.NEUTRAL[name]
+    neutral = NEUTRAL[name]
     if neutral is not None:
-        torch.testing.assert_close(checks.loss_of(name, neutral, LOGITS, LABELS), plain)
+        torch.testing.assert_close(loss_of(name, neutral, LOGITS, LABELS), plain)
     if REMEDIES[name].corrects_prior:
         # Where classes have equal shares, there is nothing to correct.
         settings = {"gamma": 0} if "gamma" in (neutral or {}) else {}

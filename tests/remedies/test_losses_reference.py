@@ -24,7 +24,7 @@ from equipoise.remedies.losses import (
 )
 from equipoise.remedies.spec import parse_remedy
 
-from . import checks
+from .checks.losses import NEUTRAL
 
 N = np.array([600.0, 30.0, 3.0, 90.0])
 SHARES = N / N.sum()
@@ -163,7 +163,7 @@ def test_smoothing_is_torchs_and_scikit_learns():
         label_smoothing(LOGITS, LABELS, epsilon=0.2),
     )
     p = torch.softmax(LOGITS, 1).numpy()
-    for name, neutral in checks.NEUTRAL.items():
+    for name, neutral in NEUTRAL.items():
         if neutral is not None:
             spec = parse_remedy(":".join([name, ",".join(f"{k}={v}" for k, v in neutral.items())]))
             mean = build_loss(spec, N, costs=COSTS)(LOGITS, LABELS, 1.0).mean().item()

@@ -12,7 +12,7 @@ from equipoise.remedies.losses import LOSSES
 from equipoise.remedies.losses.binary_table import BINARY_LOSSES
 from equipoise.remedies.losses.wrapping import WRAPPERS
 
-from . import checks
+from .checks import losses as checks
 from .test_doors import LABELS, Rows, arguments, tiny_bert
 
 LOGITS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

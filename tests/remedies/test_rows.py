@@ -18,13 +18,6 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("case", checks.LABELS)
-@pytest.mark.parametrize("check", checks.ROW_CHECKS)
-@pytest.mark.parametrize("name", checks.names_of("choose"))
-def test_every_remedy_on_rows(name, check, case):
-    check(name, checks.shuffled(checks.LABELS[case]))
-
-
 def counts(index):
     return np.bincount(LABELS[index], minlength=3).tolist()
 

@@ -20,16 +20,7 @@ from equipoise.remedies.rows.synthetic import (
 )
 from equipoise.remedies.spec import parse_remedy, remedy_spec
 
-from . import checks
 from .test_rows_near import rng, table
-
-
-@pytest.mark.parametrize("case", checks.LABELS)
-@pytest.mark.parametrize("check", checks.SYNTHESIS_CHECKS)
-@pytest.mark.parametrize("name", checks.names_of("synthesise"))
-def test_every_remedy_that_makes_vectors(name, check, case):
-    check(name, checks.shuffled(checks.LABELS[case]))
-
 
 # ── against imbalanced-learn ──────────────────────────────────────────────────────────────────
 
