@@ -4,8 +4,6 @@ rows, on batches and in the loss leaves the same rows, the same order and the sa
 from __future__ import annotations
 
 import csv
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +34,6 @@ CASES = [
     for labels, can in ((ONE, remedy.labels != "several"), (SEVERAL, remedy.labels != "one"))
     if can
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _little_to_collect() -> Iterator[None]:
-    """Every training ends with a collection of garbage, which would look through all that the
-    libraries hold for longer than the training takes."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
