@@ -138,8 +138,6 @@ def resolve(
         asked[role] = () if name is None else (name,)
     if form != "classify" and columns.references is None and "references" in part.cells:
         asked["references"] = ("references",)
-    if need_labels and columns.parent is None and "parent" in part.cells:
-        asked["parent"] = ("parent",)
     answers = ("label", "completion", "category", "references")
     found: Roles = {}
     for role, names in asked.items():

@@ -40,7 +40,7 @@ class ColumnNames:
     """Column of numbers, 0 or more, that costs are times of: a fraud costs its amount."""
     parent: str | None = None
     """Column that names the row, by its id, from which a row was made; empty where it was given.
-    None: `parent`, if there is one."""
+    None: no row was made. A column is not taken by its name: threads of messages have parents."""
     label_separator: str | None = None
     """What stands between the labels of one cell; a row may then have several, or none. None:
     a text is one label, but lists (JSON, Parquet, the hub) are several."""

@@ -179,19 +179,21 @@ def read(folder: Path, **columns: Any) -> Table:
 def test_the_column_is_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(CSV)
-    table = read(path)
+    table = read(path, parent="parent")
     assert table.columns["parent"] == "parent"
     found = table.parts["all"]
     assert found.parents is not None
     assert found.parents.tolist() == [None, None, "1"]
     assert found.made.tolist() == [False, False, True]
     assert not found.columns
+    threads = read(path).parts["all"]  # of messages, say: nobody said that rows were made
+    assert threads.parents is None
+    assert [*threads.columns] == ["parent"]
     path.write_text(CSV.replace("parent", "made_from"))
-    assert read(path).parts["all"].parents is None
     named = read(path, parent="made_from")
     assert named.fingerprint == table.fingerprint
     path.write_text(CSV.replace("a,1", "a,2"))
-    assert read(path).fingerprint != table.fingerprint
+    assert read(path, parent="parent").fingerprint != table.fingerprint
     with pytest.raises(DataError, match=r"no column 'parents' for the parent.*perhaps 'parent'"):
         read(path, parent="parents")
     assert read_rows(path, need_labels=False).parts["all"].parents is None
@@ -200,8 +202,7 @@ def test_the_column_is_read(tmp_path: Path) -> None:
 def test_judged_files_may_lack_the_column(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(CSV)
     (tmp_path / "test.csv").write_text("id,text,label\n1,a test,a\n")
-    for columns in ({}, {"parent": "parent"}):
-        table = read(tmp_path, **columns)
-        assert table.columns["parent"] == "parent"
-        assert table.parts["test"].parents is None
-        check_rows(table)
+    table = read(tmp_path, parent="parent")
+    assert table.columns["parent"] == "parent"
+    assert table.parts["test"].parents is None
+    check_rows(table)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from equipoise.data.table import ColumnNames
 from equipoise.errors import EquipoiseError, FolderError, SettingsError
 from equipoise.evaluate.texts import judge_texts
 from equipoise.evaluate.texts.overlap import TOKENIZERS
@@ -62,7 +63,15 @@ def general(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(base: Path, rows: Path, out: Path, *, force: bool = False, **changes: Any) -> Run:
+def run(
+    base: Path,
+    rows: Path,
+    out: Path,
+    *,
+    columns: ColumnNames | None = None,
+    force: bool = False,
+    **changes: Any,
+) -> Run:
     settings: dict[str, Any] = {
         "model": {"name": str(base), "method": "full", "max_tokens": 48, "dropout": 0.0},
         "train": {"epochs": 2, "learning_rate": 3e-3, "precision": "float32"},
@@ -75,7 +84,7 @@ def run(base: Path, rows: Path, out: Path, *, force: bool = False, **changes: An
             settings[group] = settings.get(group, {}) | {name: value}
         else:
             settings[group] = value
-    return fit(rows, out, make_recipe(settings), force=force)
+    return fit(rows, out, make_recipe(settings), columns=columns, force=force)
 
 
 def test_a_run_leaves_what_it_says(llama: Path, rows: Path, tmp_path: Path) -> None:
@@ -379,7 +388,8 @@ def test_rows_that_were_made_are_fed_and_counted(llama: Path, rows: Path, tmp_pa
     ]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in [*given, *made]))
-    done = run(llama, path, tmp_path / "run", baselines=[], write__decode_rows=0, train__epochs=1)
+    few = {"baselines": [], "write__decode_rows": 0, "train__epochs": 1}
+    done = run(llama, path, tmp_path / "run", columns=ColumnNames(parent="parent"), **few)
     kept = pq.read_table(tmp_path / "run" / "splits.parquet").to_pandas()
     of_made = kept[kept["parent"].notna()]
     assert set(of_made["split"]) == {"train"}
