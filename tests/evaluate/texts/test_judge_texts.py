@@ -324,7 +324,7 @@ class TestCompare:
             compare_texts(one, silent, measure="bleu")
 
     def test_only_rows_of_both(self) -> None:
-        a = drawn(20, share=0.5)
+        a = drawn(20, share=0.5, categories=("x",))
         part = a.written.copy()
         part[:5] = None
         found = compare_texts(a, replace(a, written=part), measure="bleu", resamples=50)
