@@ -51,7 +51,11 @@ def read_rows(
     form = form_of_rows(columns, raw, task, need_labels)
     named = with_defaults(columns, raw, form)
     faults: list[str] = []
-    roles = {part: resolve(named, raw[part], form, need_labels, faults) for part in raw}
+    *_, last = raw  # of training, validation and test rows those that come last judge
+    roles = {
+        part: resolve(named, raw[part], form, need_labels, faults, judged=part == last)
+        for part in raw
+    }
     if faults:
         raise DataError(*faults)
     separator = columns.label_separator

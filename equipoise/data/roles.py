@@ -117,12 +117,18 @@ def uncategorised(columns: ColumnNames, raw: dict[str, RawPart], form: Form) -> 
 
 
 def resolve(
-    columns: ColumnNames, part: RawPart, form: Form, need_labels: bool, faults: list[str]
+    columns: ColumnNames,
+    part: RawPart,
+    form: Form,
+    need_labels: bool,
+    faults: list[str],
+    *,
+    judged: bool,
 ) -> Roles:
     """The roles whose columns are there; a fault for each that should be and is not.
 
     With `need_labels` false what says what is right (label, completion, category, references) may
-    be missing."""
+    be missing; where the model is not `judged` by these rows, their references may."""
     asked: Roles = {role: (getattr(columns, role),) for role in _READ[form]}
     asked["group"] = columns.group
     for role in (*_OPTIONAL, *(() if form == "classify" else ("category", "references"))):
@@ -130,11 +136,13 @@ def resolve(
         asked[role] = () if name is None else (name,)
     if form != "classify" and columns.references is None and "references" in part.cells:
         asked["references"] = ("references",)
-    answers = ("label", "completion", "category", "references")
+    may_lack = () if need_labels else ("label", "completion", "category", "references")
+    if not judged:
+        may_lack = (*may_lack, "references")
     found: Roles = {}
     for role, names in asked.items():
         missing = [name for name in names if name not in part.cells]
-        if role in answers and missing and not need_labels:
+        if role in may_lack and missing:
             continue
         for name in missing:
             faults.append(
