@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equipoise.evaluate.texts.outcomes import Measured, TextOutcomes
+from equipoise.evaluate.texts.outcomes import ROUGE, Measured, TextOutcomes
 from equipoise.evaluate.texts.resampling import (
     FEW,
     Bools,
@@ -29,13 +29,13 @@ from equipoise.statistics.sums import Floats
 LIMITS = {
     "bleu": (0.0, 100.0),
     "chrf": (0.0, 100.0),
-    "rouge_l": (0.0, 1.0),
+    **dict.fromkeys(ROUGE, (0.0, 1.0)),
     "meteor": (0.0, 1.0),
     "loss": (0.0, np.inf),
     "bits_per_byte": (0.0, np.inf),
     "length_ratio": (0.0, np.inf),
 }
-BOUNDED = ("rouge_l", "meteor")
+BOUNDED = (*ROUGE, "meteor")
 """Means over rows of numbers from 0 to 1, which may all lie at an edge and still vary."""
 
 Bounds = tuple[float, float] | None

@@ -23,7 +23,7 @@ from equipoise.evaluate.texts.overlap import (
     chrf_sums,
     length_ratio,
 )
-from equipoise.evaluate.texts.rouge import rouge_l
+from equipoise.evaluate.texts.rouge import rouge_l, rouge_n
 from equipoise.records.written import Written
 from equipoise.statistics.sums import Floats
 
@@ -32,7 +32,9 @@ Bools = NDArray[np.bool_]
 
 LIKELIHOOD = ("loss", "bits_per_byte")
 RIGHT = ("exact_match", "answer_match")
-LIKENESS = ("bleu", "chrf", "rouge_l", "meteor", "length_ratio")
+ROUGE = ("rouge_1", "rouge_2", "rouge_l")
+_LEAVES_OUT = {"rouge_1": "ROUGE-1 and ROUGE-L leave", "rouge_2": "ROUGE-2 leaves"}
+LIKENESS = ("bleu", "chrf", *ROUGE, "meteor", "length_ratio")
 VARIETY = ("distinct_1", "distinct_2")
 MEASURES = (*LIKELIHOOD, *RIGHT, *LIKENESS[:-1], *VARIETY, LIKENESS[-1])
 NOT_WRITTEN = "no text was written: the rows were judged by their loss only"
@@ -193,7 +195,7 @@ class _Finding:
             self._mean(name, nats / unit, np.where(known, each, 0), known, self.alike)
 
     def likeness(self) -> None:
-        """BLEU, chrF, ROUGE-L, METEOR and the length ratio of the rows that can be judged."""
+        """BLEU, chrF, ROUGE, METEOR and the length ratio of the rows that can be judged."""
         at = np.flatnonzero(self.judged)
         texts = [str(text) for text in self.written.written[at]]
         references = [[str(r) for r in of_row] for of_row in self.written.references[at]]
@@ -206,8 +208,12 @@ class _Finding:
         if self.wants("chrf"):
             sums = self._spread(chrf_sums(texts, references), CHRF_SUMS)
             self._text_measure("chrf", sums, _chrf)
+        for n, name in enumerate(ROUGE[:2], start=1):
+            if self.wants(name):
+                self._rouge(name, rouge_n(texts, references, n))
         if self.wants("rouge_l"):
-            self._rouge([rouge_l(*row) for row in zip(texts, references, strict=True)])
+            each = [rouge_l(*row) for row in zip(texts, references, strict=True)]
+            self._rouge("rouge_l", np.array(each, dtype=np.float64))
         if self.wants("meteor"):
             if why := why_no_meteor():
                 self.why["meteor"] = why
@@ -218,19 +224,23 @@ class _Finding:
                 "meteor", self._spread(values), self.judged * 1.0, self.judged, self.stands_for
             )
 
-    def _rouge(self, found: list[float | None]) -> None:
-        told = self._spread(np.array([value is not None for value in found], dtype=float)) > 0
+    def _rouge(self, name: str, found: Floats) -> None:
+        """found  (judged rows,), NaN where no reference has what is counted."""
+        told = self._spread((~np.isnan(found)).astype(np.float64)) > 0
         silent = int(self.judged.sum() - told.sum())
-        if silent:
+        lacking = "two words" if name == "rouge_2" else "a word"
+        if silent and name in _LEAVES_OUT:
             self.notes.append(
-                f"ROUGE leaves out {silent} rows whose references have none of the letters a-z "
-                "and digits, all that it knows"
+                f"{_LEAVES_OUT[name]} out {silent} rows of whose references none has {lacking} of "
+                "the letters a-z and digits, all that ROUGE knows"
             )
         if not told.any():
-            self.why["rouge_l"] = "no reference has a letter a-z or a digit, all that ROUGE knows"
+            self.why[name] = (
+                f"no reference has {lacking} of the letters a-z and digits, all that ROUGE knows"
+            )
             return
-        values = self._spread(np.array([value or 0.0 for value in found]))
-        self._mean("rouge_l", values, told * 1.0, told, self.stands_for)
+        values = self._spread(np.nan_to_num(found))
+        self._mean(name, values, told * 1.0, told, self.stands_for)
 
     def right_or_wrong(self, pattern: Any) -> None:
         if "exact_match" in self.why:
