@@ -6,6 +6,7 @@ import csv
 import doctest
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from equipoise.report.written_verdict import written_verdict
 from equipoise.summary import run_text
 from equipoise.writer_run import LoadedWriterRun
 from tests.cli_runner import run_cli
+from tests.evaluate.texts.judge_server import Server
 from tests.models.tiny import TOPICS
 from tests.models.writing.tiny import save_writing_base
 from tests.report.html_check import Page
@@ -357,6 +359,32 @@ def test_the_same_folder_gives_the_same_report(run: Path) -> None:
     before = (run / "report.html").read_bytes()
     assert run_cli("report", run).code == 0
     assert (run / "report.html").read_bytes() == before
+
+
+def test_a_judge_compares_the_run_with_its_plain_baseline_and_breaks_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten rows that were written; the longer text wins, wherever it stands."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    server = Server()
+    done = run_cli("judge", folder, "--url", server.url, "--model", "m", "--quiet", "--json")
+    server.close()
+    assert done.code == 0, done.stderr
+    found = json.loads(done.stdout)
+    ours = read_written(folder / "written.parquet")
+    theirs = read_written(folder / "baselines" / "plain" / "written.parquet")
+    lengths = {
+        row: (len(plain), len(own))
+        for row, plain, own in zip(ours.ids, theirs.written, ours.written, strict=True)
+        if own is not None
+    }
+    assert found["pairs"] == len(lengths) == 10
+    for row, (plain, own) in lengths.items():
+        assert found["verdicts"][row] == ("tie" if plain == own else "b" if own > plain else "a")
+    equipoise.load(folder)  # looks at the hash of every file
+    assert "What a judge model says" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_guide_is_true() -> None:
