@@ -51,11 +51,7 @@ def read_rows(
     form = form_of_rows(columns, raw, task, need_labels)
     named = with_defaults(columns, raw, form)
     faults: list[str] = []
-    *_, last = raw  # of training, validation and test rows those that come last judge
-    roles = {
-        part: resolve(named, raw[part], form, need_labels, faults, judged=part == last)
-        for part in raw
-    }
+    roles = resolve(named, raw, form, need_labels, faults)
     if faults:
         raise DataError(*faults)
     separator = columns.label_separator

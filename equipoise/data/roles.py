@@ -118,6 +118,24 @@ def uncategorised(columns: ColumnNames, raw: dict[str, RawPart], form: Form) -> 
 
 def resolve(
     columns: ColumnNames,
+    raw: dict[str, RawPart],
+    form: Form,
+    need_labels: bool,
+    faults: list[str],
+) -> dict[str, Roles]:
+    """The roles of each part whose columns are there; a fault for each that should be and is not.
+
+    With `need_labels` false what says what is right (label, completion, category, references) may
+    be missing; references may in all parts but the last, by which a model is judged."""
+    *_, last = raw
+    return {
+        name: _of_part(columns, part, form, need_labels, faults, judged=name == last)
+        for name, part in raw.items()
+    }
+
+
+def _of_part(
+    columns: ColumnNames,
     part: RawPart,
     form: Form,
     need_labels: bool,
@@ -125,10 +143,6 @@ def resolve(
     *,
     judged: bool,
 ) -> Roles:
-    """The roles whose columns are there; a fault for each that should be and is not.
-
-    With `need_labels` false what says what is right (label, completion, category, references) may
-    be missing; where the model is not `judged` by these rows, their references may."""
     asked: Roles = {role: (getattr(columns, role),) for role in _READ[form]}
     asked["group"] = columns.group
     for role in (*_OPTIONAL, *(() if form == "classify" else ("category", "references"))):
