@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from equipoise.options import (
+    Against,
     Assignments,
     Baseline,
     Category,
@@ -24,9 +25,13 @@ from equipoise.options import (
     Group,
     GroupOfRun,
     Head,
+    HumanVerdicts,
     Id,
     Json,
     JudgedBy,
+    JudgeModel,
+    JudgeUrl,
+    KeyVariable,
     Label,
     LabelOfRun,
     LabelSeparator,
@@ -36,6 +41,7 @@ from equipoise.options import (
     Model,
     OrderOf,
     Parent,
+    Price,
     Prior,
     Prompt,
     Quiet,
@@ -299,6 +305,38 @@ def predict(
         encoding=encoding,
         json_=json_,
     )
+
+
+@app.command()
+def judge(
+    run: RunArgument,
+    url: JudgeUrl,
+    model: JudgeModel,
+    key_env: KeyVariable = None,
+    against: Against = "plain",
+    human: HumanVerdicts = None,
+    price: Price = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Let a model behind an OpenAI-compatible endpoint compare what RUN and its baseline wrote.
+
+    Each pair of texts is asked about in both orders. The verdict goes into RUN/judged.json and the
+    report; answers are kept, so that the same command goes on after a break and pays nothing twice.
+    """
+    from equipoise.judge_commands import judge_with
+
+    answer = judge_with(
+        run,
+        url=url,
+        model=model,
+        key_env=key_env,
+        against=against,
+        human=human,
+        price=price,
+        quiet=quiet,
+    )
+    say(json_, *answer)
 
 
 @app.command()

@@ -253,9 +253,8 @@ def _rows_for(
     """Rows of the kind that the run is for. Raises SettingsError or DataError, saying what they
     are needed for, if they are not."""
     writes = manifest.writes
-    spare: tuple[str, ...] = ()
     if writes:
-        columns = written_columns_of_run(run, manifest, asked, to)
+        columns, spare = written_columns_of_run(run, manifest, asked, to)
     else:
         columns, spare = columns_of_run(run, manifest, asked, to)
     try:
@@ -290,7 +289,7 @@ def _read(
             lacking = [r for r in spare if any(_lacks(fault, r) for fault in error.faults)]
             if not lacking:
                 raise
-        none: dict[str, Any] = {"id": None, "group": ()}
+        none: dict[str, Any] = {"id": None, "group": (), "references": None}
         fewer = replace(columns, **{role: none[role] for role in lacking})
         return read_rows(rows, columns=fewer, encoding=encoding, **how)
 

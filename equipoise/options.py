@@ -143,6 +143,39 @@ Encoding = Annotated[
     str | None, typer.Option("--encoding", help="Encoding of text files other than UTF-8.")
 ]
 
+JudgeUrl = Annotated[
+    str,
+    typer.Option("--url", help="Address of the endpoint, as https://host/v1."),
+]
+JudgeModel = Annotated[
+    str, typer.Option("--model", help="The model that judges, by its name at the endpoint.")
+]
+KeyVariable = Annotated[
+    str | None,
+    typer.Option(
+        "--key-env",
+        metavar="NAME",
+        help="Environment variable that holds the key; OPENAI_API_KEY by default, if it is set.",
+    ),
+]
+Against = Annotated[
+    str,
+    typer.Option("--against", help="Baseline whose texts are compared: plain or base."),
+]
+HumanVerdicts = Annotated[
+    Path | None,
+    typer.Option(
+        "--human",
+        metavar="FILE",
+        help="Verdicts of people, .csv or .jsonl: id of the row and verdict, a (the baseline's "
+        "text is better), b (the run's) or tie.",
+    ),
+]
+Price = Annotated[
+    str | None,
+    typer.Option("--price", help="Of a million tokens read and a million written, as 2.5,10."),
+]
+
 Seed = Annotated[int, typer.Option("--seed", help="Fixes every random choice.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace another run in OUT.")]
 CostsFile = Annotated[

@@ -194,9 +194,9 @@ def _check_decides_by_group(run: Path, recipe: Recipe, asked: tuple[str, ...]) -
 
 def written_columns_of_run(
     run: Path, manifest: Manifest, asked: Mapping[str, Any], to: Literal["decide", "judge"]
-) -> ColumnNames:
+) -> tuple[ColumnNames, tuple[str, ...]]:
     """Of a run that writes: what is asked, what is right and the category under the names that they
-    had in training, unless others are named.
+    had in training, unless others are named; and the roles among these that rows may lack.
 
     Raises SettingsError if columns are named that only rows to be classified have, or groups to
     write by.
@@ -212,7 +212,8 @@ def written_columns_of_run(
         raise SettingsError(*faults)
     forms = ({"prompt", "completion"}, {"messages"}, {"text"})
     form = [form for form in forms if form & set(asked)] or list(forms)
-    roles = {"category", *(role for names in form for role in names)} - set(asked)
+    roles = {"category", "references", *(role for names in form for role in names)} - set(asked)
     trained = manifest.rows.columns
     inherited: dict[str, Any] = {role: trained[role] for role in roles if role in trained}
-    return ColumnNames(**{**inherited, **asked})
+    spare = ("references",) if "references" in inherited else ()
+    return ColumnNames(**{**inherited, **asked}), spare

@@ -188,8 +188,8 @@ class LoadedWriterRun:
         them, and how good it is; all parts of a folder together. `warnings` of the scores tell of
         rows that the run has seen.
 
-        decode_rows  Rows that are written, spread over the categories; the others are judged by
-                     their loss alone. None: as many as the run wrote.
+        decode_rows  Rows that are written, spread over the categories by the seed; the others are
+                     judged by their loss alone. None: as many as the run wrote.
         Raises DataError if rows have faults, or are not to be written.
         """
         check_table(table)
@@ -209,16 +209,15 @@ class LoadedWriterRun:
         base = self._reads()
         tokens = sequences(rows.turns, base, too_long=recipe.write.too_long)
         likely = row_log_probs(self.writer.module, bare_feed(tokens, base, packs=self.writer.packs))
-        place = {name: k for k, name in enumerate(self.categories)}
-        numbers = np.array([place.get(name, -1) for name in rows.labels], dtype=np.int64)
         wanted = recipe.write.decode_rows if decode_rows is None else decode_rows
+        seed = self.manifest.seed if seed is None else seed
         texts, notes = written_for(
             rows,
-            spread(numbers, wanted),
+            spread(rows.labels, wanted, seed=seed),
             self.writer,
             base,
             recipe.write.decode,
-            seed=self.manifest.seed if seed is None else seed,
+            seed=seed,
             kept=kept,
             progress=progress,
         )
@@ -229,7 +228,7 @@ class LoadedWriterRun:
             trained_counts=self.manifest.rows.splits["train"].counts,
             pattern=recipe.write.pattern,
             tokenize=recipe.write.tokenize,
-            seed=self.manifest.seed if seed is None else seed,
+            seed=seed,
         )
         _remove(kept)
         said = tokens.cut.says()

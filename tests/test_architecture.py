@@ -21,7 +21,7 @@ LEVELS = [
     {"fit", "auditing", "demo", "writer_run"},
     {"load", "report"},
     {"summary", "out_file", "settings", "given", "options", "own_function", "terminal"},
-    {"commands", "audit_commands"},
+    {"commands", "audit_commands", "judge_commands"},
     {"cli", "classifier", "losses", "samplers"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

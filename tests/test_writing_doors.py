@@ -6,6 +6,7 @@ import csv
 import doctest
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from equipoise.report.written_verdict import written_verdict
 from equipoise.summary import run_text
 from equipoise.writer_run import LoadedWriterRun
 from tests.cli_runner import run_cli
+from tests.evaluate.texts.judge_server import Server
 from tests.models.tiny import TOPICS
 from tests.models.writing.tiny import save_writing_base
 from tests.report.html_check import Page
@@ -47,7 +49,7 @@ def write_jsonl(path: Path, lines: list[dict[str, Any]]) -> Path:
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train and test files of words to be written backwards, under column names of their own; no
-    test row looks like a training row."""
+    test row looks like a training row. Test rows alone have what people wrote."""
     folder = tmp_path_factory.mktemp("rows")
     words = [word for topic in TOPICS.values() for word in topic]
     rng = random.Random(0)
@@ -58,7 +60,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
             right = " ".join(reversed(asked)) + (HOSTILE if number == 0 else "")
             topic = "rare" if number % 8 == 0 else "usual"
             line = {"id": f"{part}{number}", "question": " ".join(asked), "answer": right}
-            lines.append(line | {"topic": topic})
+            people = {} if part == "train" else {"human_refs": [" ".join(asked), right.upper()]}
+            lines.append(line | {"topic": topic} | people)
         write_jsonl(folder / f"{part}.jsonl", lines)
     return folder
 
@@ -70,6 +73,7 @@ def general(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 COLUMNS = ("--prompt", "question", "--completion", "answer", "--category", "topic")
+REFERENCES = ("--references", "human_refs")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +84,7 @@ def trained(
     settings = ("write.decode.new_tokens=6", "write.decode_rows=10", "model.max_tokens=48")
     done = run_cli(
         *("train", rows, "--model", base, "--method", "full", "--epochs", "1", "--out", out),
-        *("--remedy", "sqrt_sampler", *COLUMNS, "--quiet", "--json"),
+        *("--remedy", "sqrt_sampler", *COLUMNS, *REFERENCES, "--quiet", "--json"),
         *(word for setting in settings for word in ("--set", setting)),
         *("--set", f"write.keep.general={general}"),
     )
@@ -176,6 +180,30 @@ def test_evaluate_writes_texts_and_scores(run: Path, rows: Path, tmp_path: Path)
     assert sorted(p.name for p in folder.iterdir()) == ["scores.json", "written.parquet"]
     assert [p.name for p in folder.parent.iterdir()] == ["scores"]
     assert len(read_written(folder / "written.parquet")) == read_scores(folder / "scores.json").rows
+
+
+def test_references_go_by_the_name_that_they_had_in_training(
+    run: Path, rows: Path, tmp_path: Path
+) -> None:
+    """All three of a test row, in the run and in `evaluate`; a row that lacks the column has its
+    completion; one may name another."""
+    for written in (run / "written.parquet", tmp_path / "a" / "written.parquet"):
+        if not written.exists():
+            done = run_cli("evaluate", run, rows / "test.jsonl", "--out", written.parent)
+            assert done.code == 0, done.stderr
+        assert {len(refs) for refs in read_written(written).references[-24:]} == {3}
+    asked = [json.loads(line) for line in (rows / "test.jsonl").read_text().splitlines()][:6]
+    for line in asked:
+        line["gold"] = line.pop("human_refs")[:1]
+    fewer = write_jsonl(tmp_path / "fewer.jsonl", asked)
+    for named, wanted in (((), 1), (("--references", "gold"), 2)):
+        out = tmp_path / f"b{wanted}"
+        done = run_cli("evaluate", run, fewer, *named, "--out", out)
+        assert done.code == 0, done.stderr
+        assert {len(refs) for refs in read_written(out / "written.parquet").references} == {wanted}
+    done = run_cli("evaluate", run, fewer, *REFERENCES)
+    assert done.code == 2
+    assert "has no column 'human_refs' for the references" in done.stderr
 
 
 def test_rows_that_were_trained_on_are_told(run: Path, rows: Path) -> None:
@@ -353,6 +381,32 @@ def test_the_same_folder_gives_the_same_report(run: Path) -> None:
     before = (run / "report.html").read_bytes()
     assert run_cli("report", run).code == 0
     assert (run / "report.html").read_bytes() == before
+
+
+def test_a_judge_compares_the_run_with_its_plain_baseline_and_breaks_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten rows that were written; the longer text wins, wherever it stands."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    server = Server()
+    done = run_cli("judge", folder, "--url", server.url, "--model", "m", "--quiet", "--json")
+    server.close()
+    assert done.code == 0, done.stderr
+    found = json.loads(done.stdout)
+    ours = read_written(folder / "written.parquet")
+    theirs = read_written(folder / "baselines" / "plain" / "written.parquet")
+    lengths = {
+        row: (len(plain), len(own))
+        for row, plain, own in zip(ours.ids, theirs.written, ours.written, strict=True)
+        if own is not None
+    }
+    assert found["pairs"] == len(lengths) == 10
+    for row, (plain, own) in lengths.items():
+        assert found["verdicts"][row] == ("tie" if plain == own else "b" if own > plain else "a")
+    equipoise.load(folder)  # looks at the hash of every file
+    assert "What a judge model says" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_guide_is_true() -> None:

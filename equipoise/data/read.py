@@ -19,7 +19,7 @@ from equipoise.data.roles import (
     uncategorised,
     with_defaults,
 )
-from equipoise.data.table import TEST, VALIDATION, ColumnNames, Table, fingerprint
+from equipoise.data.table import ColumnNames, Table, fingerprint
 from equipoise.errors import DataError
 from equipoise.records.rows import Column, Rows, text_column
 
@@ -51,10 +51,7 @@ def read_rows(
     form = form_of_rows(columns, raw, task, need_labels)
     named = with_defaults(columns, raw, form)
     faults: list[str] = []
-    roles = {
-        part: resolve(named, raw[part], form, need_labels, faults, judges=part in _JUDGED)
-        for part in raw
-    }
+    roles = resolve(named, raw, form, need_labels, faults)
     if faults:
         raise DataError(*faults)
     separator = columns.label_separator
@@ -88,7 +85,6 @@ def read_rows(
     )
 
 
-_JUDGED = (VALIDATION, TEST)
 _Target = Callable[[RawPart, Roles], dict[str, Column | None]]
 """A part and its roles to the columns of what is read and what is right."""
 

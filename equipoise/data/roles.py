@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Set
 from dataclasses import replace
 from typing import Any, Literal
 
 from equipoise.data.raw import LISTED, RawPart
-from equipoise.data.table import ColumnNames
+from equipoise.data.table import TEST, VALIDATION, ColumnNames
 from equipoise.errors import SettingsError
 
 Task = Literal["auto", "classify", "write"]
@@ -119,18 +120,40 @@ def uncategorised(columns: ColumnNames, raw: dict[str, RawPart], form: Form) -> 
 
 def resolve(
     columns: ColumnNames,
-    part: RawPart,
+    raw: dict[str, RawPart],
     form: Form,
     need_labels: bool,
     faults: list[str],
-    *,
-    judges: bool = False,
-) -> Roles:
-    """The roles whose columns are there; a fault for each that should be and is not.
+) -> dict[str, Roles]:
+    """The roles of each part whose columns are there; a fault for each that should be and is not.
 
     With `need_labels` false what says what is right (label, completion, category, references) may
-    be missing. A part that judges or chooses may lack the parents: nothing in it was made.
+    be missing; references may in all parts but the last, by which a model is judged. Parts that
+    judge or choose may lack the parents: nothing in them was made.
     """
+    *_, last = raw
+    answers = () if need_labels else ("label", "completion", "category", "references")
+    return {
+        name: _of_part(
+            *(columns, part, form, faults),
+            may_lack={
+                *answers,
+                *(() if name == last else ("references",)),
+                *(("parent",) if name in (VALIDATION, TEST) else ()),
+            },
+        )
+        for name, part in raw.items()
+    }
+
+
+def _of_part(
+    columns: ColumnNames,
+    part: RawPart,
+    form: Form,
+    faults: list[str],
+    *,
+    may_lack: Set[str],
+) -> Roles:
     asked: Roles = {role: (getattr(columns, role),) for role in _READ[form]}
     asked["group"] = columns.group
     for role in (*_OPTIONAL, *(() if form == "classify" else ("category", "references"))):
@@ -138,13 +161,10 @@ def resolve(
         asked[role] = () if name is None else (name,)
     if form != "classify" and columns.references is None and "references" in part.cells:
         asked["references"] = ("references",)
-    answers = ("label", "completion", "category", "references")
     found: Roles = {}
     for role, names in asked.items():
         missing = [name for name in names if name not in part.cells]
-        if role in answers and missing and not need_labels:
-            continue
-        if role == "parent" and missing and judges:
+        if role in may_lack and missing:
             continue
         for name in missing:
             faults.append(

@@ -19,7 +19,12 @@ from equipoise.evaluate.honesty import (
 from equipoise.evaluate.measures import macro
 from equipoise.records.scores import ClassScores, Estimate
 from equipoise.statistics.bounded_mean import bounded_mean_interval
-from equipoise.statistics.clusters import agreement, effective_rows, mean_cluster_size
+from equipoise.statistics.clusters import (
+    agreement,
+    effective_rows,
+    equal_weights,
+    mean_cluster_size,
+)
 from equipoise.statistics.intervals import (
     auc_interval,
     mean_interval,
@@ -120,12 +125,19 @@ def without_interval(measure: str, found: Sequence[Estimate]) -> tuple[float, fl
     return a, b, Estimate(b - a, why=why)
 
 
-def share_of_rows(right: Bools, clusters: Ints, *, guarantee: bool) -> Estimate:
-    """Share of n >= 1 rows that are right, rows of one cluster counted for what they are worth."""
+def share_of_rows(
+    right: Bools, clusters: Ints, *, guarantee: bool, weights: Floats | None = None
+) -> Estimate:
+    """Share of n >= 1 rows that are right, rows of one cluster counted for what they are worth.
+
+    weights  (n,) how many rows each stands for; None: one. Rows of unequal weights are worth as
+             many as `equal_weights` says.
+    """
     size = mean_cluster_size(np.zeros(len(right), dtype=np.int64), clusters, 1)
     agree = overall_agreement(right, clusters, guarantee=guarantee)
-    worth = effective_rows(np.array([float(len(right))]), size, agree)
-    share = float(right.mean())
+    rows = len(right) if weights is None else equal_weights(weights)
+    worth = effective_rows(np.array([float(rows)]), size, agree)
+    share = float(np.average(right, weights=weights))
     low, high = share_interval(share * worth, worth, guarantee=guarantee)
     method = "clopper-pearson" if guarantee else "mid-p"
     return Estimate(share, float(low[0]), float(high[0]), method=method)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from equipoise.costs import Costs, CostTable, costs_from
 from equipoise.errors import FolderError, SettingsError
 from equipoise.records.decision import DecisionRule, read_decision
+from equipoise.records.judged import JUDGED, JudgedRun, read_judged
 from equipoise.records.predictions import Predictions, read_predictions
 from equipoise.records.run import BaselineRecord, Manifest, read_manifest
 from equipoise.records.scores import Scores, read_scores
@@ -83,6 +84,8 @@ class WrittenFolder(AnyRun):
     """Rows of the judged split, in the file's order."""
     theirs: dict[str, Written]
     """The same rows of every baseline whose texts are there."""
+    judged: JudgedRun | None
+    """What a judge model said of them; None where none was asked about this run."""
 
     @property
     def asked(self) -> int:
@@ -119,7 +122,14 @@ def read_written_run(folder: Path) -> WrittenFolder:
             for name, path in places.items()
             if path.exists()
         },
+        judged=_judged(folder / JUDGED, manifest),
     )
+
+
+def _judged(path: Path, manifest: Manifest) -> JudgedRun | None:
+    """A folder copied together may hold what was said of another run."""
+    found = read_judged(path) if path.exists() else None
+    return found if found is not None and found.run == manifest.id else None
 
 
 def _common(folder: Path, manifest: Manifest) -> dict[str, Any]:

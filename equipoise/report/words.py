@@ -42,6 +42,8 @@ TEXT_MEASURES = {
     "answer_match": "Answer match",
     "bleu": "BLEU",
     "chrf": "chrF",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
     "meteor": "METEOR",
     "distinct_1": "Distinct words",

@@ -8,6 +8,7 @@ from equipoise.records.files import write_text
 from equipoise.report.page import REPORT, fill
 from equipoise.report.read import WrittenFolder, read_written_run
 from equipoise.report.sections.categories import categories_section
+from equipoise.report.sections.judge_model import judge_section
 from equipoise.report.sections.origin import origin_section
 from equipoise.report.sections.price import price_section
 from equipoise.report.sections.result import result_section
@@ -48,6 +49,7 @@ def render(run: WrittenFolder) -> str:
             run, verdict.measure, _IN_BANDS if several_categories(run.scores) else ()
         ),
         categories=categories_section(run, verdict.unjudged),
+        judge=judge_section(run),
         general=general_section(run),
         training=training_section(run),
         worst=worst_section(run),

@@ -8,6 +8,7 @@ from typing import Literal
 from equipoise.records.run import Comparison
 from equipoise.records.scores import ClassScores, Scores
 from equipoise.report.read import WrittenFolder
+from equipoise.report.sections.judge_model import RIVALS
 from equipoise.report.verdict import Figure, Finding, Unjudged, Verdict, finding
 from equipoise.report.words import (
     NONE,
@@ -141,12 +142,6 @@ def _empty(run: WrittenFolder) -> str:
     return f"{run.empty:,} {'is' if run.empty == 1 else 'are'} empty"
 
 
-_ARMS = {
-    "plain": "the same model without remedies",
-    "base": "the base as it came",
-}
-
-
 def _against(run: WrittenFolder, name: str, found: list[Comparison]) -> str:
     if not found:
         if name == "plain" and run.manifest.remedies:
@@ -155,7 +150,7 @@ def _against(run: WrittenFolder, name: str, found: list[Comparison]) -> str:
             )
         return ""
     parts = [_gap(c) for c in found]
-    return f"Against {_ARMS[name]}: {'; '.join(parts)}."
+    return f"Against {RIVALS[name]}: {'; '.join(parts)}."
 
 
 def _gap(c: Comparison) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.statistics.clusters import equal_clusters
 from equipoise.statistics.sums import Floats
 
 _CHUNK_CELLS = 2_000_000
@@ -29,14 +30,18 @@ def bounded_mean_interval(
     rng: np.random.Generator,
     *,
     resamples: int = 2000,
+    weights: Floats | None = None,
 ) -> tuple[float, float]:
     """95 % interval of the mean over rows; rows of one cluster are weighed together.
 
-    Shapes  values (n,), n > 0; clusters (n,). limits: how low and how high one row can be.
-    Returns (low, high) in the unit of the values.
+    Shapes  values (n,), n > 0; clusters (n,); weights (n,) of the rows, None where all weigh the
+            same. limits: how low and how high one row can be.
+    Returns (low, high) in the unit of the values. Where few clusters weigh most, the further one
+            weighs as they do: it is one of as many as tell as much.
     """
-    sums, sizes, counts = _types(values, clusters)
-    rows_of_further = float(sizes @ counts / counts.sum())
+    rows_weigh = np.ones(len(values)) if weights is None else weights
+    sums, sizes, counts = _types(values, clusters, rows_weigh)
+    rows_of_further = float(sizes @ counts / equal_clusters(clusters, rows_weigh))
     low, high = [], []
     step = max(1, _CHUNK_CELLS // len(counts))
     for start in range(0, resamples, step):
@@ -51,12 +56,14 @@ def bounded_mean_interval(
     return least, most
 
 
-def _types(values: Floats, clusters: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+def _types(
+    values: Floats, clusters: NDArray[np.int64], weights: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Clusters that differ in nothing are one type: its sum, its rows, and how many there are.
 
     A weight of many alike is one draw from a gamma distribution, whatever their number.
     """
     _, place = np.unique(clusters, return_inverse=True)
-    each = np.column_stack([np.bincount(place, values), np.bincount(place)])
+    each = np.column_stack([np.bincount(place, values * weights), np.bincount(place, weights)])
     kinds, counts = np.unique(each.astype(np.float64), axis=0, return_counts=True)
     return kinds[:, 0], kinds[:, 1], counts.astype(np.float64)

@@ -35,6 +35,19 @@ def mean_cluster_size(
     return mean
 
 
+def equal_weights(weights: NDArray[np.float64]) -> float:
+    """How many rows of one weight tell as much as rows of these: (Σ w)² / Σ w², their number where
+    all weigh the same. Shapes  weights (n,), n > 0, above 0. Source  Kish 1965, Survey Sampling."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def equal_clusters(clusters: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+    """`equal_weights` of clusters, each of which weighs what its rows (n,) weigh on average: their
+    number where all rows weigh the same."""
+    _, number, size = np.unique(clusters, return_inverse=True, return_counts=True)
+    return equal_weights(np.bincount(number, weights=weights) / size)
+
+
 def agreement(
     right: NDArray[np.bool_], expected: NDArray[np.float64], clusters: NDArray[np.int64]
 ) -> float:

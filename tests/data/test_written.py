@@ -345,6 +345,27 @@ def test_equal_prompts_stay_together_and_one_category_is_enough(tmp_path: Path) 
     assert any("stratified by category" in note for note in splits.notes)
 
 
+@pytest.mark.parametrize("held", [("test",), ("validation", "test"), ("validation",), ()])
+def test_only_rows_that_judge_need_the_references_that_are_named(
+    tmp_path: Path, held: tuple[str, ...]
+) -> None:
+    for part in ("train", "validation", "test"):
+        people = {"human_refs": ["Yep."]} if part in held else {}
+        row = {"id": part, "prompt": f"Is it {part}?", "completion": "Yes."}
+        lines(tmp_path, row | people, name=f"{part}.jsonl")
+    names = ColumnNames(references="human_refs")
+    if "test" not in held:
+        with pytest.raises(DataError, match=r"test\.jsonl: has no column 'human_refs'") as caught:
+            read_rows(tmp_path, columns=names)
+        assert len(caught.value.faults) == 1
+        return
+    table = read_rows(tmp_path, columns=names)
+    assert table.columns["references"] == "human_refs"
+    for part, rows in table.parts.items():
+        assert rows.references is not None
+        assert rows.references.tolist() == [("Yes.", "Yep.") if part in held else ("Yes.",)]
+
+
 def test_the_fingerprint_covers_turns_and_references(tmp_path: Path) -> None:
     kinds = [
         {"messages": [CHAT[0], CHAT[1], CHAT[2]]},

@@ -17,7 +17,6 @@ from equipoise.errors import EquipoiseError, FolderError, SettingsError
 from equipoise.evaluate.texts import judge_texts
 from equipoise.evaluate.texts.overlap import TOKENIZERS
 from equipoise.fit import Run, fit
-from equipoise.fitting.writing.judge import spread
 from equipoise.fitting.writing.keep import with_replay
 from equipoise.fitting.writing.prepare import resolve_written
 from equipoise.models.batches import StepPlan
@@ -339,14 +338,6 @@ def test_words_are_cut_as_the_recipe_says(llama: Path, rows: Path, tmp_path: Pat
 
 def test_the_recipe_knows_every_way_to_cut_words() -> None:
     assert get_args(WriteConfig.model_fields["tokenize"].annotation) == TOKENIZERS
-
-
-def test_rows_to_write_are_spread_over_categories() -> None:
-    labels = np.array([0] * 90 + [1] * 5 + [2])
-    chosen = spread(labels, 12)
-    assert np.bincount(labels[chosen]).tolist() == [6, 5, 1]
-    assert spread(labels, 1000).tolist() == list(range(96))
-    assert spread(labels, 0).tolist() == []
 
 
 def test_every_step_replays_its_share() -> None:

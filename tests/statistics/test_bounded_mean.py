@@ -34,6 +34,19 @@ def test_copies_of_every_row_change_nothing(copies):
     assert many == pytest.approx(once, rel=1e-9)
 
 
+def test_equal_weights_change_nothing_and_a_heavy_row_counts_as_many():
+    values = np.random.default_rng(1).random(30)
+    rng = np.random.default_rng
+    plain = interval(values, resamples=500)
+    how = {"resamples": 500, "weights": np.full(30, 4.0)}
+    same = bounded_mean_interval(values, np.arange(30), (0.0, 1.0), rng(0), **how)
+    assert same == pytest.approx(plain)
+    # 30 rows without a fault, of which one stands for 971: it is worth little more than one row.
+    how["weights"] = np.array([971.0] + [1.0] * 29)
+    low, _ = bounded_mean_interval(np.ones(30), np.arange(30), (0.0, 1.0), rng(0), **how)
+    assert low < 0.1
+
+
 def test_the_unit_plays_no_part_and_turning_it_round_turns_the_ends():
     values = np.random.default_rng(1).beta(1, 9, 50)
     low, high = interval(values)

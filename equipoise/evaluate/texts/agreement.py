@@ -6,35 +6,20 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipoise.errors import DataError
+from equipoise.records.judged import Agreement
 from equipoise.records.scores import Estimate
-from equipoise.statistics.clusters import effective_rows, mean_cluster_size
+from equipoise.statistics.clusters import effective_rows, equal_weights, mean_cluster_size
 from equipoise.statistics.intervals import share_interval
+from equipoise.statistics.sums import Floats
 
 VERDICTS = ("a", "b", "tie")
-
-
-@dataclass(frozen=True)
-class Agreement:
-    pairs: int
-    """Pairs with a verdict of both."""
-    same: Estimate
-    """Share of them with the same verdict."""
-    kappa: Estimate
-    """Cohen's kappa: 1 always the same, 0 as often as by chance."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "pairs": self.pairs,
-            "same": self.same.to_json(),
-            "kappa": self.kappa.to_json(),
-        }
 
 
 def agreement_of(
@@ -52,30 +37,34 @@ def agreement_of(
     if not n:
         none = Estimate(None, why="people judged none of the pairs that the model judged")
         return Agreement(0, none, none)
-    alike = sum(ours[pair] == theirs[pair] for pair in both)
-    same = share_estimate(float(alike), np.array([clusters[pair] for pair in both]))
+    alike = np.array([ours[pair] == theirs[pair] for pair in both])
+    same = share_estimate(alike, np.array([clusters[pair] for pair in both]))
     mine, other = (Counter(side[pair] for pair in both) for side in (ours, theirs))
     chance = sum(mine[v] * other[v] for v in VERDICTS) / n**2
     if chance == 1:
         kappa = Estimate(None, why="0/0: all verdicts of both are the same one")
     else:
         value, low, high = (
-            (float(p) - chance) / (1 - chance) for p in (alike / n, same.low or 0.0, same.high or 1)
+            (float(p) - chance) / (1 - chance)
+            for p in (alike.mean(), same.low or 0.0, same.high or 1)
         )
         kappa = Estimate(value, max(low, -1.0), high, method="mid-p")
     return Agreement(n, same, kappa)
 
 
-def share_estimate(total: float, clusters: np.ndarray[Any, Any]) -> Estimate:
-    """`total` of n rows, each of which adds 0 to 1, so that it varies at most like a share of
-    them; rows of one cluster count as one."""
-    n = len(clusters)
+def share_estimate(
+    values: NDArray[Any], clusters: NDArray[np.int64], weights: Floats | None = None
+) -> Estimate:
+    """Mean of (n,) values, each 0 to 1, so that it varies at most like a share of n; rows of one
+    cluster count as one. weights (n,): see `share_of_rows`."""
+    n = len(values)
     if n == 0:
         return Estimate(None, why="no pair has a verdict")
     size = mean_cluster_size(np.zeros(n, dtype=np.int64), clusters, 1)
-    worth = effective_rows(np.array([float(n)]), size, 1.0)
-    low, high = share_interval(total / n * worth, worth, guarantee=False)
-    value = total / n
+    rows = n if weights is None else equal_weights(weights)
+    worth = effective_rows(np.array([float(rows)]), size, 1.0)
+    value = float(np.average(values, weights=weights))
+    low, high = share_interval(value * worth, worth, guarantee=False)
     return Estimate(value, min(float(low[0]), value), max(float(high[0]), value), method="mid-p")
 
 

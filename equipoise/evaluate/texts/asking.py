@@ -172,6 +172,10 @@ class Asker:
         self.file.add(question, pair, found)
         return self._once(question, found)
 
+    def knows(self, shown: tuple[str, str, str, str | None]) -> bool:
+        """Whether the answer is on file."""
+        return self._hash(messages_of(shown, self.criterion)) in self.file.known
+
     def _once(self, question: str, answer: Answer) -> Answer:
         """Two pairs may put one question: it is paid for once."""
         with self.lock:

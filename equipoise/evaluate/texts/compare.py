@@ -21,6 +21,7 @@ from equipoise.evaluate.texts.resampling import (
     FEWEST,
     expanded,
     macro,
+    over_all,
     plan,
     recentred,
 )
@@ -34,6 +35,7 @@ from equipoise.evaluate.texts.variety import (
 )
 from equipoise.records.scores import Estimate
 from equipoise.records.written import Written
+from equipoise.statistics.clusters import equal_clusters
 from equipoise.statistics.sums import Floats
 
 MACRO = "macro_"
@@ -82,7 +84,8 @@ def compare_texts(
 
     Both are resampled by the same draws of clusters, so what makes rows hard for both cancels out.
     Rows may come in different orders; those that only one of the two can be judged on are left
-    out. The other arguments are those of `judge_texts`.
+    out, and over all rows the others stand for them. The other arguments are those of
+    `judge_texts`.
 
     Raises  DataError if the two do not hold the same rows with the same categories and references,
             or the measure can't be had; SettingsError if it is not known.
@@ -165,6 +168,7 @@ def _resampled(
     rows, width, count = one.rows & two.rows, one.sums.shape[1], len(seen[0].categories)
     sums = np.concatenate([one.sums, two.sums], axis=1)[rows]
     category, clusters = seen[0].category[rows], seen[0].clusters[rows]
+    weights = one.stands_for[category]
 
     def both(sums: Floats) -> Floats:
         return np.stack([one.value(sums[..., :width]), two.value(sums[..., width:])])
@@ -174,20 +178,20 @@ def _resampled(
         gap: Floats = (values[1] - values[0])[..., None]
         return gap
 
-    prepared = plan(sums, category, clusters, count)
+    prepared = plan(sums, category, clusters, count, one.stands_for)
     drawn = prepared.draw(resamples, np.random.default_rng(seed), apart)
     of_each = np.stack([sums[category == k].sum(axis=0) for k in range(count)])
-    whole, each = both(sums.sum(axis=0)), both(of_each)
+    over = over_all(sums, category, one.stands_for)
+    whole, each = both(over), both(of_each)
     gaps = apart(of_each)[:, 0]
-    total = len(np.unique(clusters))
     everyone = np.ones(count, dtype=bool)
     lent = recentred(drawn.lent[..., 0], drawn.each[..., 0], gaps)
     return _Apart(
         whole,
         macro(each, everyone),
         each,
-        _gap(float(apart(sums.sum(axis=0))[0]), drawn.whole[:, 0], total),
-        _gap(float(macro(gaps, everyone)), macro(lent, everyone), total),
+        _gap(float(apart(over)[0]), drawn.whole[:, 0], equal_clusters(clusters, weights)),
+        _gap(float(macro(gaps, everyone)), macro(lent, everyone), len(np.unique(clusters))),
         [
             _gap(float(gaps[k]), drawn.each[:, k, 0], int(held), few=FEW)
             for k, held in enumerate(np.diff(prepared.first))
@@ -195,7 +199,7 @@ def _resampled(
     )
 
 
-def _gap(value: float, samples: Floats, clusters: int, *, few: str | None = None) -> Estimate:
+def _gap(value: float, samples: Floats, clusters: float, *, few: str | None = None) -> Estimate:
     """Of two models that wrote alike in every resample there is no difference, which is more than
     nothing being known of it."""
     if value == 0 and clusters >= FEWEST and not np.nan_to_num(samples).any():
@@ -212,13 +216,20 @@ def _right(
     shares = np.array([[_mean(hit[seen[0].category == k]) for k in range(count)] for hit in hits])
     everyone = np.ones(count, dtype=bool)
     return _Apart(
-        np.array([_mean(hit) for hit in hits]), macro(shares, everyone), shares, whole, mean, each
+        np.array([_mean(hit, seen[0].stands_for[seen[0].category]) for hit in hits]),
+        macro(shares, everyone),
+        shares,
+        whole,
+        mean,
+        each,
     )
 
 
-def _mean(hits: Floats) -> float:
-    told = hits[~np.isnan(hits)]
-    return float(told.mean()) if len(told) else float("nan")
+def _mean(hits: Floats, weights: Floats | None = None) -> float:
+    told = ~np.isnan(hits)
+    if not told.any():
+        return float("nan")
+    return float(np.average(hits[told], weights=None if weights is None else weights[told]))
 
 
 def _varied(seen: tuple[TextOutcomes, TextOutcomes], n: int) -> _Apart:

@@ -53,6 +53,28 @@ class Endpoint:
     """Further fields of each request."""
     timeout_seconds: float = 60.0
     tries: int = 6
+    key_variable: str = KEY_VARIABLE
+    """The environment variable that the key comes from."""
+
+    def check_reached(self) -> None:
+        """Ask for the list of models, whatever the answer may be: a wrong address is told at once,
+        and not after all tries of many questions.
+
+        Raises  ModelError if nobody is there to answer.
+        """
+        try:
+            self._open(self.url.removesuffix(_PATH) + "/models", None)
+        except urllib.error.HTTPError as error:
+            error.close()  # somebody is there
+        except TimeoutError:
+            return  # perhaps only slow
+        except (OSError, HTTPException) as error:
+            why = getattr(error, "reason", error)
+            if not isinstance(why, TimeoutError):
+                raise ModelError(
+                    f"nothing answers at {self.url} ({self._hidden(str(why))}); check the address, "
+                    "and that the server runs"
+                ) from None
 
     def ask(
         self,
@@ -73,7 +95,7 @@ class Endpoint:
                 sleep(min(wait, _LONGEST_WAIT))
             wait = 2.0**n * (0.5 + jitter())
             try:
-                return _reply(self._post(body.encode()))
+                return _reply(self._open(_target(self.url), body.encode()))
             except urllib.error.HTTPError as error:
                 with error:
                     said = f"status {error.code}"
@@ -89,11 +111,11 @@ class Endpoint:
                 said = f"an answer that can't be read ({error})"
         raise Unanswered(said)
 
-    def _post(self, body: bytes) -> bytes:
+    def _open(self, url: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        request = urllib.request.Request(_target(self.url), data=body, headers=headers)
+        request = urllib.request.Request(url, data=body, headers=headers)
         opener = urllib.request.build_opener(_NoRedirect)
         with opener.open(request, timeout=self.timeout_seconds) as answer:
             found: bytes = answer.read(_LARGEST_REPLY)
@@ -105,7 +127,7 @@ class Endpoint:
         except (OSError, HTTPException):
             told = ""
         hint = (
-            f"check the key in the environment variable {KEY_VARIABLE}"
+            f"check the key in the environment variable {self.key_variable}"
             if error.code in (401, 403)
             else "check the endpoint, the model's name and its options"
         )
@@ -150,7 +172,7 @@ def endpoint_at(
     if faults:
         raise SettingsError(*faults)
     chosen = {"temperature": 0} if options is None else dict(options)
-    return Endpoint(url.rstrip("/"), model, key, chosen, timeout_seconds, tries)
+    return Endpoint(url.rstrip("/"), model, key, chosen, timeout_seconds, tries, key_variable)
 
 
 def _target(url: str) -> str:

@@ -49,7 +49,7 @@ def characters(texts: Sequence[str]) -> Symbols:
     seen = np.zeros(0x110000, dtype=bool)
     seen[points] = True
     code = (np.cumsum(seen) - 1)[points]
-    return Symbols(code, _owners([len(text) for text in packed]), int(seen.sum()), len(texts))
+    return Symbols(code, owners([len(text) for text in packed]), int(seen.sum()), len(texts))
 
 
 def tokens(texts: Sequence[Sequence[str]]) -> Symbols:
@@ -57,11 +57,16 @@ def tokens(texts: Sequence[Sequence[str]]) -> Symbols:
     number: dict[str, int] = {}
     code = [number.setdefault(word, len(number)) for text in texts for word in text]
     return Symbols(
-        np.array(code, dtype=np.int64), _owners([len(t) for t in texts]), len(number), len(texts)
+        np.array(code, dtype=np.int64), owners([len(t) for t in texts]), len(number), len(texts)
     )
 
 
-def _owners(lengths: Sequence[int]) -> Ints:
+def owners(lengths: Sequence[int]) -> Ints:
+    """Whose each is of parts that lie end to end.
+
+    >>> owners([2, 0, 1]).tolist()
+    [0, 0, 2]
+    """
     return np.repeat(np.arange(len(lengths)), np.array(lengths, dtype=np.int64))
 
 

@@ -11,22 +11,17 @@ Source  Zheng et al. 2023, Judging LLM-as-a-judge with MT-Bench and Chatbot Aren
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from equipoise.errors import DataError, SettingsError
 from equipoise.evaluate.compare import same_ids
-from equipoise.evaluate.texts.agreement import (
-    Agreement,
-    agreement_of,
-    read_human_verdicts,
-    share_estimate,
-)
+from equipoise.evaluate.texts.agreement import agreement_of, read_human_verdicts, share_estimate
 from equipoise.evaluate.texts.asking import (
     CRITERION,
     FIRST,
@@ -37,6 +32,8 @@ from equipoise.evaluate.texts.asking import (
     Asker,
 )
 from equipoise.evaluate.texts.endpoint import Endpoint
+from equipoise.progress import Progress, silent
+from equipoise.records.judged import JudgeReport
 from equipoise.records.scores import Estimate
 from equipoise.records.written import Written
 from equipoise.statistics.intervals import mean_of_shares
@@ -53,58 +50,19 @@ class Pair(NamedTuple):
     reference: str | None = None
     cluster: int = 0
     """Pairs with one number count as one; `pairs_of` sets it."""
-
-
-@dataclass(frozen=True)
-class JudgeReport:
-    """What a judge model said of pairs, and what it cost."""
-
-    model: str
-    pairs: int
-    verdicts: dict[str, str]
-    """By pair: "a", "b" or "tie", of the pairs of which both orders were answered."""
-    preference: Estimate
-    """Share of pairs in which b is better, a tie counting half."""
-    macro_preference: Estimate
-    """Its mean over categories."""
-    categories: dict[str, Estimate]
-    consistent: Estimate
-    """Share of asked pairs in which both orders gave the same verdict."""
-    first_favoured: Estimate
-    """Share of the answers that were no tie in which the text that stood first won; 0.5 is fair."""
-    agreement: Agreement | None
-    """With people's verdicts, where they were given."""
-    refused: int
-    """Answers in which the model declined to judge."""
-    unreadable: int
-    """Answers without a verdict, asked again in vain."""
-    unanswered: int
-    """Questions that no try got an answer to; asking again asks them again."""
-    asked_now: int
-    """Requests made by this call; the other answers were on file."""
-    prompt_tokens: int
-    """Of all answers, those on file too."""
-    completion_tokens: int
-    cost: float | None
-    """In the price's currency, of all answers; None where no price was given."""
-    spent_now: float | None
-    """The part of it that this call spent."""
-
-    def to_json(self) -> dict[str, Any]:
-        plain = {
-            name: value.to_json() if isinstance(value, Estimate | Agreement) else value
-            for name, value in vars(self).items()
-        }
-        plain["categories"] = {name: e.to_json() for name, e in self.categories.items()}
-        return plain
+    weight: float = 1.0
+    """Judged rows that it stands for over all rows; `pairs_of` sets it."""
 
 
 def pairs_of(a: Written, b: Written) -> list[Pair]:
-    """The rows of two records that both wrote a text for, in the order of `a`.
+    """The rows of two records that both wrote a text for, in the order of `a`. Each stands for as
+    many rows as its category has for each of its pairs.
 
     Raises  DataError if the two do not hold the same rows.
     """
     other = b.take(same_ids(a.ids, b.ids))
+    both = [k for k in range(len(a)) if a.written[k] is not None and other.written[k] is not None]
+    rows, paired = Counter(a.categories.tolist()), Counter(a.categories[both].tolist())
     return [
         Pair(
             id=str(a.ids[k]),
@@ -114,9 +72,9 @@ def pairs_of(a: Written, b: Written) -> list[Pair]:
             b=str(other.written[k]),
             reference=str(a.references[k][0]) if len(a.references[k]) else None,
             cluster=int(a.clusters[k]),
+            weight=rows[a.categories[k]] / paired[a.categories[k]],
         )
-        for k in range(len(a))
-        if a.written[k] is not None and other.written[k] is not None
+        for k in both
     ]
 
 
@@ -131,6 +89,7 @@ def ask_judge(
     workers: int = 4,
     seed: int = 0,
     sleep: Callable[[float], None] = time.sleep,
+    progress: Progress = silent,
 ) -> JudgeReport:
     """Ask about every pair in both orders.
 
@@ -140,22 +99,32 @@ def ask_judge(
     a million completion tokens. `seed` moves waiting times only. Two equal texts are a tie, and
     nobody is asked.
 
-    Raises  DataError if pairs have one id or a file is at fault; SettingsError; ModelError if the
-            endpoint refuses, or does not answer at all.
+    Raises  DataError if pairs have one id, or a file is at fault or speaks of none of them;
+            SettingsError; ModelError if the endpoint refuses, or does not answer at all.
     """
     if len({pair.id for pair in pairs}) < len(pairs):
         raise DataError("pairs hold an id twice; give each pair its own")
     if workers < 1:
         raise SettingsError(f"workers is {workers}; at least one must ask")
     people = None if human_verdicts is None else read_human_verdicts(human_verdicts)
+    if people is not None and pairs and not any(pair.id in people for pair in pairs):
+        raise DataError(
+            f"{human_verdicts}: has a verdict on none of the {len(pairs)} pairs; its ids must be "
+            f"theirs, such as {pairs[0].id!r}"
+        )
     with AnswerFile(answers) as file:
         asker = Asker(endpoint, file, criterion, sleep, np.random.default_rng(seed))
         questions = [
             (pair, swapped) for pair in pairs if pair.a != pair.b for swapped in (False, True)
         ]
+        if not all(asker.knows(_shown(*question)) for question in questions):
+            endpoint.check_reached()
         pool = ThreadPoolExecutor(workers)
+        given: list[Answer] = []
         try:
-            given = list(pool.map(lambda q: asker.answer(_shown(*q), f"{q[0].id}"), questions))
+            for answer in pool.map(lambda q: asker.answer(_shown(*q), f"{q[0].id}"), questions):
+                given.append(answer)
+                progress("asking the judge", len(given), len(questions))
         finally:
             # A fatal answer ends all: what waits is not asked, what is under way is kept.
             pool.shutdown(cancel_futures=True)
@@ -184,14 +153,14 @@ def _report(
         if (verdict := _verdict(*both[pair.id]) if pair.id in both else TIE) is not None
     }
     clusters = {pair.id: pair.cluster for pair in pairs}
-    members: dict[str, list[str]] = {}
+    members: dict[str, list[Pair]] = {}
     for pair in pairs:
         if pair.id in found:
-            members.setdefault(pair.category, []).append(pair.id)
-    categories = {name: _preference(ids, found, clusters) for name, ids in sorted(members.items())}
+            members.setdefault(pair.category, []).append(pair)
+    categories = {name: _preference(own, found) for name, own in sorted(members.items())}
     answers = [answer for two in both.values() for answer in two]
     told = [pair for pair in both if pair in found]
-    same = sum(_sides(*both[pair])[0] == _sides(*both[pair])[1] for pair in told)
+    same = [len(set(_sides(*both[pair]))) == 1 for pair in told]
     decided = [(pair, one.verdict) for pair, two in both.items() for one in two]
     decided = [(pair, verdict) for pair, verdict in decided if verdict in (FIRST, SECOND)]
     prompt, completion = (
@@ -201,12 +170,12 @@ def _report(
         model=model,
         pairs=len(pairs),
         verdicts=found,
-        preference=_preference(list(found), found, clusters),
+        preference=_preference([pair for pair in pairs if pair.id in found], found),
         macro_preference=_macro(list(categories.values())),
         categories=categories,
-        consistent=share_estimate(float(same), np.array([clusters[pair] for pair in told])),
+        consistent=share_estimate(np.array(same), np.array([clusters[pair] for pair in told])),
         first_favoured=share_estimate(
-            float(sum(verdict == FIRST for _, verdict in decided)),
+            np.array([verdict == FIRST for _, verdict in decided]),
             np.array([clusters[pair] for pair, _ in decided]),
         ),
         agreement=None if people is None else agreement_of(found, people, clusters),
@@ -235,10 +204,12 @@ def _verdict(plain: Answer, swapped: Answer) -> str | None:
     return one if one == two else TIE
 
 
-def _preference(ids: Sequence[str], verdicts: dict[str, str], clusters: dict[str, int]) -> Estimate:
+def _preference(pairs: Sequence[Pair], verdicts: dict[str, str]) -> Estimate:
     worth = {"a": 0.0, TIE: 0.5, "b": 1.0}
     return share_estimate(
-        sum(worth[verdicts[pair]] for pair in ids), np.array([clusters[pair] for pair in ids])
+        np.array([worth[verdicts[pair.id]] for pair in pairs]),
+        np.array([pair.cluster for pair in pairs]),
+        np.array([pair.weight for pair in pairs]),
     )
 
 

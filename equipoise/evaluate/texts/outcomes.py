@@ -23,7 +23,7 @@ from equipoise.evaluate.texts.overlap import (
     chrf_sums,
     length_ratio,
 )
-from equipoise.evaluate.texts.rouge import rouge_l
+from equipoise.evaluate.texts.rouge import rouge_l, rouge_n
 from equipoise.records.written import Written
 from equipoise.statistics.sums import Floats
 
@@ -32,7 +32,9 @@ Bools = NDArray[np.bool_]
 
 LIKELIHOOD = ("loss", "bits_per_byte")
 RIGHT = ("exact_match", "answer_match")
-LIKENESS = ("bleu", "chrf", "rouge_l", "meteor", "length_ratio")
+ROUGE = ("rouge_1", "rouge_2", "rouge_l")
+_LEAVES_OUT = {"rouge_1": "ROUGE-1 and ROUGE-L leave", "rouge_2": "ROUGE-2 leaves"}
+LIKENESS = ("bleu", "chrf", *ROUGE, "meteor", "length_ratio")
 VARIETY = ("distinct_1", "distinct_2")
 MEASURES = (*LIKELIHOOD, *RIGHT, *LIKENESS[:-1], *VARIETY, LIKENESS[-1])
 NOT_WRITTEN = "no text was written: the rows were judged by their loss only"
@@ -49,6 +51,8 @@ class Measured(NamedTuple):
     """(..., S) sums over any set of rows to (...,) values; NaN where no row tells."""
     rows: Bools
     """(n,) rows that count."""
+    stands_for: Floats
+    """(K,) rows for which each of a category's counts in sums over categories."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,9 @@ class TextOutcomes:
     """LIKELIHOOD and LIKENESS, as far as they can be had."""
     right: dict[str, Floats]
     """RIGHT: (n,) 1 or 0, NaN where nobody knows."""
+    stands_for: Floats
+    """(K,) judged rows for each that was written: what is written is spread evenly over categories
+    of any size, and measures over all rows are of the judged ones."""
     why: dict[str, str]
     """Measures that can't be had, and why."""
     notes: tuple[str, ...]
@@ -98,7 +105,8 @@ def text_outcomes(
         raise DataError("there are no rows to judge; check the split's name and the file")
     names = sorted({*written.categories.tolist(), *(trained or {})})
     place = {name: k for k, name in enumerate(names)}
-    found = _Finding(written, tokenize, only)
+    category = np.array([place[c] for c in written.categories], dtype=np.int64)
+    found = _Finding(written, tuple(names), category, tokenize, only)
     check_tokenizer(tokenize)
     expression = None if pattern is None else answer_pattern(pattern)
     found.likelihood()
@@ -107,11 +115,12 @@ def text_outcomes(
     found.right_or_wrong(expression)
     return TextOutcomes(
         categories=tuple(names),
-        category=np.array([place[c] for c in written.categories], dtype=np.int64),
+        category=category,
         clusters=written.clusters,
         written=written.written,
         measured=found.measured,
         right=found.right,
+        stands_for=found.stands_for,
         why=found.why,
         notes=tuple(found.notes),
     )
@@ -120,7 +129,14 @@ def text_outcomes(
 class _Finding:
     """Gathers measures, and the reasons where there is none."""
 
-    def __init__(self, written: Written, tokenize: str, only: str | None) -> None:
+    def __init__(
+        self,
+        written: Written,
+        names: tuple[str, ...],
+        category: Ints,
+        tokenize: str,
+        only: str | None,
+    ) -> None:
         self.written, self.tokenize, self.only = written, tokenize, only
         self.decoded = np.array([text is not None for text in written.written], dtype=bool)
         told = np.array([len(texts) > 0 for texts in written.references], dtype=bool)
@@ -145,6 +161,13 @@ class _Finding:
                 if count
             ]
             self.notes.append(f"{'; '.join(parts)}: measures of the texts leave them out")
+        rows, decoded = (
+            np.bincount(part, minlength=len(names)) for part in (category, category[self.decoded])
+        )
+        self.alike = np.ones(len(names))
+        self.stands_for = np.where(decoded > 0, rows / np.maximum(decoded, 1), 1.0)
+        if self.judged.any():
+            self.notes += _spread_note(names, rows, decoded, self.stands_for)
 
     def wants(self, *names: str) -> bool:
         return self.only is None or self.only in names
@@ -169,10 +192,10 @@ class _Finding:
             ("loss", w.tokens, 1.0),
             ("bits_per_byte", w.bytes, float(np.log(2))),
         ):
-            self._mean(name, nats / unit, np.where(known, each, 0), known)
+            self._mean(name, nats / unit, np.where(known, each, 0), known, self.alike)
 
     def likeness(self) -> None:
-        """BLEU, chrF, ROUGE-L, METEOR and the length ratio of the rows that can be judged."""
+        """BLEU, chrF, ROUGE, METEOR and the length ratio of the rows that can be judged."""
         at = np.flatnonzero(self.judged)
         texts = [str(text) for text in self.written.written[at]]
         references = [[str(r) for r in of_row] for of_row in self.written.references[at]]
@@ -180,34 +203,44 @@ class _Finding:
             check_sacrebleu()
         if self.wants("bleu", "length_ratio"):
             sums = self._spread(bleu_sums(texts, references, tokenize=self.tokenize), BLEU_SUMS)
-            self.measured["bleu"] = Measured(sums, _bleu, self.judged)
-            self.measured["length_ratio"] = Measured(sums, length_ratio, self.judged)
+            self._text_measure("bleu", sums, _bleu)
+            self._text_measure("length_ratio", sums, length_ratio)
         if self.wants("chrf"):
             sums = self._spread(chrf_sums(texts, references), CHRF_SUMS)
-            self.measured["chrf"] = Measured(sums, _chrf, self.judged)
+            self._text_measure("chrf", sums, _chrf)
+        for n, name in enumerate(ROUGE[:2], start=1):
+            if self.wants(name):
+                self._rouge(name, rouge_n(texts, references, n))
         if self.wants("rouge_l"):
-            self._rouge([rouge_l(*row) for row in zip(texts, references, strict=True)])
+            each = [rouge_l(*row) for row in zip(texts, references, strict=True)]
+            self._rouge("rouge_l", np.array(each, dtype=np.float64))
         if self.wants("meteor"):
             if why := why_no_meteor():
                 self.why["meteor"] = why
                 return
             score = meteor_scorer()
             values = np.array([score(*row) for row in zip(texts, references, strict=True)])
-            self._mean("meteor", self._spread(values), self.judged * 1.0, self.judged)
+            self._mean(
+                "meteor", self._spread(values), self.judged * 1.0, self.judged, self.stands_for
+            )
 
-    def _rouge(self, found: list[float | None]) -> None:
-        told = self._spread(np.array([value is not None for value in found], dtype=float)) > 0
+    def _rouge(self, name: str, found: Floats) -> None:
+        """found  (judged rows,), NaN where no reference has what is counted."""
+        told = self._spread((~np.isnan(found)).astype(np.float64)) > 0
         silent = int(self.judged.sum() - told.sum())
-        if silent:
+        lacking = "two words" if name == "rouge_2" else "a word"
+        if silent and name in _LEAVES_OUT:
             self.notes.append(
-                f"ROUGE leaves out {silent} rows whose references have none of the letters a-z "
-                "and digits, all that it knows"
+                f"{_LEAVES_OUT[name]} out {silent} rows of whose references none has {lacking} of "
+                "the letters a-z and digits, all that ROUGE knows"
             )
         if not told.any():
-            self.why["rouge_l"] = "no reference has a letter a-z or a digit, all that ROUGE knows"
+            self.why[name] = (
+                f"no reference has {lacking} of the letters a-z and digits, all that ROUGE knows"
+            )
             return
-        values = self._spread(np.array([value or 0.0 for value in found]))
-        self._mean("rouge_l", values, told * 1.0, told)
+        values = self._spread(np.nan_to_num(found))
+        self._mean(name, values, told * 1.0, told, self.stands_for)
 
     def right_or_wrong(self, pattern: Any) -> None:
         if "exact_match" in self.why:
@@ -233,9 +266,14 @@ class _Finding:
                 )
             self.right[name] = hits
 
-    def _mean(self, name: str, above: Floats, below: NDArray[Any], rows: Bools) -> None:
+    def _text_measure(self, name: str, sums: Floats, value: Callable[[Floats], Floats]) -> None:
+        self.measured[name] = Measured(sums, value, self.judged, self.stands_for)
+
+    def _mean(
+        self, name: str, above: Floats, below: NDArray[Any], rows: Bools, stands_for: Floats
+    ) -> None:
         sums = np.stack([above, below.astype(np.float64)], axis=1)
-        self.measured[name] = Measured(sums, _ratio, rows)
+        self.measured[name] = Measured(sums, _ratio, rows, stands_for)
 
     def _spread(self, values: Floats, width: int | None = None) -> Floats:
         """Values of the judged rows, among zeros for the others."""
@@ -243,6 +281,30 @@ class _Finding:
         spread = np.zeros(shape)
         spread[self.judged] = values
         return spread
+
+
+def _spread_note(
+    names: tuple[str, ...], rows: Ints, decoded: Ints, stands_for: Floats
+) -> list[str]:
+    """What measures over all rows are of, where what is written is no image of what is judged."""
+    told = np.flatnonzero(decoded)
+    least, most = told[[stands_for[told].argmin(), stands_for[told].argmax()]]
+    missing = [names[k] for k in np.flatnonzero((decoded == 0) & (rows > 0))]
+    notes = []
+    if stands_for[least] != stands_for[most]:
+        notes.append(
+            "the written rows are spread evenly over the categories, whatever their sizes: in "
+            "measures of the texts over all rows each stands for as many judged rows as its "
+            f"category has for every written one ({stands_for[least]:.3g} of {names[least]!r}, "
+            f"{stands_for[most]:.3g} of {names[most]!r}); distinct words and word pairs alone are "
+            "those of the written rows as they are"
+        )
+    if missing:
+        notes.append(
+            f"no row of {', '.join(missing)} was written: measures of the texts leave "
+            f"{'it' if len(missing) == 1 else 'them'} out; raise write.decode_rows"
+        )
+    return notes
 
 
 def _ratio(sums: Floats) -> Floats:

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from equipoise.errors import MissingExtraError, SettingsError
-from equipoise.evaluate.texts.grams import Ints, characters, grams, matches, tokens, totals
+from equipoise.evaluate.texts.grams import (
+    Ints,
+    characters,
+    grams,
+    matches,
+    owners,
+    tokens,
+    totals,
+)
 from equipoise.statistics.sums import Floats
 
 BLEU_SUMS = 10
@@ -46,7 +54,7 @@ def bleu_sums(
     """(n, BLEU_SUMS) the counts of each row, which has one reference or more."""
     check_tokenizer(tokenize)
     cut = _sacrebleu().BLEU(tokenize=tokenize).tokenizer
-    rows, row_of = len(written), _row_of(references)
+    rows, row_of = len(written), owners([len(of_row) for of_row in references])
     texts = [*written, *(text for of_row in references for text in of_row)]
     symbols = tokens([cut(text.rstrip()).split() for text in texts])
     length = np.bincount(symbols.owner, minlength=len(texts))
@@ -61,7 +69,7 @@ def bleu_sums(
 
 def chrf_sums(written: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
     """(n, CHRF_SUMS) the counts of each row against the reference that it is nearest to."""
-    rows, row_of = len(written), _row_of(references)
+    rows, row_of = len(written), owners([len(of_row) for of_row in references])
     texts = [*written, *(text for of_row in references for text in of_row)]
     sums = np.zeros((len(row_of), CHRF_SUMS))
     for n, found in enumerate(grams(characters(texts), _CHRF_ORDERS)):
@@ -75,12 +83,6 @@ def chrf_sums(written: Sequence[str], references: Sequence[Sequence[str]]) -> Fl
     order = np.lexsort((np.arange(len(row_of)), -chrf(sums), row_of))
     best: Floats = sums[order[np.unique(row_of, return_index=True)[1]]]
     return best
-
-
-def _row_of(references: Sequence[Sequence[str]]) -> Ints:
-    """(references,) the row of each."""
-    lengths = np.array([len(of_row) for of_row in references], dtype=np.int64)
-    return np.repeat(np.arange(len(references)), lengths)
 
 
 def _closest(own: Ints, other: Ints, row_of: Ints) -> Ints:

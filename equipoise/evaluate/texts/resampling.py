@@ -72,6 +72,8 @@ class Plan:
     """(K + 1,) where each category's cells begin."""
     strata: tuple[Ints, ...]
     """Clusters that are drawn among themselves; together all of them."""
+    stands_for: Floats
+    """(K,) rows for which each row of a category counts over all rows."""
 
     def draw(
         self,
@@ -110,7 +112,8 @@ class Plan:
         for k in map(int, present):
             if self.first[k + 1] - self.first[k] < FEWEST:
                 borrowed[:, k] = self._borrowing(k, present, size, rng)
-        return value(sums.sum(axis=1)), value(sums), value(borrowed)
+        whole = (sums * self.stands_for[:, None]).sum(axis=1)
+        return value(whole), value(sums), value(borrowed)
 
     def _borrowing(self, k: int, present: Ints, size: int, rng: np.random.Generator) -> Floats:
         """(size, S) sums of a small category."""
@@ -123,8 +126,11 @@ class Plan:
         return found
 
 
-def plan(sums: Floats, category: Ints, clusters: Ints, count: int) -> Plan:
-    """Shapes  sums (n, S); category (n,) in 0 .. count - 1; clusters (n,)."""
+def plan(
+    sums: Floats, category: Ints, clusters: Ints, count: int, stands_for: Floats | None = None
+) -> Plan:
+    """Shapes  sums (n, S); category (n,) in 0 .. count - 1; clusters (n,); stands_for (count,) as
+    of `Plan`, None where a row counts as one."""
     names, number = np.unique(clusters, return_inverse=True)
     pair, cell = np.unique(category * len(names) + number, return_inverse=True)
     cells = np.zeros((len(pair), sums.shape[1]))
@@ -145,7 +151,14 @@ def plan(sums: Floats, category: Ints, clusters: Ints, count: int) -> Plan:
         cluster=of_cluster.astype(np.int64),
         first=np.searchsorted(of_category, np.arange(count + 1)).astype(np.int64),
         strata=tuple(strata),
+        stands_for=np.ones(count) if stands_for is None else stands_for,
     )
+
+
+def over_all(sums: Floats, category: Ints, stands_for: Floats) -> Floats:
+    """(S,) sums over n rows, each of which counts as its category's does. Shapes as of `plan`."""
+    total: Floats = (sums * stands_for[category][:, None]).sum(axis=0)
+    return total
 
 
 def macro(values: Floats, members: Bools) -> Floats:
@@ -169,7 +182,7 @@ def recentred(lent: Floats, each: Floats, values: Floats) -> Floats:
 def expanded(
     value: float,
     samples: Floats,
-    clusters: int,
+    clusters: float,
     *,
     limits: tuple[float, float] = (-np.inf, np.inf),
     least: tuple[float, float] | None = None,

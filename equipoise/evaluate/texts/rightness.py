@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from equipoise.costs import CostTable
 from equipoise.evaluate import measures
-from equipoise.evaluate.estimates import percentile
+from equipoise.evaluate.estimates import percentile, share_of_rows
 from equipoise.evaluate.judge import decision_estimates
 from equipoise.evaluate.outcomes import Outcomes
 from equipoise.evaluate.per_class import NO_ROWS, share_estimates
@@ -56,7 +56,12 @@ def right_shares(seen: TextOutcomes, name: str, *, seed: int, resamples: int) ->
     found = decision_estimates(decisions, decisions.sums, drawn, guarantee=False)
     each = share_estimates(decisions, guarantee=False)["recall"][:count]
     return RightShares(
-        whole=found["accuracy"],
+        whole=share_of_rows(
+            decisions.labels == decisions.decided,
+            decisions.clusters,
+            guarantee=False,
+            weights=seen.stands_for[decisions.labels],
+        ),
         macro=found["balanced_accuracy"],
         each=[Estimate(None, why=NO_ROWS) if e.value is None else e for e in each],
         values=np.array(measures.class_recall(decisions.sums)[:count], dtype=np.float64),
@@ -80,7 +85,7 @@ def right_differences(
     def apart(value: Floats, samples: Floats) -> Estimate:
         return percentile(float(value), samples, undefined="no row of either can be judged")
 
-    overall = [_overall(s) for s in (*sums, *drawn)]
+    overall = [_overall(s, seen[0].stands_for) for s in (*sums, *drawn)]
     macro = [measures.macro(measures.class_recall(s), s.rows) for s in (*sums, *drawn)]
     each = [measures.class_recall(s) for s in (*sums, *drawn)]
     return (
@@ -93,8 +98,11 @@ def right_differences(
     )
 
 
-def _overall(sums: Sums) -> Floats:
-    share: Floats = sums.right.sum(axis=-1) / np.maximum(sums.rows.sum(axis=-1), 1)
+def _overall(sums: Sums, stands_for: Floats) -> Floats:
+    """stands_for  (K,) as of `TextOutcomes`."""
+    count = len(stands_for)
+    right, rows = (part[..., :count] * stands_for for part in (sums.right, sums.rows))
+    share: Floats = right.sum(axis=-1) / np.maximum(rows.sum(axis=-1), 1)
     return share
 
 

@@ -27,6 +27,8 @@ from equipoise.records.turns import answer, asked_text
 from equipoise.records.written import Written, joined
 
 Floats = NDArray[np.float64]
+_SPREAD = 6
+"""The stream of the seed by which rows to be written are drawn."""
 
 
 def quick_written(prepared: Prepared) -> Callable[[Floats], dict[str, float]]:
@@ -56,6 +58,7 @@ def written_by(
         if split not in prepared.tokens:
             continue
         rows = prepared.rows(split)
+        assert rows.labels is not None
         tokens = prepared.tokens[split]
         assert isinstance(tokens, Sequences)
         found = row_log_probs(loaded.module, feed_of(prepared, split, None, loaded.packs))
@@ -63,7 +66,7 @@ def written_by(
         if split == prepared.judged:
             written, notes = written_for(
                 rows,
-                spread(prepared.labels[split], prepared.recipe.write.decode_rows),
+                spread(rows.labels, prepared.recipe.write.decode_rows, seed=prepared.seed),
                 loaded,
                 prepared.base,
                 prepared.recipe.write.decode,
@@ -75,18 +78,23 @@ def written_by(
     return joined(parts), notes
 
 
-def spread(labels: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
-    """(m,) at most `wanted` row numbers, sorted: the first rows of every category in turn, so that
-    a rare category is there with as many rows as it has.
+def spread(categories: Column, wanted: int, *, seed: int) -> NDArray[np.int64]:
+    """(m,) at most `wanted` row numbers, sorted: rows of every category in turn, drawn by the seed,
+    so that a rare category is there with as many rows as it has.
 
-    >>> spread(np.array([0, 0, 0, 0, 1, 0]), 3).tolist()
-    [0, 1, 4]
+    Within a category every row is as likely as any other, one that repeats another too: what is
+    drawn holds repeats as its category does, so that its mean is that of the category.
+
+    >>> chosen = spread(np.array(["a", "a", "a", "a", "b", "a"]), 3, seed=0)
+    >>> len(chosen), 4 in chosen
+    (3, True)
     """
-    order = np.argsort(labels, kind="stable")
-    sizes = np.unique(labels[order], return_counts=True)[1]
-    turn = np.concatenate([np.arange(n) for n in sizes]) if len(sizes) else order
-    first = order[np.lexsort((order, turn))][:wanted]
-    return np.sort(first)
+    mixed = np.random.default_rng([seed, _SPREAD]).permutation(len(categories))
+    numbers = np.unique(categories[mixed], return_inverse=True)[1]
+    by_category = np.argsort(numbers, kind="stable")
+    turn = np.empty(len(mixed), dtype=np.int64)
+    turn[by_category] = np.concatenate([np.arange(0), *map(np.arange, np.bincount(numbers))])
+    return np.sort(mixed[np.argsort(turn, kind="stable")[:wanted]])
 
 
 def scores_of(

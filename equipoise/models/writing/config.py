@@ -73,8 +73,8 @@ class WriteConfig(_Settings):
     decode: DecodeConfig = DecodeConfig()
     """How the judged rows are written."""
     decode_rows: int = Field(default=500, ge=0)
-    """Judged rows that are written, spread evenly over the categories; the others are judged by
-    their loss alone. 0: none."""
+    """Judged rows that are written, drawn by the seed, evenly over the categories; the others are
+    judged by their loss alone. 0: none. Measures over all rows weigh each category by its rows."""
     pattern: str | None = None
     """Regular expression that finds the answer in a text, for answer_match: its first group, or
     the whole match; numbers are compared as numbers."""

@@ -21,6 +21,7 @@ from equipoise.report.words import LOWER_IS_BETTER, NONE, gap, interval, measure
 PAIRS = (
     ("loss", "bleu"),
     ("chrf", "rouge_l"),
+    ("rouge_1", "rouge_2"),
     ("exact_match", "answer_match"),
     ("meteor", "bits_per_byte"),
     ("distinct_2", "length_ratio"),

@@ -198,7 +198,13 @@ class TestWhatCannotBeHad:
 
     def test_other_scripts(self) -> None:
         found = judged(made(["中文字", "日本"], [["中文字"], ["日本語"]]), tokenize="char")
-        assert "a-z" in (found.measures["rouge_l"].why or "")
+        for name in ("rouge_1", "rouge_2", "rouge_l"):
+            assert "a-z" in (found.measures[name].why or "")
+        said = [note for note in found.notes if "ROUGE" in note]
+        assert [note.split(" out ")[0] for note in said] == [
+            "ROUGE-1 and ROUGE-L leave",
+            "ROUGE-2 leaves",
+        ]
         assert found.measures["chrf"].value is not None
         assert found.measures["chrf"].value > 50
 
@@ -256,7 +262,8 @@ class TestCompare:
     def test_b_minus_a(self) -> None:
         a, b = drawn(80, share=0.5), drawn(80, share=0.1)
         first, second = judged(a), judged(b)
-        for name in ("bleu", "macro_bleu", "chrf", "macro_rouge_l", "loss", "distinct_2"):
+        names = ("bleu", "macro_bleu", "chrf", "rouge_1", "macro_rouge_2", "macro_rouge_l")
+        for name in (*names, "loss", "distinct_2"):
             found = compare_texts(a, b, measure=name, seed=0, resamples=200)
             assert found.overall.a == pytest.approx(first.measures[name].value)
             assert found.overall.b == pytest.approx(second.measures[name].value)
@@ -324,7 +331,7 @@ class TestCompare:
             compare_texts(one, silent, measure="bleu")
 
     def test_only_rows_of_both(self) -> None:
-        a = drawn(20, share=0.5)
+        a = drawn(20, share=0.5, categories=("x",))
         part = a.written.copy()
         part[:5] = None
         found = compare_texts(a, replace(a, written=part), measure="bleu", resamples=50)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equipoise.evaluate.texts import compare_texts
-from equipoise.evaluate.texts.judge import BOUNDED
+from equipoise.evaluate.texts.of_sums import BOUNDED
 from equipoise.evaluate.texts.outcomes import LIKELIHOOD, LIKENESS, VARIETY
 from equipoise.evaluate.texts.resampling import ALIKE, FEW_ROWS, FEWEST, ONE_CLUSTER, expanded
 from equipoise.evaluate.texts.variety import NO_MOVE

@@ -20,7 +20,7 @@ from equipoise.evaluate.texts.answers import (
     same_answer,
 )
 from equipoise.evaluate.texts.meteor import NO_NLTK, NO_WORDNET, meteor_scorer, why_no_meteor
-from equipoise.evaluate.texts.rouge import longest_common_subsequence, rouge_l
+from equipoise.evaluate.texts.rouge import longest_common_subsequence, rouge_l, rouge_n
 from equipoise.evaluate.texts.wordnet import find_wordnet, read_wordnet
 from tests.evaluate.texts.make_written import drawn
 
@@ -101,11 +101,28 @@ class TestRouge:
     def test_values_are_rouge_scores(self) -> None:
         from rouge_score.rouge_scorer import RougeScorer
 
-        scorer = RougeScorer(["rougeL"])
+        scorer = RougeScorer(["rouge1", "rouge2", "rougeL"])
         one = drawn(100, share=0.5)
-        for text, refs in zip(one.written, one.references, strict=True):
-            theirs = scorer.score_multi(list(refs), text)["rougeL"].fmeasure
-            assert rouge_l(text, refs) == pytest.approx(theirs, abs=1e-12)
+        ours = [rouge_n(one.written.tolist(), one.references.tolist(), n) for n in (1, 2)]
+        for k, (text, refs) in enumerate(zip(one.written, one.references, strict=True)):
+            theirs = scorer.score_multi(list(refs), text)
+            assert rouge_l(text, refs) == pytest.approx(theirs["rougeL"].fmeasure, abs=1e-12)
+            for n in (1, 2):
+                wanted = pytest.approx(theirs[f"rouge{n}"].fmeasure, abs=1e-12)
+                assert ours[n - 1][k] == wanted, (n, text, refs)
+
+    def test_n_grams_by_hand(self) -> None:
+        """2 of "the" are in both of 3 and 2: words 2 × 3 / (4 + 3), pairs 2 × 2 / (3 + 2)."""
+        row = ["the the the cat"], [["the the cat"]]
+        assert rouge_n(*row, 1).tolist() == pytest.approx([6 / 7])
+        assert rouge_n(*row, 2).tolist() == pytest.approx([4 / 5])
+        # The best of a row's references, not what they have together.
+        several = ["a b", "", "x"], [["a c", "d b", "a b e f"], ["a b"], ["x"]]
+        assert rouge_n(*several, 1).tolist() == pytest.approx([4 / 6, 0, 1])
+        found = rouge_n(*several, 2)
+        assert found[:2].tolist() == pytest.approx([2 / 4, 0])
+        assert np.isnan(found[2]), "a reference of one word says nothing of pairs"
+        assert np.isnan(rouge_n(["中文"], [["中文"]], 1)).all()
 
     @settings(max_examples=60, deadline=None)
     @given(st.text("abc", max_size=12), st.text("abc", max_size=12))
