@@ -89,41 +89,13 @@ def find_base(settings: ModelConfig, *, writes: bool = False, weights: bool = Tr
     Raises ModelError if the name leads nowhere, the repository holds no safetensors, it needs
     code of its own and `trust_remote_code` is off, or it is of a kind that can't do what is asked.
     """
-    from transformers import AutoConfig, AutoTokenizer
-
     folder = _folder(settings.name, settings.trust_remote_code, weights)
-    trust = settings.trust_remote_code
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
-    except Exception as error:
-        # transformers raises whatever its parsers do on a broken folder; no list of kinds lasts.
-        if "trust_remote_code" in str(error):
-            raise ModelError(
-                f"{settings.name}: needs code that comes with it; if you trust that code, add "
-                "--set model.trust_remote_code=true"
-            ) from None
-        raise ModelError(
-            f"{settings.name}: can't be read as a base model ({_line(error)}); "
-            "a folder needs config.json, weights and tokenizer as save_pretrained writes them"
-        ) from None
+    config, tokenizer = _config_and_tokenizer(folder, settings)
     if weights and not list(folder.glob("*.safetensors")):
         raise ModelError(
             f"{settings.name}: holds no .safetensors weights, the only kind that is loaded "
             "(others can run code); convert it with transformers' save_pretrained"
         )
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
-        # transformers makes an empty tokenizer of the model's type where it finds no files.
-        raise ModelError(
-            f"{settings.name}: holds no tokenizer, or one without words; add the model's "
-            "tokenizer files"
-        )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    if settings.dropout is not None:
-        for name in _DROPOUTS:
-            if getattr(config, name, None) is not None:
-                setattr(config, name, settings.dropout)
     two_parts = bool(getattr(config, "is_encoder_decoder", False))
     if two_parts and not writes:
         raise ModelError(
@@ -159,8 +131,42 @@ def find_base(settings: ModelConfig, *, writes: bool = False, weights: bool = Tr
         virtual_tokens=settings.virtual_tokens,
         fingerprint=_fingerprint(folder) if weights else "",
         languages=DEFAULT_LANGUAGES if _is_default(settings.name) else declared_languages(folder),
-        trust_remote_code=trust,
+        trust_remote_code=settings.trust_remote_code,
     )
+
+
+def _config_and_tokenizer(folder: Path, settings: ModelConfig) -> tuple[Any, Any]:
+    """With a padding token, and dropout as asked for."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    trust = settings.trust_remote_code
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
+    except Exception as error:
+        # transformers raises whatever its parsers do on a broken folder; no list of kinds lasts.
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"{settings.name}: needs code that comes with it; if you trust that code, add "
+                "--set model.trust_remote_code=true"
+            ) from None
+        raise ModelError(
+            f"{settings.name}: can't be read as a base model ({_line(error)}); "
+            "a folder needs config.json, weights and tokenizer as save_pretrained writes them"
+        ) from None
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        # transformers makes an empty tokenizer of the model's type where it finds no files.
+        raise ModelError(
+            f"{settings.name}: holds no tokenizer, or one without words; add the model's "
+            "tokenizer files"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if settings.dropout is not None:
+        for name in _DROPOUTS:
+            if getattr(config, name, None) is not None:
+                setattr(config, name, settings.dropout)
+    return config, tokenizer
 
 
 def load_body(
