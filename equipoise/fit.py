@@ -129,6 +129,7 @@ def fit_table(
     opened = open_run(out, asked.run_id, force=force)
     seconds = {"reading": time.perf_counter() - started}
     if opened.state == "finished":
+        settle(opened)  # what a kill at the very end has left
         return Run(out, read_manifest(out), resumed=True, was_finished=True)
     prepared, warnings = _divided(asked, table, seconds)
     for said in warnings:

@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,15 @@ def tiny_run(tiny_trained: tuple[tuple[str, ...], Outcome]) -> Path:
     command, done = tiny_trained
     assert done.code == 0, done.stderr
     return Path(command[command.index("--out") + 1])
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An endpoint on this machine that answers as a judge model would, and the key it wants."""
+    from tests.evaluate.texts.judge_server import SECRET, Server
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    one = Server()
+    yield one
+    one.close()

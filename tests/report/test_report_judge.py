@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,6 @@ from tests.evaluate.texts.judge_server import SECRET, Server, chat, longer_wins,
 
 LONG, SHORT = "a long answer by the run", "short"
 TEXTS = [LONG] * 24 + [SHORT, SHORT] + [None] * 6 + ["rare words of the run"] * 4
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    one = Server()
-    yield one
-    one.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,6 @@ from equipoise.evaluate.texts.judge_model import Pair, ask_judge, pairs_of
 from equipoise.records.judged import JudgeReport
 from tests.evaluate.texts.judge_server import SECRET, Server, chat, longer_wins, texts_of
 from tests.evaluate.texts.make_written import drawn, made
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    one = Server()
-    yield one
-    one.close()
-
 
 PAIRS = [
     Pair("p1", "x", "ask", "short", "much longer", cluster=1),
