@@ -77,16 +77,20 @@ CASES = {
 EXTREME = {_EXTREME: Case(shuffled(LABELS[_EXTREME]))}
 
 
+def with_settings(cases: dict[str, Any], more: list[dict[str, Any]]) -> dict[str, Any]:
+    """The cases, and two of them with each of the settings as well."""
+    return cases | {
+        f"{case}, {settings}": replace(cases[case], settings=settings)
+        for case in ("some hundred rows", "lopsided")
+        for settings in more
+    }
+
+
 def cases_of(name: str) -> dict[str, Case]:
     """None for a remedy that is only for rows of several labels."""
     if REMEDIES[name].labels == "several":
         return {}
-    more = {
-        f"{case}, {settings}": replace(CASES[case], settings=settings)
-        for case in ("some hundred rows", "lopsided")
-        for settings in MORE.get(name, [])
-    }
-    return CASES | more
+    return with_settings(CASES, MORE.get(name, []))
 
 
 def enough_of(name: str) -> dict[str, Case]:

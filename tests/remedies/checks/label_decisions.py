@@ -3,7 +3,7 @@ the function by which a run fits its rule."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -22,7 +22,7 @@ from equipoise.remedies.spec import remedy_spec
 from equipoise.remedies.table import REMEDIES
 
 from . import TURN
-from .decisions import written
+from .decisions import with_settings, written
 
 TRAINED = log_odds(np.array([300, 120, 20]), 1000)
 """(K,) of the training rows."""
@@ -79,12 +79,7 @@ def cases_of(name: str) -> dict[str, Case]:
     """None for a remedy that is only for rows of one label."""
     if REMEDIES[name].labels == "one":
         return {}
-    more = {
-        f"{case}, {settings}": replace(CASES[case], settings=settings)
-        for case in ("some hundred rows", "lopsided")
-        for settings in MORE.get(name, [])
-    }
-    return CASES | more
+    return with_settings(CASES, MORE.get(name, []))
 
 
 def enough_of(name: str) -> dict[str, Case]:
