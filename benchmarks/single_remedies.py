@@ -162,8 +162,8 @@ def price_seconds(unit: Unit) -> float:
     s = unit.settings
     tokens = 1.35 * WORDS[s["set"]][3] + 2
     judged = s["validation_cap"] + s["test_cap"]
-    of_all_five = 5 * int(s["train_cap"]) * token_seconds() / 2 + judged * 0.12e-3
-    return 5 + tokens * of_all_five * float(s["trained_layers"] / 5)
+    of_all_five: float = 5 * int(s["train_cap"]) * token_seconds() / 2 + judged * 0.12e-3
+    return 5 + tokens * of_all_five * int(s["trained_layers"]) / 5
 
 
 def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
