@@ -94,17 +94,72 @@ def _slowest(s: Summary) -> str:
     return f"10,000 rows of 50 classes: {s['slowest_at_10000_rows_50_classes_seconds']} s"
 
 
+def _rules(s: Summary) -> str:
+    return _gains({rule: found["mean_gain"] for rule, found in s.items()}, "offsets")
+
+
+def _variants(s: Summary) -> str:
+    gains = {
+        f"{variant} ({_number(found['sets'], 'set')})": found["macro_f1_gain"]
+        for variant, found in s.items()
+    }
+    return _gains(gains, "the default of then")
+
+
+def _depth(s: Summary) -> str:
+    gains = {
+        f"{layers} layers at {found['cpu_ratio']} times the processor": found["mean_gain"]
+        for layers, found in s.items()
+    }
+    return _gains(gains, "three layers")
+
+
+def _gains(gains: dict[str, float], against: str) -> str:
+    said = ", ".join(f"{name} {gain:+.4f}" for name, gain in gains.items())
+    return f"macro-F1 on the mean over the sets, less that of {against}: {said}"
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count} {of}" if count == 1 else f"{count} {of}s"
+
+
+def _rows_speed(units: list[dict[str, Any]]) -> str:
+    largest = max(unit["settings"]["rows"] for unit in units)
+    slowest = max(
+        (unit["result"]["processor_seconds"], unit["settings"]["name"])
+        for unit in units
+        if unit["settings"]["rows"] == largest
+    )
+    return f"{largest:,} rows: at most {slowest[0]:.0f} s of processor ({slowest[1]})"
+
+
+def _base(units: list[dict[str, Any]]) -> str:
+    found = units[-1]["result"]
+    return (
+        f"{found['validation_loss']:.2f} nats a token, by frequency alone "
+        f"{found['unigram_loss']:.2f}; made in {found['seconds'] / 60:.0f} min"
+    )
+
+
 Summary = dict[str, Any]
 SAYS: dict[str, Callable[[Summary], str]] = {
     "audit_findings": _audit,
     "costs": _costs,
     "coverage": _coverage,
+    "deciding": _rules,
+    "defaults": _variants,
+    "depth": _depth,
     "judging_speed": _slowest,
     "real_input": _first,
     "scale": _scale,
     "text_coverage": _text_coverage,
 }
 """A sentence out of the summaries that hold none."""
+SAYS_OF_UNITS: dict[str, Callable[[list[dict[str, Any]]], str]] = {
+    "rows_speed": _rows_speed,
+    "tiny_base": _base,
+}
+"""Where there is no summary, out of the units."""
 
 
 def _states(results: dict[str, dict[str, Any]]) -> str:
@@ -116,12 +171,19 @@ def _states(results: dict[str, dict[str, Any]]) -> str:
             continue
         there, wanted = len(result["units"]), result["units_wanted"]
         units = f"all {wanted}" if result["complete"] else f"{there} of {wanted}"
-        summary = result["summary"]
-        says = summary["says"] if "says" in summary else SAYS.get(name, lambda _: "")(summary)
-        says = says.replace("|", "\\|")
+        says = _sentence(name, result).replace("|", "\\|")
         says = re.sub(r"(?<=\d)%", " %", says)
         lines.append(f"| `{name}` | {result['date']} | {units} | {says} |")
     return "\n".join(lines) + "\n"
+
+
+def _sentence(name: str, result: dict[str, Any]) -> str:
+    if name in SAYS_OF_UNITS:
+        return SAYS_OF_UNITS[name](result["units"])
+    summary: Summary = result["summary"]
+    if "says" in summary:
+        return str(summary["says"])
+    return SAYS[name](summary) if name in SAYS else ""
 
 
 def _real_input(result: dict[str, Any]) -> str:
