@@ -31,8 +31,8 @@ bytes, says as much as several Latin ones."""
 UNLIKELY = 0.1
 """Probability of the declared languages below which a row is in another one."""
 OUTSIDE = 0.2
-"""Share of rows in other languages above which it is said. At most 3 rows in 100 of a language are
-taken for another one."""
+"""Share of rows in other languages above which it is said. At most 4 rows in 100 of a language are
+taken for another one (benchmarks/languages.py)."""
 FEWEST = 20
 """Rows that are long enough, from which their shares say something."""
 _READ = 1_000
