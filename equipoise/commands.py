@@ -119,14 +119,12 @@ def _state(run: Run) -> tuple[str, str]:
 def demo_runs(out: Path, *, seed: int, force: bool, quiet: bool) -> Answer:
     """The main job on the built-in messages; then, beside it in OUT-writing, a small one on
     replies to some of them, by a tiny model with random weights."""
-    from equipoise.demo import DEMO_REMEDIES, demo_folder
+    from equipoise.demo import DEMO_SETTINGS, demo_folder
     from equipoise.demo.replies import texts_of, write_reply_rows
 
     group = ColumnNames(group=("customer",))
     how: dict[str, Any] = {"seed": seed, "force": force, "quiet": quiet}
-    record, said = train_on(
-        str(demo_folder()), out, {"remedies": list(DEMO_REMEDIES)}, group, **how
-    )
+    record, said = train_on(str(demo_folder()), out, DEMO_SETTINGS, group, **how)
     beside = out.parent / f"{out.name}-writing"
     rows = write_reply_rows(beside / "rows")
     with quiet_libraries():
