@@ -128,7 +128,7 @@ def run_manifest(
     by_default: bool,
 ) -> Manifest:
     """by_default  Whether nobody named the remedies."""
-    recipe, splits = prepared.recipe, prepared.splits
+    recipe = prepared.recipe
     on_gpu = torch.cuda.is_available()
     return Manifest(
         id=run_id,
@@ -138,39 +138,12 @@ def run_manifest(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions=_versions(),
         device=torch.cuda.get_device_name() if on_gpu else platform.machine() + " CPU",
-        rows=RowsRecord(
-            source=table.source,
-            fingerprint=table.fingerprint,
-            columns=table.columns,
-            splits={
-                name: SplitRecord(
-                    rows=len(rows),
-                    clusters=len(np.unique(_clusters(rows))),
-                    counts=rows.counts(),
-                    made=int(rows.made.sum()),
-                )
-                for name in prepared.tokens
-                for rows in (prepared.rows(name),)
-            },
-            warnings=warnings,
-            notes=list(splits.notes),
-            encoding=table.encoding,
-        ),
+        rows=_rows_record(table, prepared, warnings),
         classes=list(prepared.classes),
         remedies=_with_notes(arm.remedies, rule),
         default=_why_default(prepared) if by_default else None,
         model=_model_record(prepared, arm),
-        training=TrainingRecord(
-            epochs_planned=recipe.train.epochs,
-            epochs_run=arm.trained.epochs_run,
-            steps=arm.trained.steps,
-            best_step=arm.trained.best_step,
-            chosen_by=None if arm.trained.best_step is None else recipe.train.choose_by,
-            stopped=arm.trained.stopped,
-            precision=resolved_precision(recipe.train.precision),
-            head_epochs=0 if arm.head is None else arm.head.trained.epochs_run,
-            head_steps=0 if arm.head is None else arm.head.trained.steps,
-        ),
+        training=_training_record(prepared, arm),
         judged=prepared.judged,
         seconds={stage: round(value, 3) for stage, value in seconds.items()},
         peak_memory_bytes=_peak_memory(),
@@ -180,6 +153,42 @@ def run_manifest(
         comparisons=comparisons,
         notes=[*arm.notes, *notes],
         files=fingerprints(out),
+    )
+
+
+def _rows_record(table: Table, prepared: Prepared, warnings: list[str]) -> RowsRecord:
+    return RowsRecord(
+        source=table.source,
+        fingerprint=table.fingerprint,
+        columns=table.columns,
+        splits={
+            name: SplitRecord(
+                rows=len(rows),
+                clusters=len(np.unique(_clusters(rows))),
+                counts=rows.counts(),
+                made=int(rows.made.sum()),
+            )
+            for name in prepared.tokens
+            for rows in (prepared.rows(name),)
+        },
+        warnings=warnings,
+        notes=list(prepared.splits.notes),
+        encoding=table.encoding,
+    )
+
+
+def _training_record(prepared: Prepared, arm: Arm) -> TrainingRecord:
+    recipe, trained = prepared.recipe, arm.trained
+    return TrainingRecord(
+        epochs_planned=recipe.train.epochs,
+        epochs_run=trained.epochs_run,
+        steps=trained.steps,
+        best_step=trained.best_step,
+        chosen_by=None if trained.best_step is None else recipe.train.choose_by,
+        stopped=trained.stopped,
+        precision=resolved_precision(recipe.train.precision),
+        head_epochs=0 if arm.head is None else arm.head.trained.epochs_run,
+        head_steps=0 if arm.head is None else arm.head.trained.steps,
     )
 
 
