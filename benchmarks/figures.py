@@ -100,8 +100,7 @@ def _rules(s: Summary) -> str:
 
 def _variants(s: Summary) -> str:
     gains = {
-        f"{variant} ({_number(found['sets'], 'set')})": found["macro_f1_gain"]
-        for variant, found in s.items()
+        f"{variant} (of {found['sets']})": found["macro_f1_gain"] for variant, found in s.items()
     }
     return _gains(gains, "the default of then")
 
@@ -119,11 +118,8 @@ def _gains(gains: dict[str, float], against: str) -> str:
     return f"macro-F1 on the mean over the sets, less that of {against}: {said}"
 
 
-def _number(count: int, of: str) -> str:
-    return f"{count} {of}" if count == 1 else f"{count} {of}s"
-
-
-def _rows_speed(units: list[dict[str, Any]]) -> str:
+def _rows_speed(s: Summary) -> str:
+    units = s["units"]
     largest = max(unit["settings"]["rows"] for unit in units)
     slowest = max(
         (unit["result"]["processor_seconds"], unit["settings"]["name"])
@@ -133,8 +129,8 @@ def _rows_speed(units: list[dict[str, Any]]) -> str:
     return f"{largest:,} rows: at most {slowest[0]:.0f} s of processor ({slowest[1]})"
 
 
-def _base(units: list[dict[str, Any]]) -> str:
-    found = units[-1]["result"]
+def _base(s: Summary) -> str:
+    found = s["units"][-1]["result"]
     return (
         f"{found['validation_loss']:.2f} nats a token, by frequency alone "
         f"{found['unigram_loss']:.2f}; made in {found['seconds'] / 60:.0f} min"
@@ -151,15 +147,12 @@ SAYS: dict[str, Callable[[Summary], str]] = {
     "depth": _depth,
     "judging_speed": _slowest,
     "real_input": _first,
+    "rows_speed": _rows_speed,
     "scale": _scale,
     "text_coverage": _text_coverage,
-}
-"""A sentence out of the summaries that hold none."""
-SAYS_OF_UNITS: dict[str, Callable[[list[dict[str, Any]]], str]] = {
-    "rows_speed": _rows_speed,
     "tiny_base": _base,
 }
-"""Where there is no summary, out of the units."""
+"""A sentence out of the summaries that hold none; where there is no summary, out of the units."""
 
 
 def _states(results: dict[str, dict[str, Any]]) -> str:
@@ -178,9 +171,7 @@ def _states(results: dict[str, dict[str, Any]]) -> str:
 
 
 def _sentence(name: str, result: dict[str, Any]) -> str:
-    if name in SAYS_OF_UNITS:
-        return SAYS_OF_UNITS[name](result["units"])
-    summary: Summary = result["summary"]
+    summary: Summary = result["summary"] or {"units": result["units"]}
     if "says" in summary:
         return str(summary["says"])
     return SAYS[name](summary) if name in SAYS else ""
