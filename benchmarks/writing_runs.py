@@ -27,7 +27,8 @@ from benchmarks.machine import run_child
 from benchmarks.paired import RESAMPLES, Difference, combined
 from benchmarks.sets import ROOT
 from equipoise.evaluate.texts.overlap import bleu, chrf
-from equipoise.evaluate.texts.resampling import FEWEST, expanded, macro, plan, recentred
+from equipoise.evaluate.texts.resampling import expanded, macro, plan, recentred
+from equipoise.statistics.bootstrap import FEWEST
 
 Floats = NDArray[np.float64]
 Line = Mapping[str, Any]

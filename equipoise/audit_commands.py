@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from equipoise.data.roles import Task
 from equipoise.data.table import ColumnNames
-from equipoise.errors import DataError, SettingsError
+from equipoise.errors import SettingsError
 from equipoise.records.folders import check_audit_folder
 from equipoise.records.run import read_manifest
 from equipoise.terminal import quiet_libraries, quiet_output
@@ -22,6 +23,7 @@ def audit_with(
     model: str | None,
     costs: Path | None,
     encoding: str | None,
+    task: Task,
     seed: int,
     no_texts: bool,
     quiet: bool,
@@ -37,18 +39,12 @@ def audit_with(
         raise SettingsError(
             "audit: give ROWS to be looked at, or --order RUN to look at the order of a run's data"
         )
-    known = partial(classes_in, rows, columns, encoding)
+    known = partial(classes_in, rows, columns, encoding, task)
     stated = None if costs is None else read_costs(costs, known)
     columns = with_cost_column(stated, columns)
     check_audit_folder(out)
-    try:
-        with quiet_output():
-            table = read_rows(rows, columns=columns, encoding=encoding)
-    except DataError as error:
-        why = " (an audit looks at rows with a text and a class, not yet at rows to be written)"
-        raise DataError(
-            *(fault + why if "has no column" in fault else fault for fault in error.faults)
-        ) from None
+    with quiet_output():
+        table = read_rows(rows, columns=columns, encoding=encoding, task=task)
     with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
         from equipoise.auditing import audit_table, write_audit
         from equipoise.report import write_report

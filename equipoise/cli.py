@@ -54,7 +54,6 @@ from equipoise.options import (
     Seed,
     Task,
     Text,
-    TextOfClass,
     TextOfRun,
     Time,
     Track,
@@ -109,12 +108,21 @@ def audit(
     order: OrderOf = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Base model whose encoder looks at the rows, or `none`."),
+        typer.Option(
+            "--model",
+            help="Base model whose encoder looks at the rows, or that is to write them; or `none`.",
+        ),
     ] = None,
     costs: CostsFile = None,
-    text: TextOfClass = "text",
+    text: Text = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
+    prompt: Prompt = None,
+    completion: Completion = None,
+    messages: Messages = None,
+    category: Category = None,
+    references: References = None,
+    task: Task = "auto",
     group: Group = [],  # noqa: B006
     weight: Weight = None,
     id_: Id = None,
@@ -131,18 +139,21 @@ def audit(
 ) -> None:
     """Say what is wrong with ROWS, measured, and what to try; write audit.json and a report.
 
-    Rows have a text and a class; rows to be written (prompt and completion) are not looked at.
-
     With --order RUN say what the order of the data did to RUN, and write order.json and a page.
     """
     from equipoise.audit_commands import audit_with, order_of
 
-    columns = _columns(text, label, group, weight, id_, time, cost, label_separator, parent=parent)
+    asked = task_named(task)
+    columns = _columns(
+        *(text, label, group, weight, id_, time, cost, label_separator),
+        *(prompt, completion, messages, category, references, parent),
+    )
     if order is not None:
         for_rows = {
             "--model": model is not None,
             "--costs": costs is not None,
             "--no-texts": no_texts,
+            "--task": task != "auto",
         }
         unused = [name for name, given in for_rows.items() if given]
         say(json_, *order_of(order, rows, out, columns, encoding, unused=unused, quiet=quiet))
@@ -154,6 +165,7 @@ def audit(
         model=model,
         costs=costs,
         encoding=encoding,
+        task=asked,
         seed=seed,
         no_texts=no_texts,
         quiet=quiet,

@@ -46,7 +46,6 @@ Text = Annotated[
         "--text", help="Column that holds the text; with `--task write`, of texts learned whole."
     ),
 ]
-TextOfClass = Annotated[str, typer.Option("--text", help="Column that holds the text.")]
 TextOfRun = Annotated[
     str | None,
     typer.Option("--text", help="Column that holds the text; by default as when RUN was made."),

@@ -229,27 +229,9 @@ def test_settings_of_all_sources_are_told_together(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 6  # and nothing that follows from another fault
 
 
-@pytest.mark.parametrize("command", ["audit", "evaluate", "predict"])
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_help_names_no_option_that_is_not_there(command: str) -> None:
     assert "--task" not in run_cli(command, "--help").stdout
-
-
-def test_rows_to_be_written_are_not_audited_and_it_says_so(tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    lines = [
-        {"prompt": f"ask {k}", "completion": "yes", "category": "ab"[k % 2]} for k in range(40)
-    ]
-    rows.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    done = run_cli("audit", rows, "--model", "none", "--out", tmp_path / "audit")
-    assert done.code == 2
-    assert "holds rows to be written" in done.stderr
-    # What it proposes works.
-    named = ("--text", "prompt", "--label", "category", "--model", "none", "--quiet")
-    assert run_cli("audit", rows, *named, "--out", tmp_path / "audit").code == 0
-    (tmp_path / "bare.csv").write_text("text\nhello\n", encoding="utf-8")
-    said = run_cli("audit", tmp_path / "bare.csv", "--out", tmp_path / "other").stderr
-    assert "equipoise train --task write" in said
-    assert "not yet at rows to be written" in said
 
 
 def test_remedies_lists_every_remedy_with_its_source() -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 
 from equipoise.audit.case import EXTREME, FEW_ROWS, FOR_NEIGHBOURS, MILD, Case
 from equipoise.audit.say import classes_, names, percent, ratio, rows_, times
-from equipoise.records.audit import Advice, Stance
+from equipoise.audit.stances import in_order
+from equipoise.records.audit import Advice
 
 FEW_IN_ALL = 2_000
 """Rows in all from which full tuning begins to be learned rather than remembered."""
@@ -26,25 +27,8 @@ UNEQUAL_COSTS = 3.0
 
 
 def advise(case: Case, known: Sequence[str] | None = None) -> list[Advice]:
-    """What to try first, what else, and what not here; what asks for a remedy that is not in
-    `known` is left out."""
-    order: dict[Stance, int] = {"try first": 0, "try": 1, "not here": 2}
-    made = [
-        advice
-        for advice in _all(case)
-        if known is None or set(_remedies(advice.option)) <= set(known)
-    ]
-    return sorted(made, key=lambda advice: order[advice.stance])
-
-
-def _remedies(option: str) -> list[str]:
-    """
-    >>> _remedies("--costs C.yaml --remedy temperature --remedy smote:k=3")
-    ['temperature', 'smote']
-    """
-    words = option.split()
-    asked = [words[k + 1] for k, word in enumerate(words) if word == "--remedy"]
-    return [name.partition(":")[0] for name in asked]
+    """In the order of `in_order`; `known` as there."""
+    return in_order(_all(case), known)
 
 
 def _all(case: Case) -> Iterator[Advice]:

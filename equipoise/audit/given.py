@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.audit.say import Noun
 from equipoise.data.look_alikes import Links
 from equipoise.errors import ShapeError
 from equipoise.records.audit import Example
@@ -23,6 +24,8 @@ Mask = NDArray[np.bool_]
 _BY_ROW = (
     "ids",
     "texts",
+    "turns",
+    "learned",
     "labels",
     "parts",
     "roles",
@@ -70,6 +73,12 @@ class Given:
     be left out."""
     clusters: Ints
     """(n,) rows with one number repeat, look alike or share a group."""
+    turns: Column | None = None
+    """(n,) tuple of Turn, where rows are written; `texts` are then what is asked, `classes` the
+    categories."""
+    learned: Ints | None = None
+    """(n,) tokens, or words where there is no tokenizer, that are learned of each row that is
+    written."""
     text_clusters: Ints | None = None
     """(n,) the same by texts alone; None: `clusters` are of texts alone."""
     links: Links | None = None
@@ -134,6 +143,11 @@ class Given:
                 t.lengths[index], t.limit, t.unknown[index], t.words[index], t.broken[index]
             )
         return replace(self, **changed)
+
+    @property
+    def noun(self) -> Noun:
+        """What `classes` are to whoever reads of them."""
+        return "class" if self.turns is None else "category"
 
     def counts(self, role: str | None = None) -> Ints:
         """(K,) rows of each class, of one role or of all."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from equipoise.audit.given import Ints
 from equipoise.audit.say import percent, ratio, rows_
-from equipoise.records.audit import Advice, Stance
+from equipoise.audit.stances import in_order
+from equipoise.records.audit import Advice
 from equipoise.records.audit_labels import CoOccurrence
 
 FEW_ROWS = 20
@@ -24,9 +25,7 @@ def advise_labels(
     counts: Ints, classes: tuple[str, ...], found: CoOccurrence, known: Sequence[str]
 ) -> list[Advice]:
     """counts (K,) training rows of each label. Remedies not in `known` are left out."""
-    order: dict[Stance, int] = {"try first": 0, "try": 1, "not here": 2}
-    made = [a for a in _all(counts, classes, found) if a.remedy in known]
-    return sorted(made, key=lambda advice: order[advice.stance])
+    return in_order(_all(counts, classes, found), known)
 
 
 def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterator[Advice]:

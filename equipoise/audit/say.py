@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+Noun = Literal["class", "category"]
 NAMED = 3
 """Names quoted in a line; the record holds all."""
 
@@ -16,12 +18,16 @@ def rows_(n: int, noun: str = "row") -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def classes_(n: int) -> str:
+def classes_(n: int, noun: Noun = "class") -> str:
     """
-    >>> classes_(1), classes_(12)
-    ('1 class', '12 classes')
+    >>> classes_(1), classes_(12), classes_(2, "category")
+    ('1 class', '12 classes', '2 categories')
     """
-    return f"{n:,} class{'' if n == 1 else 'es'}"
+    return f"{n:,} {noun if n == 1 else plural(noun)}"
+
+
+def plural(noun: Noun) -> str:
+    return {"class": "classes", "category": "categories"}[noun]
 
 
 def percent(share: float) -> str:

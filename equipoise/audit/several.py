@@ -14,7 +14,7 @@ import numpy as np
 from equipoise.audit.audit import Audited, hear
 from equipoise.audit.co_occurrence import co_occurrence
 from equipoise.audit.counts import balance, class_facts
-from equipoise.audit.findings import Measured
+from equipoise.audit.findings import Measured, by_weight
 from equipoise.audit.findings.context import imbalance, telling_groups
 from equipoise.audit.findings.judging import (
     leaks,
@@ -39,7 +39,6 @@ from equipoise.audit.repeats import find_alike, repeats
 from equipoise.records.audit import Skipped
 from equipoise.records.audit_labels import CoOccurrence
 
-_RANK = {"serious": 0, "look": 1, "note": 2}
 _ONE_ONLY = (
     "it is found by how rows of one class lie apart from others, which needs one label a row"
 )
@@ -89,7 +88,7 @@ def audit_several(
     audited = Audited(
         classes=class_facts(each),
         measured=measured,
-        findings=sorted(found, key=lambda finding: _RANK[finding.weight]),
+        findings=by_weight(found),
         advice=advise_labels(each.counts(TRAIN), each.classes, together, remedies),
         skipped=skipped,
         capped=capped,

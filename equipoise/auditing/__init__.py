@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
 
 from equipoise.audit import Audited, audit
 from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
 from equipoise.audit.several import audit_several
-from equipoise.auditing.encoder import add_encoder, add_tokens
-from equipoise.auditing.gather import each_label, gather
+from equipoise.audit.written import audit_written
+from equipoise.auditing.encoder import add_encoder, add_tokens, add_written_tokens
+from equipoise.auditing.gather import all_said, each_label, gather, learned_texts
 from equipoise.costs import Costs
 from equipoise.data.check import check_rows
 from equipoise.data.table import Table
-from equipoise.errors import DataError
 from equipoise.progress import Progress, silent
 from equipoise.records.audit import AuditRecord, Skipped, write_audit
 from equipoise.records.folders import check_audit_folder as check_folder
@@ -42,29 +45,31 @@ def audit_table(
 
     model   Hub id or folder of the base model whose encoder looks at the rows; None: the default
             one, or none if it can't be had; "none": no encoder.
-    Raises  DataError for rows that can't be used at all or are to be written, SettingsError for
-            costs that don't fit them, ModelError if the model that was named can't be loaded.
+            Of rows that are to be written the base that is to write them, of which only the
+            tokenizer is read; None: none.
+    Raises  DataError for rows that can't be used at all, SettingsError for costs that don't fit
+            them, ModelError if the model that was named can't be loaded.
     """
-    if table.written:
-        raise DataError(
-            f"{table.source}: holds rows to be written (prompt and completion, conversations, or "
-            "plain texts), and an audit looks at rows with a text and a class; to see how kinds of "
-            "what is asked are spread name two columns, --text PROMPT --label CATEGORY, of a table "
-            "with a line per conversation where turns are lists"
-        )
     start = time.perf_counter()
-    # Conflicting labels are a finding here, with rows to read.
-    warnings = [said for said in check_rows(table) if "under different labels" not in said]
+    warnings = [said for said in check_rows(table) if not any(part in said for part in _FINDINGS)]
     given, notes = gather(table, costs=costs, seed=seed, keep_texts=keep_texts)
     warnings += given.cost_doubts
     seconds = {"reading and dividing": time.perf_counter() - start}
     skipped: list[Skipped] = []
     capped: list[str] = []
     name = None
+    if table.written:
+        start = time.perf_counter()
+        said, name = _said(given, model, seed, skipped, capped)
+        asked = replace(given, learned=said.learned)
+        found, answers = audit_written(asked, said, seed=seed, remedies=_remedies())
+        seconds["measuring"] = time.perf_counter() - start
+        record = _record(table, given, found, warnings, notes, name, seed, skipped, capped, seconds)
+        return record.model_copy(update={"answers": answers})
     if any(part.several for part in table.parts.values()):
         start = time.perf_counter()
         if model == NO_MODEL:
-            skipped.append(Skipped(what="truncation and language", why=_NOT_WANTED))
+            skipped.append(Skipped(what=_NEEDS_TOKENIZER, why=_NOT_WANTED))
         else:
             given, name = add_tokens(given, model, seed, skipped, capped)
         each, held = each_label(given, table)
@@ -80,7 +85,23 @@ def audit_table(
     return _record(table, given, found, warnings, notes, name, seed, skipped, capped, seconds)
 
 
-_NOT_WANTED = "no encoder was wanted (--model none)"
+def _said(
+    given: Given, model: str | None, seed: int, skipped: list[Skipped], capped: list[str]
+) -> tuple[Given, str | None]:
+    """Rows that are written, with all that is said as their texts, what is learned of each, and
+    tokens by the base that is named; there is no default one that writes."""
+    said, learned = all_said(given), learned_texts(given)
+    if model is not None and model != NO_MODEL:
+        return add_written_tokens(said, learned, model, seed, skipped, capped)
+    why = _NOT_WANTED if model == NO_MODEL else "name the base that is to write (--model)"
+    skipped.append(Skipped(what=_NEEDS_TOKENIZER, why=why))
+    return replace(said, learned=np.array([len(text.split()) for text in learned])), None
+
+
+_FINDINGS = ("under different labels", "with different completions")
+"""What checking warns of, and an audit finds, with rows to read."""
+_NEEDS_TOKENIZER = "truncation and language"
+_NOT_WANTED = "no model was wanted (--model none)"
 _NEEDS_ENCODER = (
     "suspected label errors, pairs of classes that can't be told apart, truncation, language, and "
     "drift of vectors"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +94,26 @@ def add_tokens(
         skipped.append(Skipped(what="truncation and language", why=str(error)))
         return given, None
     return with_tokens(given, base, seed, skipped, capped), base.name
+
+
+def add_written_tokens(
+    given: Given,
+    learned: Sequence[str],
+    model: str,
+    seed: int,
+    skipped: list[Skipped],
+    capped: list[str],
+) -> tuple[Given, str]:
+    """`given` with the tokens of a base that writes, without those of its chat template, and the
+    model's name. Raises ModelError if it can't be loaded or can't write.
+
+    learned  (n,) what the model learns of each row.
+    """
+    base = find_base(ModelConfig(name=model), writes=True, weights=False)
+    given = with_tokens(given, base, seed, skipped, capped)
+    nowhere = np.zeros(len(given), dtype=bool)
+    facts = token_facts(text_column(list(learned)), base, nowhere)
+    return replace(given, learned=facts.lengths), base.name
 
 
 def with_tokens(

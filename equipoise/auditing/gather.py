@@ -19,6 +19,7 @@ from equipoise.data.table import WHOLE, Table
 from equipoise.errors import DataError, SettingsError
 from equipoise.records.columns import column_of
 from equipoise.records.rows import Column, Rows, indicators, label_text, text_column
+from equipoise.records.turns import is_learned
 
 _PLACE = "\x00place"
 """A column of our own that tells where a row of a split came from; no file can name it so, since
@@ -35,6 +36,7 @@ def gather(
     training part (or of the one file, or all there are) count as training rows: an audit is for
     rows that are not yet in order. Of costs that are times a column, the amounts of training rows
     alone have a say.
+    Where rows are written a category is a class, a text what is asked.
     Raises DataError for times that can't be read; SettingsError for costs that do not fit.
     """
     parts = table.parts
@@ -43,12 +45,12 @@ def gather(
     if labels is None:
         raise DataError(f"{table.source}: the rows have no labels; name their column with --label")
     stands_for = rarest_labels(labels.tolist())
+    if costs is not None and (rows.several or rows.written):
+        what = "are to be written" if rows.written else "may have several labels"
+        raise SettingsError(
+            f"costs: are per true and decided class, and these rows {what}; leave costs out"
+        )
     if rows.several:
-        if costs is not None:
-            raise SettingsError(
-                "costs: are per true and decided class, and these rows may have several labels; "
-                "leave costs out"
-            )
         labels = text_column([label_text(cell) for cell in labels.tolist()])
     classes = tuple(sorted(set(labels.tolist())))
     number = {name: k for k, name in enumerate(classes)}
@@ -59,7 +61,8 @@ def gather(
     # Finding look-alikes takes longest by far; dividing, tying and repeats all rest on them.
     links = text_links(texts, threshold=THRESHOLD, seed=seed)
     groups = rows.groups
-    how: dict[str, Any] = {"origins": origin, "seed": seed, "links": links}
+    turns = None if rows.turns is None else rows.turns.tolist()
+    how: dict[str, Any] = {"turns": turns, "origins": origin, "seed": seed, "links": links}
     tied = by_text = find_clusters(texts, None, stands_for, **how)
     grouped = groups is not None and any(groups)
     if groups is not None and grouped:
@@ -74,6 +77,7 @@ def gather(
         parts=part,
         roles=roles,
         clusters=tied.ids,
+        turns=rows.turns,
         text_clusters=by_text.ids if grouped else None,
         links=links,
         groups=groups,
@@ -101,6 +105,21 @@ def each_label(given: Given, table: Table) -> tuple[Given, Ints]:
     return replace(each, row=row.astype(np.int64), whole=given), held
 
 
+def all_said(given: Given) -> Given:
+    """Of rows that are written, the same rows with all that is said in each as its text."""
+    assert given.turns is not None, "only rows that are written have turns"
+    said = ["\n".join(turn.text for turn in turns) for turns in given.turns.tolist()]
+    return replace(given, texts=text_column(said), links=None)
+
+
+def learned_texts(given: Given) -> list[str]:
+    """Of rows that are written, all that the model learns of each."""
+    assert given.turns is not None, "only rows that are written have turns"
+    return [
+        "\n".join(turn.text for turn in turns if is_learned(turn)) for turns in given.turns.tolist()
+    ]
+
+
 def _end_to_end(parts: list[Rows]) -> Rows:
     """Labels and groups only where every part (labels) or some part (groups) has them."""
 
@@ -126,6 +145,7 @@ def _end_to_end(parts: list[Rows]) -> Rows:
         ids=ids,
         texts=texts,
         labels=joined("labels"),
+        turns=joined("turns"),
         groups=joined("groups", ""),
         amounts=joined("amounts"),
         columns={

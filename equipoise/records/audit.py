@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from equipoise.errors import FolderError
 from equipoise.records.audit_context import Drift, Groups, Language, Lengths, Spoken
 from equipoise.records.audit_labels import CoOccurrence
+from equipoise.records.audit_written import Answers
 from equipoise.records.columns import Columns
 from equipoise.records.files import read_json, write_json
 
@@ -272,6 +273,8 @@ class AuditRecord(_Part):
     power: Power | None = None
     co_occurrence: CoOccurrence | None = None
     """None where a row has one label."""
+    answers: Answers | None = None
+    """What rows that are written teach, whose categories stand as classes; else None."""
     advice: list[Advice]
     skipped: list[Skipped]
     """What could not be looked at, and what it needs."""
@@ -281,6 +284,11 @@ class AuditRecord(_Part):
     """What reading, checking and dividing had to say."""
     warnings: list[str] = []
     """Those of the notes that a run on these rows would warn of."""
+
+    @property
+    def noun(self) -> Literal["class", "category"]:
+        """What `classes` are to whoever reads of them."""
+        return "class" if self.answers is None else "category"
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **self.model_dump(mode="json")}

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from equipoise.audit.say import classes_, plural
 from equipoise.records.audit import AuditRecord, Finding, read_audit
 from equipoise.records.columns import named_columns
 from equipoise.records.files import write_text
 from equipoise.report.audit_tables import (
+    answers_table,
     classes_table,
     groups_table,
     labels_table,
@@ -31,11 +33,11 @@ WEIGHTS = {"serious": "Serious", "look": "Worth a look", "note": "Good to know"}
 KINDS = {
     "undivided": "Rows that can’t be divided",
     "leak": "Leak between given parts",
-    "unknown_labels": "Labels without training rows",
+    "unknown_labels": "Judged without training rows",
     "conflict": "Conflicting labels",
     "alike_conflict": "Look-alikes under different labels",
     "label_errors": "Suspected label errors",
-    "too_small": "Classes too small to judge",
+    "too_small": "Too small to judge",
     "inseparable": "Classes that can’t be told apart",
     "cut": "Texts that are cut",
     "language": "Language the base model hardly knows",
@@ -45,6 +47,10 @@ KINDS = {
     "drift": "Change over time",
     "duplicates": "Repeats and look-alikes",
     "imbalance": "Imbalance",
+    "few_answers": "Answers that may be classes",
+    "same_answer": "One answer to many questions",
+    "several_answers": "Prompts with different completions",
+    "outvoted": "Short answers that long ones outvote",
 }
 STANCES = {"try first": "Try first", "try": "Worth trying", "not here": "Not here"}
 
@@ -71,7 +77,9 @@ def render_audit(audit: AuditRecord, folder: str) -> str:
         chart=_chart(audit),
         labels=labels_table(audit),
         pairs=pairs_table(audit),
+        kinds=plural(audit.noun),
         lengths=lengths_table(audit),
+        answers=answers_table(audit),
         groups=groups_table(audit),
         periods=periods_table(audit),
         power=power_table(audit),
@@ -96,7 +104,7 @@ def _headline(audit: AuditRecord, serious: Sequence[Finding]) -> str:
 def _figures(audit: AuditRecord, serious: Sequence[Finding]) -> list[tuple[str, str, str]]:
     return [
         ("Rows", f"{sum(audit.rows.values()):,}", listed(_roles(audit))),
-        ("Classes", f"{audit.balance.classes:,}", _equal(audit)),
+        (plural(audit.noun).capitalize(), f"{audit.balance.classes:,}", _equal(audit)),
         (
             "Most frequent to rarest",
             ratio(audit.balance.ratio),
@@ -122,25 +130,40 @@ def _chart(audit: AuditRecord) -> Markup | None:
     return columns(
         values,
         label="training rows (log scale)",
-        title="Training rows of every class, most frequent first",
-        description=f"{count(len(values), 'class', 'classes')} from {max(values):,} rows down to "
+        title=f"Training rows of every {audit.noun}, most frequent first",
+        description=f"{classes_(len(values), audit.noun)} from {max(values):,} rows down to "
         f"{min(values):,}. {where} every count.",
     )
 
 
 def _facts(audit: AuditRecord) -> list[tuple[str, str]]:
-    r = audit.repeats
     facts = [
-        ("Evenness of classes", f"{audit.balance.evenness:.2f} of 1"),
-        ("Entropy of classes", f"{audit.balance.entropy:.2f} nats"),
-        ("Rows that repeat a text", f"{r.repeated:,}"),
-        ("Pairs of look-alikes", f"{r.alike_pairs:,}"),
-        ("Texts under several labels", f"{r.conflict_texts:,}"),
-        ("Look-alikes under different labels", f"{r.alike_conflicts:,}"),
+        (f"Evenness of {plural(audit.noun)}", f"{audit.balance.evenness:.2f} of 1"),
+        (f"Entropy of {plural(audit.noun)}", f"{audit.balance.entropy:.2f} nats"),
+        *_repeat_facts(audit),
     ]
     if audit.groups is not None:
         facts.append(("Group and class (Cramér’s V)", f"{audit.groups.association:.2f}"))
     return facts
+
+
+def _repeat_facts(audit: AuditRecord) -> list[tuple[str, str]]:
+    r, a = audit.repeats, audit.answers
+    if a is None:
+        return [
+            ("Rows that repeat a text", f"{r.repeated:,}"),
+            ("Pairs of look-alikes", f"{r.alike_pairs:,}"),
+            ("Texts under several labels", f"{r.conflict_texts:,}"),
+            ("Look-alikes under different labels", f"{r.alike_conflicts:,}"),
+        ]
+    return [
+        ("Rows that repeat another whole", f"{a.repeated:,}"),
+        ("Different prompts", f"{a.prompts:,}" if a.prompts else "none: texts are learned whole"),
+        ("Pairs of look-alike prompts", f"{r.alike_pairs:,}"),
+        ("Prompts with different completions", f"{a.several:,}"),
+        ("Prompts in several categories", f"{r.conflict_texts:,}"),
+        ("Different answers to train on", f"{a.different:,}"),
+    ]
 
 
 def _command(audit: AuditRecord, folder: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from equipoise.audit.say import Noun
 from equipoise.records.audit import AuditRecord, ClassPower
 from equipoise.report.charts import LOG_FROM, bar, parts
 from equipoise.report.sections.choose import MOST_KINDS, rarest
@@ -33,6 +34,8 @@ class Table:
     lines: tuple[Line, ...]
     left_out: int = 0
     """Classes that are not among the lines."""
+    noun: Noun = "class"
+    """What the lines are of."""
     which: str = "the most frequent"
 
     @property
@@ -59,9 +62,9 @@ def classes_table(audit: AuditRecord) -> Table:
     names, left_out = _shown(audit)
     return Table(
         id="classes",
-        caption="Rows of each class in each given part, most training rows first"
+        caption=f"Rows of each {audit.noun} in each given part, most training rows first"
         + (", bars on a log scale" if log else ""),
-        name="Class",
+        name=audit.noun.capitalize(),
         drawing="Bars",
         columns=(
             *(name.capitalize() for name in shown),
@@ -86,6 +89,7 @@ def classes_table(audit: AuditRecord) -> Table:
             if c.name in names
         ),
         left_out=left_out,
+        noun=audit.noun,
     )
 
 
@@ -150,9 +154,10 @@ def lengths_table(audit: AuditRecord) -> Table:
     names, left_out = _shown(audit)
     return Table(
         id="lengths",
-        caption=f"Length of the texts of each class in {lengths.unit}"
+        caption=f"Length of the texts of each {audit.noun} in {lengths.unit}"
+        + (", what is asked and answered together" if audit.answers else "")
         + (f"; rows are cut after {lengths.limit:,}" if lengths.limit else ""),
-        name="Class",
+        name=audit.noun.capitalize(),
         drawing="Median",
         columns=(
             f"{unit}, median",
@@ -179,6 +184,49 @@ def lengths_table(audit: AuditRecord) -> Table:
             if c.name in names
         ),
         left_out=left_out,
+        noun=audit.noun,
+    )
+
+
+def answers_table(audit: AuditRecord) -> Table | None:
+    found = audit.answers
+    if found is None:
+        return None
+    names, left_out = _shown(audit)
+    unit = found.unit.capitalize()
+    return Table(
+        id="answers",
+        caption=f"What is learned of each {audit.noun}, in {found.unit}",
+        name=audit.noun.capitalize(),
+        drawing="Share of what is learned",
+        columns=(
+            "Share of rows",
+            f"Share of {found.unit}",
+            f"{unit} a row, median",
+            "95th percentile",
+            "Different questions",
+            "Different answers",
+            "With the commonest",
+        ),
+        lines=tuple(
+            Line(
+                c.name,
+                bar(c.learned),
+                (
+                    percent(c.share),
+                    percent(c.learned),
+                    f"{c.median:,.0f}",
+                    f"{c.high:,.0f}",
+                    f"{c.questions:,}",
+                    f"{c.different:,}",
+                    f"{c.commonest:,}",
+                ),
+            )
+            for c in found.categories
+            if c.name in names
+        ),
+        left_out=left_out,
+        noun=audit.noun,
     )
 
 

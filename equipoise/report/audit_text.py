@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from equipoise.audit.say import classes_
 from equipoise.records.audit import Advice, AuditRecord, Finding
 from equipoise.report.words import SPLITS, count, listed, ratio
 
@@ -37,7 +38,7 @@ def _headline(audit: AuditRecord) -> str:
     roles = ", ".join(f"{n:,} {what}" for what, n in roles_in_words(audit).items())
     b = audit.balance
     return (
-        f"{audit.source}: {rows}, {count(b.classes, 'class', 'classes')}, {ratio(b.ratio)}"
+        f"{audit.source}: {rows}, {classes_(b.classes, audit.noun)}, {ratio(b.ratio)}"
         f"{most_to_least(audit, ' from ')}; {roles}"
     )
 

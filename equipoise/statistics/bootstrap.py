@@ -38,6 +38,10 @@ from equipoise.statistics.sums import Floats, Sums
 PRIOR_ROWS = 1.5
 """Observations of the average class that are added to each class."""
 
+FEWEST = 8
+"""Independent clusters, of all rows, a band or a category of written rows, below which there is no
+interval."""
+
 _CHUNK_CELLS = 2_000_000
 """Numbers per array and chunk of resamples: 16 MB of float64, however many rows there are."""
 

@@ -65,4 +65,9 @@ def findings(given: Given, measured: Measured) -> list[Finding]:
         *duplicates(given, measured.repeated),
         *imbalance(given, measured.balance),
     ]
+    return by_weight(found)
+
+
+def by_weight(found: list[Finding]) -> list[Finding]:
+    """Serious ones first, those of one weight in the order given."""
     return sorted(found, key=lambda finding: _RANK[finding.weight])

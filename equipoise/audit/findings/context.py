@@ -10,7 +10,7 @@ import numpy as np
 from equipoise.audit.given import TRAIN, Given
 from equipoise.audit.groups import telling
 from equipoise.audit.repeats import SHOWN
-from equipoise.audit.say import classes_, percent, ratio, rows_
+from equipoise.audit.say import classes_, percent, plural, ratio, rows_
 from equipoise.records.audit import Balance, Example, Finding
 from equipoise.records.audit_context import Drift, Groups
 
@@ -94,7 +94,7 @@ def drifts(given: Given, drift: Drift | None) -> Iterator[Finding]:
         return
     moved = []
     if drift.shares_p <= LEVEL and drift.shares_moved >= DRIFT_SHARES:
-        moved.append(f"class shares move by {percent(drift.shares_moved)}")
+        moved.append(f"{given.noun} shares move by {percent(drift.shares_moved)}")
     above = drift.words_new - drift.words_expected
     if drift.words_p <= LEVEL and above >= DRIFT_WORDS:
         moved.append(
@@ -110,8 +110,12 @@ def drifts(given: Given, drift: Drift | None) -> Iterator[Finding]:
             kind="drift",
             weight="look",
             says=f"the rows change with {drift.column!r}: {', '.join(moved)}",
-            do="judge on the latest rows (--time does), train on recent ones, and set --prior to "
-            "the shares that are to come",
+            do="judge on the latest rows (--time does), train on recent ones"
+            + (
+                ", and set --prior to the shares that are to come"
+                if given.noun == "class"
+                else " of categories that grow"
+            ),
             rows=0,
             classes=[],
             examples=list(_ends(given)),
@@ -137,13 +141,18 @@ def imbalance(given: Given, balance: Balance) -> Iterator[Finding]:
         kind="imbalance",
         weight="look" if balance.ratio > EXTREME else "note",
         says=f"{balance.largest!r} has {ratio(balance.ratio)} the training rows of "
-        f"{balance.smallest!r}; the {balance.trained:,} classes are worth "
+        f"{balance.smallest!r}; the {balance.trained:,} {plural(given.noun)} are worth "
         f"{balance.effective_classes:,.1f} equal ones",
-        do="see the advice below; judge by macro-F1, never by accuracy alone",
+        do="see the advice below; judge by "
+        + (
+            "macro-F1, never by accuracy alone"
+            if given.noun == "class"
+            else "the mean over categories, never over all rows alone"
+        ),
         rows=0,
         classes=[balance.smallest],
         examples=[
-            given.example(row, f"one of {rows_(len(rarest))} to train its class on")
+            given.example(row, f"one of {rows_(len(rarest))} to train its {given.noun} on")
             for row in rarest[:SHOWN].tolist()
         ],
     )

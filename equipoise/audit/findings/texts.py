@@ -32,12 +32,13 @@ def cut_texts(given: Given, lengths: Lengths) -> Iterator[Finding]:
     longest = np.argsort(-size, kind="stable")[:SHOWN].tolist()
     total = int((size > lengths.limit).sum())
     shown = ", ".join(f"{c.name!r} {percent(c.cut / c.rows)}" for c in cut[:3])
+    lost = "the end" if given.noun == "class" else "the beginning of what is asked"
     yield Finding(
         kind="cut",
         weight="look",
         says=f"{rows_(total)} {'is' if total == 1 else 'are'} longer than {lengths.limit:,} tokens "
-        f"and lose{'s' if total == 1 else ''} the end, most in {shown}",
-        do="raise model.max_tokens if the model's window allows it and the end matters",
+        f"and lose{'s' if total == 1 else ''} {lost}, most in {shown}",
+        do=f"raise model.max_tokens if the model's window allows it and {lost} matters",
         rows=total,
         classes=[c.name for c in cut],
         examples=[

@@ -18,7 +18,6 @@ from equipoise.evaluate.texts.outcomes import (
 )
 from equipoise.evaluate.texts.resampling import (
     FEW,
-    FEWEST,
     expanded,
     macro,
     over_all,
@@ -35,6 +34,7 @@ from equipoise.evaluate.texts.variety import (
 )
 from equipoise.records.scores import Estimate
 from equipoise.records.written import Written
+from equipoise.statistics.bootstrap import FEWEST
 from equipoise.statistics.clusters import equal_clusters
 from equipoise.statistics.sums import Floats
 

@@ -31,14 +31,12 @@ from scipy.stats import t as student_t
 
 from equipoise.evaluate.estimates import ONE_CLUSTER
 from equipoise.records.scores import Estimate
-from equipoise.statistics.bootstrap import PRIOR_ROWS
+from equipoise.statistics.bootstrap import FEWEST, PRIOR_ROWS
 from equipoise.statistics.sums import Floats
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-FEWEST = 8
-"""Independent clusters, of all rows, a band or a category, below which no interval is given."""
 FEW_ROWS = f"fewer than {FEWEST} independent rows, too few to resample"
 FEW = f"fewer than {FEWEST} independent rows of this category, too few to resample"
 ALIKE = "rows of one category do not differ, so nothing tells how far the next one may"

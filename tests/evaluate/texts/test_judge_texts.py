@@ -18,10 +18,11 @@ from equipoise.evaluate.texts.outcomes import (
     NOT_WRITTEN,
     text_outcomes,
 )
-from equipoise.evaluate.texts.resampling import FEWEST, expanded, macro, plan, recentred
+from equipoise.evaluate.texts.resampling import expanded, macro, plan, recentred
 from equipoise.evaluate.texts.variety import varieties, variety_estimate
 from equipoise.records.scores import Estimate, Scores, read_scores, write_scores
 from equipoise.records.written import Written
+from equipoise.statistics.bootstrap import FEWEST
 from tests.evaluate.texts.make_written import drawn, garbled, made, sentence
 
 

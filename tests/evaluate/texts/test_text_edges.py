@@ -10,8 +10,9 @@ import pytest
 from equipoise.evaluate.texts import compare_texts
 from equipoise.evaluate.texts.of_sums import BOUNDED
 from equipoise.evaluate.texts.outcomes import LIKELIHOOD, LIKENESS, VARIETY
-from equipoise.evaluate.texts.resampling import ALIKE, FEW_ROWS, FEWEST, ONE_CLUSTER, expanded
+from equipoise.evaluate.texts.resampling import ALIKE, FEW_ROWS, ONE_CLUSTER, expanded
 from equipoise.evaluate.texts.variety import NO_MOVE
+from equipoise.statistics.bootstrap import FEWEST
 from tests.evaluate.texts.make_written import drawn, made
 from tests.evaluate.texts.test_judge_texts import _wordnet, judged  # noqa: F401
 
