@@ -9,6 +9,7 @@ three seeds of ten arms end within a day of a small machine.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -25,6 +26,7 @@ from benchmarks.common import Bench, Result, Unit, load_set, open_test
 from benchmarks.judged import Judged, judge, measures, pack
 from benchmarks.machine import Child, machine, native_bfloat16, run_child, threads
 from benchmarks.sets import LABEL_SEPARATOR, MULTI_LABEL, ROOT, Pair, TextSet, write_set
+from equipoise.errors import MissingExtraError
 
 TRAIN_CAP, VALIDATION_CAP, TEST_CAP = 6_000, 1_500, 5_500
 LARGE = {
@@ -81,6 +83,8 @@ ARM_SETTINGS: dict[str, dict[str, Any]] = {
 }
 """Part of each unit's settings: a changed arm runs again, the others keep their results."""
 
+PACKAGES = {"smote": ("imbalanced-learn", "imblearn"), "setfit": ("setfit", "setfit")}
+"""What an arm needs beside Equipoise's own, by package and module."""
 IN_EITHER_PRECISION = (
     "trainer_plain",
     "trainer_weights",
@@ -135,6 +139,7 @@ def run_arm(unit: Unit, *, by: str) -> Result:
     by  The benchmark that asks, for the ledger of test openings.
     """
     s = unit.settings
+    _need_package(s["arm"])
     chosen = load_set(s["set"], s["train_cap"], s["seed"], cap_validation=s["validation_cap"])
     test = open_test(s["set"], cap_rows=s["test_cap"], by=f"{by} {unit.name}")
     rows = TextSet(*chosen, test)
@@ -145,6 +150,14 @@ def run_arm(unit: Unit, *, by: str) -> Result:
         else:
             child, record, parts = run_rival(folder, s, rows)
     return judged_result(rows, child, record, parts)
+
+
+def _need_package(arm: str) -> None:
+    """Before test rows are opened for nothing. Raises MissingExtraError."""
+    if arm in PACKAGES:
+        package, module = PACKAGES[arm]
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(f"the arm {arm}", package, "bench")
 
 
 def judged_result(rows: TextSet, child: Child, record: dict[str, Any], parts: Parts) -> Result:

@@ -33,6 +33,7 @@ from benchmarks.rivals.trainer import (  # noqa: E402
     row_weights,
     weighted_loss,
 )
+from equipoise.errors import MissingExtraError  # noqa: E402
 
 SEVERAL = {"set": "goemotions_multilabel"}
 ONE = {"set": "trec6"}
@@ -412,6 +413,14 @@ def test_the_goal_asks_for_all_sets_and_five_wins() -> None:
     assert not quality.goal_met(verdicts | {single[0]: even})
     assert not quality.goal_met(verdicts | {single[7]: even | {"not_much_worse": False}})
     assert not quality.goal_met(dict.fromkeys(single[:7], good))
+
+
+def test_an_arm_without_its_package_opens_no_test_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("benchmarks.arms.open_test", lambda *_, **__: pytest.fail("opened"))
+    for arm in ("setfit", "smote"):
+        with pytest.raises(MissingExtraError, match=r"pip install 'equipoise\[bench\]'"):
+            arms.run_arm(arms.unit_of("trec6", arm, 0), by="a test")
 
 
 def test_every_remedy_has_its_units() -> None:
