@@ -289,7 +289,14 @@ def _read(
                 raise
         none: dict[str, Any] = {"id": None, "group": (), "references": None}
         fewer = replace(columns, **{role: none[role] for role in lacking})
-        return read_rows(rows, columns=fewer, encoding=encoding, **how)
+        table = read_rows(rows, columns=fewer, encoding=encoding, **how)
+    if to == "judge" and "references" in lacking:
+        said = (
+            f"{rows}: has no column {columns.references!r} of further right texts, as the rows of "
+            "the run had; each row is judged by its completion alone"
+        )
+        return replace(table, warnings=(*table.warnings, said))
+    return table
 
 
 def _lacks(fault: str, role: str) -> bool:

@@ -217,7 +217,7 @@ class LoadedRun:
         measure: OwnFunction | DecidingMeasure | str | None = None,
     ) -> tuple[Predictions, Scores]:
         """Predict and judge labelled rows that the run has not seen; all parts of a folder
-        together. `warnings` of the scores tell of rows that it has seen.
+        together. `warnings` of the scores hold those of reading, and tell of rows that it has seen.
 
         estimate_prior  As in `predict`, without a look at the labels.
         measure         A further measure, in place of the run's: a function
@@ -269,7 +269,7 @@ class LoadedRun:
             trained_counts=self.manifest.rows.splits["train"].counts,
             seed=seed,
         )
-        return labelled, replace(scores, warnings=seen)
+        return labelled, replace(scores, warnings=(*table.warnings, *seen))
 
 
 def load(folder: str | Path, *, device: str | None = None) -> LoadedRun | LoadedWriterRun:

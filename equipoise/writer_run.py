@@ -185,8 +185,8 @@ class LoadedWriterRun:
         progress: Progress = silent,
     ) -> tuple[Written, Scores]:
         """How likely the right texts of rows are that the run has not seen, what is written for
-        them, and how good it is; all parts of a folder together. `warnings` of the scores tell of
-        rows that the run has seen.
+        them, and how good it is; all parts of a folder together. `warnings` of the scores hold
+        those of reading, and tell of rows that the run has seen.
 
         decode_rows  Rows that are written, spread over the categories by the seed; the others are
                      judged by their loss alone. None: as many as the run wrote.
@@ -233,7 +233,7 @@ class LoadedWriterRun:
         _remove(kept)
         said = tokens.cut.says()
         notes = [*([] if said is None else [said]), *notes, *scores.notes]
-        return written, replace(scores, notes=tuple(notes), warnings=seen)
+        return written, replace(scores, notes=tuple(notes), warnings=(*table.warnings, *seen))
 
     def _written(self, table: Table) -> Rows:
         rows = table.joined()

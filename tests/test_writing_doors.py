@@ -201,6 +201,8 @@ def test_references_go_by_the_name_that_they_had_in_training(
         done = run_cli("evaluate", run, fewer, *named, "--out", out)
         assert done.code == 0, done.stderr
         assert {len(refs) for refs in read_written(out / "written.parquet").references} == {wanted}
+        told = "has no column 'human_refs' of further right texts" in done.stdout
+        assert told == (wanted == 1), done.stdout
     done = run_cli("evaluate", run, fewer, *REFERENCES)
     assert done.code == 2
     assert "has no column 'human_refs' for the references" in done.stderr
@@ -209,7 +211,8 @@ def test_references_go_by_the_name_that_they_had_in_training(
 def test_rows_that_were_trained_on_are_told(run: Path, rows: Path) -> None:
     done = run_cli("evaluate", run, rows / "train.jsonl")
     assert done.code == 0, done.stderr
-    said = done.stdout.splitlines()[0]
+    without, said = done.stdout.splitlines()[:2]
+    assert "has no column 'human_refs'" in without
     assert said.startswith("warning: ")
     assert "of 64 rows were trained on" in said
     assert "were there to choose by" in said
