@@ -22,13 +22,17 @@ KILLS = 20
 _REMEDIES = ("logit_adjusted", "temperature")
 """Of the runs that are killed, unless a unit says otherwise."""
 _SILENT: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+_WRITING = ("sqrt_sampler",)
+"""Of the runs that write and are killed."""
 COMPARED = ("model/model.safetensors", "head.safetensors", "predictions.parquet", "scores.json")
+COMPARED_WRITTEN = ("model/model.safetensors", "written.parquet", "scores.json")
 
 
 def killed(settings: dict[str, Any]) -> dict[str, Any]:
-    method, seed = settings["method"], settings["seed"]
-    remedies = tuple(settings.get("remedies", _REMEDIES))
-    whole = _left_alone(method, remedies)
+    seed, writes = settings["seed"], settings.get("writes", False)
+    remedies = tuple(settings.get("remedies", _WRITING if writes else _REMEDIES))
+    how = (settings["method"], remedies, writes)
+    whole = _left_alone(*how)
     rng = np.random.default_rng([seed, KILLS])
     # One moment in each twentieth of the work, so that every stage gets its share. Moments are in
     # processor seconds, which other programs on the machine hardly stretch.
@@ -37,14 +41,14 @@ def killed(settings: dict[str, Any]) -> dict[str, Any]:
         for attempt in range(10):
             out = Path(folder) / str(attempt)
             moment = whole["begun"] + share * (whole["ended"] - whole["begun"])
-            if _run_until(_command(method, out, remedies), moment):
+            if _run_until(_command(out, *how), moment):
                 break
             share *= 0.9  # it was done sooner than the run left alone
         else:
             raise RuntimeError("was done before it could be killed, ten times")
         stage = _stage(out)
-        _run(_command(method, out, remedies))
-        same = {name: file_sha256(out / name) == whole["files"][name] for name in COMPARED}
+        _run(_command(out, *how))
+        same = {name: file_sha256(out / name) == wanted for name, wanted in whole["files"].items()}
         leftovers = [path.name for path in out.rglob("*.part")]
     return {
         "exact": all(same.values()),
@@ -128,13 +132,31 @@ def _rows() -> Path:
 
 
 @functools.cache
-def _left_alone(method: str, remedies: tuple[str, ...]) -> dict[str, Any]:
+def _replies() -> Path:
+    """Rows to write: the demo's messages with their replies."""
+    from equipoise.demo.replies import write_reply_rows
+
+    return write_reply_rows(_work() / "replies")
+
+
+@functools.cache
+def _writing_base() -> Path:
+    """A two-layer Llama with random weights."""
+    from equipoise.demo.replies import texts_of
+    from equipoise.models.writing.random_base import save_random_base
+
+    return save_random_base(_work() / "writing_base", texts_of(_replies()))
+
+
+@functools.cache
+def _left_alone(method: str, remedies: tuple[str, ...], writes: bool = False) -> dict[str, Any]:
     """The run that nobody kills: its folder, its files' hashes, and the processor seconds at which
     it began and ended its work. The first run fills the cache; the second is what counts."""
     place = _work() / "-".join([method, *(name.partition(":")[0] for name in remedies)])
-    _run(_command(method, place / "first", remedies))
+    how = (method, remedies, writes)
+    _run(_command(place / "first", *how))
     out = place / "second"
-    process = psutil.Popen(_command(method, out, remedies), env=_environment(), cwd=ROOT, **_SILENT)
+    process = psutil.Popen(_command(out, *how), env=_environment(), cwd=ROOT, **_SILENT)
     begun = ended = None
     while process.poll() is None:
         now = _cpu_seconds(process)
@@ -145,22 +167,31 @@ def _left_alone(method: str, remedies: tuple[str, ...]) -> dict[str, Any]:
         time.sleep(0.002)
     if process.wait() or begun is None or ended is None:
         raise RuntimeError(f"the run left alone ended with {process.wait()}")
-    files = {name: file_sha256(out / name) for name in COMPARED}
+    compared = COMPARED_WRITTEN if writes else COMPARED
+    files = {name: file_sha256(out / name) for name in compared}
     return {"folder": out, "begun": begun, "ended": ended, "files": files}
 
 
-def _command(method: str, out: Path, remedies: tuple[str, ...]) -> list[str]:
+def _command(out: Path, method: str, remedies: tuple[str, ...], writes: bool) -> list[str]:
+    rows, own = (_replies(), _WRITER) if writes else (_rows(), _CLASSIFIER)
     given = [
-        *("--model", str(_demo_base()), "--method", method, "--head", "cosine"),
-        *("--group", "customer", "--epochs", "10"),
+        *("--model", str(_writing_base() if writes else _demo_base()), "--method", method),
+        *("--group", "customer", "--baseline", "none", "--quiet", *own),
         *(part for name in remedies for part in ("--remedy", name)),
-        *("--set", "model.dropout=0.1", "--baseline", "none"),
-        *("--set", "train.choose_by=macro_f1", "--quiet"),
         # Two micro-batches a step; few steps, so that the kills cost minutes.
         *("--set", "train.batch_rows=128", "--set", "train.device_rows=64"),
     ]
-    rows = str(_rows())
-    return [sys.executable, "-m", "equipoise.cli", "train", rows, "--out", str(out), *given]
+    return [sys.executable, "-m", "equipoise.cli", "train", str(rows), "--out", str(out), *given]
+
+
+_CLASSIFIER = (
+    *("--head", "cosine", "--epochs", "10", "--set", "model.dropout=0.1"),
+    *("--set", "train.choose_by=macro_f1"),
+)
+_WRITER = (
+    *("--category", "category", "--epochs", "6", "--set", "write.decode_rows=60"),
+    *("--set", "write.decode.batch_rows=8", "--set", "write.decode.new_tokens=24"),
+)
 
 
 def _run(command: list[str]) -> None:
@@ -184,6 +215,8 @@ def _stage(out: Path) -> str:
     for name, stage in (
         ("scores.json", "judging done"),
         ("predictions.parquet", "judging"),
+        ("written.parquet", "judging"),
+        ("checkpoints/written.jsonl", "writing"),
         ("classifier.json", "predicting"),
         ("checkpoints/run/finished.json", "saving"),
     ):

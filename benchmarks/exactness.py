@@ -13,7 +13,8 @@ cached.*      largest difference of logits, from cached states against the whole
               cut, padding on either side (encoders: right) and both kinds of head
 kill.*        `equipoise train` killed by SIGKILL at a random moment and run again, against a run
               left alone: bytes of weights, predictions and scores. The cache of states is the same.
-              Also with samplers and a wrapper of the loss
+              Also with samplers and a wrapper of the loss; `kill.writes.*` of a decoder that
+              writes replies: bytes of weights, of what was written, and scores
 reloaded.*    saved predictions against those of the reloaded model, twice, in two processes
 """
 
@@ -152,6 +153,13 @@ def _units() -> list[Unit]:
             {"kind": "kill", "method": "full", "seed": 9, "remedies": list(AGEING)},
         )
     )
+    units += [
+        Unit(
+            f"kill.writes.{seed:02}.{METHODS[seed // 2 % 2]}",
+            {"kind": "kill", "method": METHODS[seed // 2 % 2], "seed": seed, "writes": True},
+        )
+        for seed in range(0, KILLS, 2)
+    ]
     return units
 
 

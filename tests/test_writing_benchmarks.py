@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from benchmarks.forgetting import not_dominated, passages
 from benchmarks.generation import chosen_rows, rare_of, rarest, target_met
 from benchmarks.label_text import examples_of, options_of, unit_of, words_of
 from benchmarks.paired import Difference
+from benchmarks.sentences import sentence
 from benchmarks.sft_arms import Clock, rates, shares
 from benchmarks.writing_runs import TextSums, same_seeds, text_differences, unpacked
 from equipoise.errors import SettingsError
@@ -210,3 +211,49 @@ def test_arms_are_paired_only_where_they_started_from_one_base() -> None:
     ours = {seed: {"result": {"base": base}} for seed, base in ((0, "a"), (1, "a"), (2, "b"))}
     theirs = {seed: {"result": {"base": "a"}} for seed in (1, 2, 3)}
     assert same_seeds(ours, theirs) == [1]
+
+
+class TestSentences:
+    """Those of benchmarks whose results are still to come."""
+
+    GAP: ClassVar = {"value": 1.234, "low": -0.5, "high": 2.0}
+
+    def said(self, name: str, summary: dict[str, Any]) -> str:
+        return sentence(name, {"summary": summary, "units": []})
+
+    def test_of_remedies(self) -> None:
+        gains = {
+            name: {"validation": {"mean_gain": v}, "test": {"mean_gain": v / 2}}
+            for name, v in (("focal", 0.02), ("crt", -0.04))
+        }
+        calibration = {"shown": 7, "compared": 9, "broken": [{}]}
+        said = self.said("single_remedies", {"remedies": gains, "calibration": calibration})
+        assert "focal (+0.020, test +0.010), least by crt (-0.040, test -0.020)" in said
+        assert "7 of 9 log losses and Brier scores" in said
+        assert said.endswith("1 are worse")
+        assert not self.said("single_remedies", {"remedies": {}, "calibration": calibration})
+
+    def test_of_texts(self) -> None:
+        arm = {"rare": "pub", "minus_plain": {"bleu": {"pub": self.GAP}}}
+        summary = {
+            "chosen": {"cut": {"arm": "sqrt_sampler"}},
+            "conditions": {"cut": {"sqrt_sampler": arm, "focal": arm}},
+            "target_met_cut": ["focal"],
+        }
+        said = self.said("generation", summary)
+        assert said.startswith("cut: 1 of 2 arms meet the target; by validation sqrt_sampler")
+        assert "+1.23 [-0.50, 2.00] of the rarest category, too few rows of all rows" in said
+        labels = {"sets": {"trec6": {"plain": {"macro_f1": 0.5}, "zero_shot": {"macro_f1": 0.2}}}}
+        said = self.said("label_text", labels)
+        assert said == "macro-F1: trec6 plain 0.500, zero_shot 0.200"
+
+    def test_of_what_is_forgotten_and_of_speed(self) -> None:
+        arms = {
+            name: {"forgotten": lost, "macro_loss": loss}
+            for name, lost, loss in (("plain", 0.5, 1.0), ("replay", 0.1, 1.1), ("kl", 0.6, 1.2))
+        }
+        said = self.said("forgetting", {"arms": arms, "not_dominated": ["plain", "replay"]})
+        assert said.endswith("plain +0.500 and 1.000, replay +0.100 and 1.100")
+        ours = {"ratio": 1.5, "against": "trl", "memory_ratio": 0.9}
+        said = self.said("sft_speed", {"cpu": {"ours": ours, "profiles": {}}})
+        assert said == "cpu: ours 1.50 times the tokens a second of trl, 0.90 times its memory"
