@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from equipoise.audit.case import EXTREME, FEW_ROWS, FOR_NEIGHBOURS, MILD, Case
-from equipoise.audit.say import classes_, names, percent, ratio, rows_, times
+from equipoise.audit.say import classes_, names, percent, rows_, spread, times
 from equipoise.audit.stances import in_order
 from equipoise.records.audit import Advice
 
@@ -42,12 +42,7 @@ def _all(case: Case) -> Iterator[Advice]:
 
 
 def _seen(case: Case) -> str:
-    if case.largest_rows == case.smallest_rows:
-        return f"1 : 1 ({rows_(case.smallest_rows)} each)"
-    return (
-        f"{ratio(case.ratio)} from {case.largest!r} ({case.largest_rows:,}) to {case.smallest!r} "
-        f"({rows_(case.smallest_rows)})"
-    )
+    return spread(case.largest, case.largest_rows, case.smallest, case.smallest_rows)
 
 
 def _plain(case: Case) -> Iterator[Advice]:

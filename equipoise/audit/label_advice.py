@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from equipoise.audit.given import Ints
-from equipoise.audit.say import percent, ratio, rows_
+from equipoise.audit.say import percent, spread
 from equipoise.audit.stances import in_order
 from equipoise.records.audit import Advice
 from equipoise.records.audit_labels import CoOccurrence
@@ -30,17 +30,12 @@ def advise_labels(
 
 def _all(counts: Ints, classes: tuple[str, ...], found: CoOccurrence) -> Iterator[Advice]:
     present = counts[counts > 0]
-    spread = float(present.max() / present.min())
-    most = classes[int(counts.argmax())]
-    least = classes[int(np.where(counts > 0, counts, counts.max() + 1).argmin())]
-    seen = (
-        f"1 : 1 ({rows_(int(present.min()))} each)"
-        if most == least
-        else f"{ratio(spread)} from {most!r} to {least!r} ({rows_(int(present.min()))})"
-    )
+    most, fewest = int(present.max()), int(present.min())
+    rarest = np.where(counts > 0, counts, most + 1).argmin()
+    seen = spread(classes[int(counts.argmax())], most, classes[int(rarest)], fewest)
     yield _thresholds(present, found)
-    yield _weights(spread, seen)
-    yield _companions(spread, found)
+    yield _weights(most / fewest, seen)
+    yield _companions(most / fewest, found)
     yield _easy_noes(len(present), found)
 
 
@@ -62,27 +57,27 @@ def _thresholds(present: Ints, found: CoOccurrence) -> Advice:
     )
 
 
-def _weights(spread: float, seen: str) -> Advice:
+def _weights(ratio: float, seen: str) -> Advice:
     return Advice(
         remedy="binary_weighted",
-        stance="try first" if spread > EXTREME else "try" if spread >= MILD else "not here",
-        why="rare labels that plain training outvotes" if spread >= MILD else "labels nearly alike",
+        stance="try first" if ratio > EXTREME else "try" if ratio >= MILD else "not here",
+        why="rare labels that plain training outvotes" if ratio >= MILD else "labels nearly alike",
         speaks_for=seen,
         speaks_against="at this ratio single rows make steps jump: keep kind=sqrt"
-        if spread > EXTREME
+        if ratio > EXTREME
         else "probabilities rest on a correction afterwards",
         source="King and Zeng 2001, Political Analysis 9",
         option="--remedy binary_weighted",
     )
 
 
-def _companions(spread: float, found: CoOccurrence) -> Advice:
+def _companions(ratio: float, found: CoOccurrence) -> Advice:
     mingled = found.scumble >= MINGLED
     return Advice(
         remedy="distribution_balanced",
-        stance="try" if mingled and spread >= MILD else "not here",
+        stance="try" if mingled and ratio >= MILD else "not here",
         why="labels nearly alike"
-        if spread < MILD
+        if ratio < MILD
         else "rare labels come beside frequent ones"
         if mingled
         else "rare labels seldom come beside frequent ones",

@@ -60,6 +60,28 @@ def names(classes: Sequence[str], most: int = NAMED) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
+def few(parts: Sequence[str], most: int = NAMED) -> str:
+    """
+    >>> few(["'a' 1 %", "'b' 2 %"]), few(["a", "b", "c", "d", "e"])
+    ("'a' 1 %, 'b' 2 %", 'a, b, c and 2 more')
+    """
+    more = f" and {len(parts) - most:,} more" if len(parts) > most else ""
+    return ", ".join(parts[:most]) + more
+
+
+def spread(largest: str, largest_rows: int, smallest: str, smallest_rows: int) -> str:
+    """
+    >>> spread("a", 1200, "b", 20), spread("a", 7, "a", 7)
+    ("60 : 1 from 'a' (1,200) to 'b' (20 rows)", '1 : 1 (7 rows each)')
+    """
+    if largest_rows == smallest_rows:
+        return f"1 : 1 ({rows_(smallest_rows)} each)"
+    return (
+        f"{ratio(largest_rows / max(smallest_rows, 1))} from {largest!r} ({largest_rows:,}) to "
+        f"{smallest!r} ({rows_(smallest_rows)})"
+    )
+
+
 def ratio(value: float) -> str:
     """
     >>> ratio(3309.2), ratio(2.46)

@@ -8,7 +8,7 @@ import numpy as np
 
 from equipoise.audit.findings.answers import OUTVOTED
 from equipoise.audit.given import Ints
-from equipoise.audit.say import classes_, percent, ratio, rows_
+from equipoise.audit.say import classes_, percent, rows_, spread
 from equipoise.audit.stances import in_order
 from equipoise.records.audit import Advice
 from equipoise.records.audit_written import Answers
@@ -38,10 +38,10 @@ def _all(counts: Ints, categories: tuple[str, ...], found: Answers) -> Iterator[
 
 
 def _by_category(counts: Ints, categories: tuple[str, ...]) -> Iterator[Advice]:
-    spread, least = float(counts.max() / counts.min()), int(counts.min())
+    most, least = int(counts.max()), int(counts.min())
     rare = categories[int(counts.argmin())]
-    seen = f"{ratio(spread)} from {categories[int(counts.argmax())]!r} to {rare!r} ({rows_(least)})"
-    mild, extreme = spread < MILD, spread > EXTREME
+    seen = spread(categories[int(counts.argmax())], most, rare, least)
+    mild, extreme = most / least < MILD, most / least > EXTREME
     tail = f"{int((counts < FEW_ROWS).sum()):,} of {classes_(len(counts), 'category')}"
     by_heart = f"{tail} have fewer than {FEW_ROWS} rows, which would be learned by heart"
     yield Advice(
@@ -60,7 +60,7 @@ def _by_category(counts: Ints, categories: tuple[str, ...]) -> Iterator[Advice]:
     )
     yield Advice(
         remedy="plentiful_first",
-        stance="try" if extreme and counts.max() >= PLENTY else "not here",
+        stance="try" if extreme and most >= PLENTY else "not here",
         why="plentiful rows first, then the mixture",
         speaks_for=f"{seen}: what rare and plentiful rows have in common is learned before rare "
         "ones are repeated",

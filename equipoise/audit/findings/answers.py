@@ -13,7 +13,7 @@ from equipoise.audit.answers import Pairs
 from equipoise.audit.counts import independent_counts
 from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
 from equipoise.audit.repeats import SHOWN
-from equipoise.audit.say import classes_, names, percent, ratio, rows_
+from equipoise.audit.say import classes_, few, names, percent, ratio, rows_
 from equipoise.records.audit import Example, Finding
 from equipoise.records.audit_written import Answers
 from equipoise.records.turns import answer
@@ -38,15 +38,14 @@ def too_few_judged(given: Given) -> Iterator[Finding]:
     small = sorted(np.flatnonzero(worth < FEWEST).tolist(), key=lambda k: (-worth[k], k))
     if not small:
         return
-    shown = ", ".join(f"{given.classes[k]!r} ({rows_(int(worth[k]))})" for k in small[:3])
-    more = f" and {len(small) - 3:,} more" if len(small) > 3 else ""
+    shown = few([f"{given.classes[k]!r} ({rows_(int(worth[k]))})" for k in small])
     given_part = split in given.parts.tolist()
     yield Finding(
         kind="too_small",
         weight="serious",
         says=f"{len(small):,} of {classes_(len(given.classes), 'category')} can't be judged on the "
         f"{split} rows {'given' if given_part else 'that a run would divide off'}: fewer than "
-        f"{FEWEST} independent ones give no interval: {shown}{more}",
+        f"{FEWEST} independent ones give no interval: {shown}",
         do=f"add {split} rows of {'it' if len(small) == 1 else 'them'} with prompts of their own, "
         "judge such categories together, or say that they are not judged",
         rows=int(rows[small].sum()),
@@ -109,8 +108,8 @@ def answers_as_classes(given: Given, pairs: Pairs, found: Answers) -> Iterator[F
 def few_answers(given: Given, found: Answers) -> bool:
     """Whether the answers look like classes."""
     training = int((given.roles == TRAIN).sum())
-    few = found.different <= MOST_CLASSES and training >= ROWS_A_CLASS * found.different
-    return bool(found.prompts and training >= CLASSES_FROM and few)
+    stand = found.different <= MOST_CLASSES and training >= ROWS_A_CLASS * found.different
+    return bool(found.prompts and training >= CLASSES_FROM and stand)
 
 
 def same_answers(given: Given, pairs: Pairs, found: Answers) -> Iterator[Finding]:
@@ -126,13 +125,11 @@ def same_answers(given: Given, pairs: Pairs, found: Answers) -> Iterator[Finding
     if not same:
         return
     same.sort(key=lambda c: -c.commonest / c.questions)
-    shown = ", ".join(f"{c.name!r} {percent(c.commonest / c.questions)}" for c in same[:3])
-    more = f" and {len(same) - 3:,} more" if len(same) > 3 else ""
+    shown = few([f"{c.name!r} {percent(c.commonest / c.questions)}" for c in same])
     yield Finding(
         kind="same_answer",
         weight="look",
-        says=f"one answer is given to many questions: {shown}{more} of the questions of its "
-        "category",
+        says=f"one answer is given to many questions: {shown} of the questions of its category",
         do="see that it is meant; a model falls back on what it has seen most often, so thin such "
         "rows (--remedy random_undersample, or by hand) where it is not",
         rows=sum(c.commonest for c in same),
@@ -227,17 +224,18 @@ def outvoted(given: Given, found: Answers) -> Iterator[Finding]:
     if not short:
         return
     short.sort(key=lambda c: -c.share / c.learned)
-    shown = ", ".join(
-        f"{c.name!r} ({percent(c.share)} of the rows, {percent(c.learned)} of the {found.unit})"
-        for c in short[:3]
+    shown = few(
+        [
+            f"{c.name!r} ({percent(c.share)} of the rows, {percent(c.learned)} of the {found.unit})"
+            for c in short
+        ]
     )
-    more = f" and {len(short) - 3:,} more" if len(short) > 3 else ""
     longest = max(found.categories, key=lambda c: c.median)
     yield Finding(
         kind="outvoted",
         weight="look",
         says=f"{classes_(len(short), 'category')} of short answers "
-        f"{'is' if len(short) == 1 else 'are'} outvoted by long ones: {shown}{more}; the answers "
+        f"{'is' if len(short) == 1 else 'are'} outvoted by long ones: {shown}; the answers "
         f"of {longest.name!r} are {ratio(longest.median / max(short[0].median, 1))} as long as "
         f"those of {short[0].name!r}",
         do="take --set write.weigh=row, so that every row counts the same, or =category; by "

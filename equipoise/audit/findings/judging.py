@@ -9,7 +9,7 @@ import numpy as np
 from equipoise.audit.given import TEST, TRAIN, VALIDATION, Given
 from equipoise.audit.power import surely_too_small, too_small
 from equipoise.audit.repeats import SHOWN, Repeated
-from equipoise.audit.say import classes_, names, points, rows_
+from equipoise.audit.say import classes_, few, names, points, rows_
 from equipoise.records.audit import ClassPower, Example, Finding, Leak, Power
 
 
@@ -132,10 +132,9 @@ def too_small_classes(given: Given, power: Power | None) -> Iterator[Finding]:
 def _shown(small: list[ClassPower]) -> str:
     """Those that lack least are nearest to being judged; a class without a row needs no name."""
     held = [c for c in reversed(small) if c.rows]
-    named = ", ".join(f"{c.name!r} ({_worth(c)})" for c in held[:3])
-    more = f" and {len(held) - 3:,} more" if len(held) > 3 else ""
+    named = few([f"{c.name!r} ({_worth(c)})" for c in held])
     none = f"{len(small) - len(held):,} without a row" if len(held) < len(small) else ""
-    return "; ".join(part for part in (none, named + more) if part)
+    return "; ".join(part for part in (none, named) if part)
 
 
 def _one_of(given: Given, judged: ClassPower, split: str) -> Example:

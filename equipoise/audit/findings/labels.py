@@ -8,7 +8,7 @@ import numpy as np
 
 from equipoise.audit.given import Given
 from equipoise.audit.repeats import SHOWN, Repeated
-from equipoise.audit.say import percent, rows_
+from equipoise.audit.say import few, percent, rows_
 from equipoise.records.audit import Example, Finding, Noise, Overlap
 
 SERIOUS_CONFLICTS = 0.01
@@ -80,15 +80,14 @@ def inseparable_pairs(given: Given, overlap: Overlap | None) -> Iterator[Finding
     pairs = [pair for pair in overlap.pairs if pair.inseparable]
     if not pairs:
         return
-    shown = ", ".join(f"{pair.one!r} and {pair.other!r}" for pair in pairs[:3])
-    more = f", and {len(pairs) - 3:,} more" if len(pairs) > 3 else ""
+    shown = few([f"{pair.one!r} and {pair.other!r}" for pair in pairs])
     classes = list(dict.fromkeys(name for pair in pairs for name in (pair.one, pair.other)))
     counts = dict(zip(given.classes, given.counts().tolist(), strict=True))
     yield Finding(
         kind="inseparable",
         weight="look",
         says=f"{rows_(len(pairs), 'pair')} of classes can't be told apart by the encoder: "
-        f"{shown}{more} (at least {percent(pairs[0].low)} confused)",
+        f"{shown} (at least {percent(pairs[0].low)} confused)",
         do="merge them, write down what divides them, or state what confusing them costs; "
         "weights and sampling can't separate them",
         rows=sum(counts[name] for name in classes),
