@@ -23,6 +23,7 @@ from equipoise.models.trainable import Trainable
 from equipoise.models.trainer import Predict
 from equipoise.models.writing.feed import WrittenFeed
 from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.writer import Writer
 from equipoise.remedies.losses import build_loss
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.table import REMEDIES
@@ -47,6 +48,9 @@ class Probe:
     """(n,) nats of each row by the model as it is now: of text per learned token."""
     predict: Predict | None = None
     """As the training loop takes it; None: logits of classes."""
+    before: Callable[[], Floats] | None = None
+    """(n,) the same by the base as it came, without what a method drew and put in front of it;
+    None: `losses`."""
     start: Callable[[], None] = lambda: None
     """Gives a classifier's head a meaning before anything is trained."""
 
@@ -57,7 +61,7 @@ class Probe:
             return {}
         with self._left_as_found():
             self.start()
-            before = self.losses()
+            before = (self.before or self.losses)()
             found: dict[str, Any] = {LOSSES: before}
             if wanted & {GAINS, SEEN}:
                 rows = self._train(_most_rows(specs))
@@ -124,12 +128,16 @@ def classifier_probe(
     return Probe(classifier, feed, prepared, folder, losses, start=start)
 
 
-def writer_probe(writer: Trainable, feed: WrittenFeed, prepared: Prepared, folder: Path) -> Probe:
+def writer_probe(writer: Writer, feed: WrittenFeed, prepared: Prepared, folder: Path) -> Probe:
     def losses() -> Floats:
         with passing_over(writer, feed):
             return token_losses(row_log_probs(writer, feed))
 
-    return Probe(writer, feed, prepared, folder, losses, predict=row_log_probs)
+    def before() -> Floats:
+        with writer.as_it_came():
+            return losses()
+
+    return Probe(writer, feed, prepared, folder, losses, predict=row_log_probs, before=before)
 
 
 @contextmanager

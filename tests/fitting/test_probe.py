@@ -81,6 +81,15 @@ def test_losses_alone_drop_either_end(llama: Path, rows: Path, tmp_path: Path) -
         assert record.after[category] == n - int(0.2 * n + 1e-9) - int(0.1 * n + 1e-9)
 
 
+def test_losses_are_the_bases_whatever_a_method_puts_in_front(
+    llama: Path, rows: Path, tmp_path: Path
+) -> None:
+    """Virtual tokens are drawn: what they do to a row says nothing of the row."""
+    for method in ("full", "prompt"):
+        run(llama, rows, tmp_path / method, "plain_loss_rows:drop_lowest=0.4", method=method)
+    assert set(fed(tmp_path / "full")) == set(fed(tmp_path / "prompt"))
+
+
 def test_the_short_training_leaves_no_trace_but_its_choice(
     llama: Path, rows: Path, tmp_path: Path
 ) -> None:
