@@ -10,7 +10,9 @@ neighbours.py   nearest neighbours; overlap.py: pairs of classes that can't be t
 lengths.py language.py spoken.py groups.py drift.py power.py
 findings/       what deserves to be said
 case.py         what the training rows are like; advice.py: what to try
-say.py          numbers and names in lines
+several.py      the story where a row may have several labels; co_occurrence.py, label_advice.py
+written.py      the story where rows are written; answers.py, written_advice.py
+stances.py      the order of advice; say.py: numbers and names in lines
 """
 
 from equipoise.audit.audit import Audited, audit
