@@ -163,12 +163,21 @@ def verdict(name: str, differences: dict[str, dict[str, Difference]]) -> dict[st
     trainers = [rivals[arm] for arm in TRAINERS if arm in rivals]
     return {
         "best_rival": best,
-        "ours_minus_best": rivals[best].to_json(),
+        "ours_minus_best": rivals[best].to_json() | parts_of(rivals[best]),
         "not_much_worse": rivals[best].low > MARGIN,
         "better_than_every_trainer": len(trainers) == len(TRAINERS)
         and all(difference.low > 0 for difference in trainers),
         "complete": set(rivals) == set(rivals_on(name))
         and all(d.seeds == len(seeds_of(rival)) for rival, d in rivals.items()),
+    }
+
+
+def parts_of(difference: Difference) -> dict[str, Any]:
+    """What the interval is made of: that by the rows alone, and the seeds' own differences."""
+    low, high = difference.rows
+    return {
+        "rows_alone": [round(low, 5), round(high, 5)],
+        "by_seed": [round(value, 5) for value in difference.by_seed],
     }
 
 

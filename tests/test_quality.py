@@ -376,6 +376,9 @@ def test_quality_names_the_best_rival_and_the_bounds(tmp_path: Path) -> None:
     found = summary["verdicts"]["trec6"]
     assert found["best_rival"] == "setfit"
     assert 0 < found["ours_minus_best"]["value"] < 0.01
+    parts = found["ours_minus_best"]
+    assert np.mean(parts["by_seed"]) == pytest.approx(parts["value"], abs=1e-5)
+    assert parts["low"] <= parts["rows_alone"][0] <= parts["value"] <= parts["rows_alone"][1]
     assert found["not_much_worse"]
     assert found["better_than_every_trainer"]
     assert found["complete"]
