@@ -33,7 +33,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arms import WORDS, judged_result, read_run, token_seconds
+from benchmarks.arms import TOKENS, WORDS, judged_result, read_run, token_seconds
 from benchmarks.common import Bench, Result, Unit
 from benchmarks.machine import Child, kept_states, peak_rss
 from benchmarks.paired import Difference
@@ -160,7 +160,7 @@ def fitted(folder: Path, settings: Any, rows: TextSet) -> Child:
 def price_seconds(unit: Unit) -> float:
     """Five epochs of the upper layers and one pass over the judged rows; states are there."""
     s = unit.settings
-    tokens = 1.35 * WORDS[s["set"]][3] + 2
+    tokens, _ = TOKENS[s["set"]]
     judged = s["validation_cap"] + s["test_cap"]
     of_all_five: float = 5 * int(s["train_cap"]) * token_seconds() / 2 + judged * 0.12e-3
     return 5 + tokens * of_all_five * int(s["trained_layers"]) / 5
