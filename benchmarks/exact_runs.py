@@ -152,7 +152,8 @@ def _writing_base() -> Path:
 def _left_alone(method: str, remedies: tuple[str, ...], writes: bool = False) -> dict[str, Any]:
     """The run that nobody kills: its folder, its files' hashes, and the processor seconds at which
     it began and ended its work. The first run fills the cache; the second is what counts."""
-    place = _work() / "-".join([method, *(name.partition(":")[0] for name in remedies)])
+    named = [name.partition(":")[0] for name in remedies]
+    place = _work() / "-".join(["writes" if writes else "decides", method, *named])
     how = (method, remedies, writes)
     _run(_command(place / "first", *how))
     out = place / "second"

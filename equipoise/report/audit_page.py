@@ -171,6 +171,8 @@ def _command(audit: AuditRecord, folder: str) -> str:
     for role, name in named_columns(audit.columns):
         if (role, name) not in (("text", "text"), ("label", "label"), ("id", "id")):
             words += [f"--{role.replace('_', '-')}", name]
+    if audit.answers is not None and "text" in audit.columns:
+        words += ["--task", "write"]  # no other column tells that texts are learned whole
     if audit.model is None:
         words += ["--model", "none"]
     else:

@@ -260,6 +260,8 @@ class TestDoor:
         )
         assert done.code == 0, done.stderr
         assert "30 rows, 1 category" in done.stdout
+        page = read_page(tmp_path / "audit" / "report.html")
+        assert "--task write --model none" in " ".join(page.texts)
 
     def test_steps_of_a_conversation_are_one_cluster_as_in_a_run(self, tmp_path: Path) -> None:
         """A row whose question a longer row answers on its way is judged by what was learned."""
