@@ -17,7 +17,8 @@ Cheap, for there are hundreds of units: one seed, at most 1,000 training rows (o
 words), 500 validation and 2,000 test rows; two of the encoder's six layers are trained, not five
 as by default, by plain too; frozen states are computed once per set and kept from
 unit to unit (EQUIPOISE_BENCH_CACHE, else ~/.cache/equipoise-benchmarks); no baseline is fitted, and
-all units share one process. Their seconds say nothing about a first run.
+all units share one process, in which remedies of the decision are fitted on the logits of one plain
+training a set. Their seconds say nothing about a first run.
 
 Test rows of sets that are balanced by construction are judged under the balanced prior: the
 run's probabilities, given for training's class shares, are turned to equal shares. All choices
@@ -26,10 +27,13 @@ between remedies are to be made by the validation columns.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import statistics
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +115,9 @@ def unit_of(name: str, remedy: str, *, linear: bool = False) -> Unit:
         "train_cap": min(TRAIN_CAP, rows, WORDS_CAP // words),
         "validation_cap": VALIDATION_CAP,
         "test_cap": TEST_CAP,
-        "trained_layers": TRAINED_LAYERS,
+        "model": {"trained_layers": TRAINED_LAYERS} | ({"head": "linear"} if linear else {}),
         "remedies": remedies_of(remedy),
     }
-    if linear:
-        settings["head"] = "linear"
     return Unit(f"{name}.{remedy}" + (".linear" if linear and remedy == PLAIN else ""), settings)
 
 
@@ -126,35 +128,60 @@ def run_unit(unit: Unit) -> Result:
     rows = TextSet(*chosen, test)
     os.environ["EQUIPOISE_CACHE"] = str(kept_states() / s["set"])
     with tempfile.TemporaryDirectory() as place:
+        source = Path(place) / s["set"]
+        write_set(source, rows)
+        begun, worked = time.perf_counter(), time.process_time()
         try:
-            spent = fitted(Path(place), s, rows)
+            run = run_of(source, Path(place) / "run", s)
         except MissingExtraError:
             raise
         except EquipoiseError as refusal:
             return Result({"refused": str(refusal)}, {})
-        balanced = s["set"] in BALANCED_TEST
-        parts = read_run(Path(place) / "run", s["set"], rows, balanced=balanced)
-    return judged_result(rows, spent, {}, parts)
+        seconds, worked = time.perf_counter() - begun, time.process_time() - worked
+        parts = read_run(run, s["set"], rows, balanced=s["set"] in BALANCED_TEST)
+    return judged_result(rows, Child(None, seconds, worked, peak_rss(), ""), {}, parts)
 
 
-def fitted(folder: Path, settings: Any, rows: TextSet) -> Child:
-    """Leave the folder of a run; what it took, in the form of a process's account."""
+def decides_alone(remedy: str) -> bool:
+    return remedy != PLAIN and REMEDIES[remedy].moment == "decision"
+
+
+def run_of(source: Path, out: Path, settings: Any) -> Path:
+    """The folder of the run, or, of a remedy of the decision, of what it makes of plain's logits;
+    `out`, or plain's own, which stands while the process lives."""
+    from benchmarks.deciding_again import decide_again
+    from equipoise.data.read import read_rows
     from equipoise.data.table import ColumnNames
-    from equipoise.fit import fit
+    from equipoise.fit import fit_table
     from equipoise.recipe import make_recipe
     from equipoise.terminal import quiet_libraries
 
-    source = folder / settings["set"]
-    write_set(source, rows)
     several = settings["set"] in MULTI_LABEL
     columns = ColumnNames(label_separator=LABEL_SEPARATOR if several else None)
-    begun, worked = time.perf_counter(), time.process_time()
+    asked = {"baselines": [], "model": settings["model"]}
+    plain = make_recipe({**asked, "remedies": remedies_of(PLAIN)})
+    plain_folder = plain_runs() / f"{settings['set']}-{plain.id}"
+    seed, remedy = settings["seed"], settings["remedy"]
     with quiet_libraries():
-        model = {key: settings[key] for key in ("trained_layers", "head") if key in settings}
-        recipe = make_recipe({"remedies": settings["remedies"], "baselines": [], "model": model})
-        fit(source, folder / "run", recipe, columns=columns, seed=settings["seed"])
-    seconds, worked = time.perf_counter() - begun, time.process_time() - worked
-    return Child(None, seconds, worked, peak_rss(), "")
+        table = read_rows(source, columns=columns)
+        if remedy == PLAIN or decides_alone(remedy):
+            fit_table(table, plain_folder, plain, seed=seed)
+        if remedy == PLAIN:
+            return plain_folder
+        recipe = make_recipe({**asked, "remedies": settings["remedies"]})
+        if decides_alone(remedy):
+            decide_again(plain_folder, out, table, recipe, seed=seed)
+        else:
+            fit_table(table, out, recipe, seed=seed)
+    return out
+
+
+@cache
+def plain_runs() -> Path:
+    """A folder that goes with the process."""
+    folder = tempfile.mkdtemp(prefix="equipoise-plain-runs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def price_seconds(unit: Unit) -> float:
@@ -162,8 +189,10 @@ def price_seconds(unit: Unit) -> float:
     s = unit.settings
     tokens, _ = TOKENS[s["set"]]
     judged = s["validation_cap"] + s["test_cap"]
+    if decides_alone(s["remedy"]):
+        return 10
     of_all_five: float = 5 * int(s["train_cap"]) * token_seconds() / 2 + judged * 0.12e-3
-    return 5 + tokens * of_all_five * int(s["trained_layers"]) / 5
+    return 5 + tokens * of_all_five * int(s["model"]["trained_layers"]) / 5
 
 
 def summarise(units: list[dict[str, Any]]) -> dict[str, Any]:
@@ -282,7 +311,7 @@ def _by_remedy(units: list[dict[str, Any]]) -> dict[str, dict[str, dict[int, dic
     for unit in units:
         s = unit["settings"]
         if "refused" not in unit["result"]:
-            linear = s["remedy"] == PLAIN and s.get("head") == "linear"
+            linear = s["remedy"] == PLAIN and s.get("model", {}).get("head") == "linear"
             remedy = PLAIN_LINEAR if linear else s["remedy"]
             out.setdefault(remedy, {}).setdefault(s["set"], {})[s["seed"]] = unit
     return out

@@ -90,7 +90,11 @@ class Classifying:
             logits = _reloaded_logits(out, prepared)
         with timed(seconds, "deciding"):
             fold_ids = decision_folds(prepared.splits.validation, prepared.seed)
-            predictions, rule = decide_validation_and_test(prepared, arm, logits, fold_ids)
+            predictions, rule = decide_validation_and_test(
+                *(prepared, logits, fold_ids),
+                log_source=arm.log_source,
+                head=arm.classifier.head,
+            )
             write_decision(out / "decision.json", rule)
             write_predictions(out / "predictions.parquet", predictions)
             save_rows(out, prepared.splits, prepared.recipe.keep_texts)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from equipoise.data.split import folds
-from equipoise.fitting.arms import TrainedArm
 from equipoise.fitting.measure import for_thresholds
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.several import fitted_labels, plain_label_rule
@@ -38,12 +38,21 @@ def decision_folds(validation: Rows, seed: int) -> NDArray[np.int64]:
 
 
 def decide_validation_and_test(
-    prepared: Prepared, arm: TrainedArm, logits: dict[str, Floats], fold_ids: NDArray[np.int64]
+    prepared: Prepared,
+    logits: dict[str, Floats],
+    fold_ids: NDArray[np.int64],
+    *,
+    log_source: Floats,
+    head: torch.nn.Module | None,
 ) -> tuple[Predictions, DecisionRule]:
     """Decide validation rows by rules fitted on the other folds, test rows by the rule fitted on
-    all of validation; that one is what the run folder keeps."""
+    all of validation; that one is what the run folder keeps.
+
+    log_source  (K,) what training has left in the logits, as `TrainedArm` says.
+    head        Of the model that gave them; remedies may ask for the norms of a linear one.
+    """
     if prepared.several:
-        labels = fitted_labels(prepared, arm.log_source, logits["validation"], fold_ids)
+        labels = fitted_labels(prepared, log_source, logits["validation"], fold_ids)
         parts = [
             _part(prepared, "validation", logits, labels.decided, labels.probabilities, fold_ids)
         ]
@@ -61,17 +70,17 @@ def decide_validation_and_test(
         classes=prepared.classes,
         clusters=prepared.splits.validation.clusters,
         groups=names_of_groups(prepared.splits.validation, recipe.group_column or ""),
-        log_source=arm.log_source,
+        log_source=log_source,
         log_target=log_target,
         log_train=log_train,
-        start=trained_correction(arm.log_source, log_train, log_target),
+        start=trained_correction(log_source, log_train, log_target),
         measure=for_thresholds(
             prepared.measure, prepared.classes, len(prepared.rows(prepared.judged))
         ),
         costs=prepared.costs,
         amounts=prepared.splits.validation.amounts,
         seed=prepared.seed,
-        **_head(arm, specs),
+        **_norms(head, specs),
     )
     parts = [_part(prepared, "validation", logits, fitted.decided, fitted.probabilities, fold_ids)]
     rule = fitted.rule
@@ -149,10 +158,9 @@ def names_of_groups(rows: Rows, column: str) -> NDArray[np.object_] | None:
     return text_column([None if value is None else str(value) for value in found])
 
 
-def _head(arm: TrainedArm, specs: Sequence[RemedySpec]) -> dict[str, Floats]:
+def _norms(head: torch.nn.Module | None, specs: Sequence[RemedySpec]) -> dict[str, Floats]:
     """Norms and biases of a linear head, if a remedy needs them."""
     wanted = any("head_norms" in REMEDIES[spec.name].needs for spec in specs)
-    head = arm.classifier.head
     if not wanted or not isinstance(head, LinearHead):
         return {}
     weight = head.linear.weight.detach().cpu().double().numpy()
