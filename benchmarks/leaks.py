@@ -231,10 +231,9 @@ def _check_count(splits: Splits, count: int) -> None:
     """No row is lost without a note, and none is used twice."""
     sides = [rows for rows in (splits.train, splits.validation, splits.test) if rows is not None]
     used = [row for rows in sides for row in rows.ids]
-    said = sum(
-        int(found[1]) for note in splits.notes if (found := re.match(r"left out (\d+) of", note))
-    )
-    assert len(used) == len(set(used)) == count - said, "rows lost or used twice"
+    left_out = (re.match(r"left out (\d+) of", said) for said in splits.notes + splits.warnings)
+    gone = sum(int(found[1]) for found in left_out if found)
+    assert len(used) == len(set(used)) == count - gone, "rows lost or used twice"
 
 
 def _capped(made: Planted, firm: list[list[int]], near: list[list[int]]) -> NDArray[np.bool_]:

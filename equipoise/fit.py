@@ -239,7 +239,7 @@ def _divided(asked: _Asked, table: Table, seconds: dict[str, float]) -> tuple[Pr
             prepared: Prepared = kind.prepare(splits, recipe, base, asked.seed, asked.own)
         except (DataError, ModelError) as error:
             raise refusal(error, table, recipe, base, kind) from None
-    return prepared, asked.warnings + kind.check(prepared)
+    return prepared, [*asked.warnings, *splits.warnings, *kind.check(prepared)]
 
 
 def _kind_of(table: Table) -> Kind[Any]:

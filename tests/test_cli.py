@@ -237,7 +237,7 @@ def test_help_names_no_option_that_is_not_there(command: str) -> None:
 def test_texts_without_a_class_may_be_meant_to_be_written(tmp_path: Path) -> None:
     (tmp_path / "bare.csv").write_text("text\nhello\n", encoding="utf-8")
     said = run_cli("audit", tmp_path / "bare.csv", "--out", tmp_path / "other").stderr
-    assert "equipoise train --task write" in said
+    assert "or say --task write" in said
 
 
 def test_remedies_lists_every_remedy_with_its_source() -> None:

@@ -518,4 +518,5 @@ class TestPackage:
         assert read(tmp_path / "run" / "scores.json")["split"] == "validation"
         manifest = read(tmp_path / "run" / "run.json")
         assert manifest["judged"] == "validation"
-        assert any("no test part" in note for note in manifest["rows"]["notes"])
+        assert any("no test part" in said for said in manifest["rows"]["warnings"])
+        assert "warning: no test part" in done.stdout

@@ -175,7 +175,7 @@ def _roles(
     for role, own in ((TRAIN, splits.train), (VALIDATION, splits.validation), (TEST, splits.test)):
         if own is not None:
             roles[np.array(own.columns[_PLACE].tolist(), dtype=np.int64)] = role
-    return roles, list(splits.notes), ()
+    return roles, [*splits.warnings, *splits.notes], ()
 
 
 def _times(table: Table, rows: Rows) -> tuple[Any, Column | None]:

@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from equipoise.data.forward import part_times
 from equipoise.data.raw import LISTED
 from equipoise.data.table import TEST, TRAIN, VALIDATION
+from equipoise.data.told import Told
 from equipoise.errors import DataError
 from equipoise.records.rows import Rows
 
 Parts = dict[str, Rows]
+
+_MANY = 0.1
+"""Share of a part's rows above which leaving them out is a warning, and half of them an error."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,10 @@ class Guard:
 
     source: str
     keep: bool
-    """Keep them, with a note."""
+    """Keep them, with a warning."""
+    told: Told
 
-    def drop_crossing(self, parts: Parts, notes: list[str]) -> Parts:
+    def drop_crossing(self, parts: Parts) -> Parts:
         """Without the rows whose cluster is also in a part nearer to judging. Raises DataError if
         that is more than half of a part."""
         for name, nearer in ((VALIDATION, [TEST]), (TRAIN, [VALIDATION, TEST])):
@@ -42,11 +47,10 @@ class Guard:
                 np.isin(_clusters(rows), clusters),
                 f"repeat, resemble or {tied} with rows of {where}",
                 "name only group columns that should stay on one side, mend the files",
-                notes,
             )
         return parts
 
-    def drop_late(self, parts: Parts, column: str, notes: list[str]) -> Parts:
+    def drop_late(self, parts: Parts, column: str) -> Parts:
         """Without the training rows that are as late as the first row that was given to judge, or
         later. Raises DataError if that is more than half of them, or for times that can't be
         read."""
@@ -58,7 +62,7 @@ class Guard:
         if VALIDATION in judged and TEST in judged:
             late = int((times[VALIDATION] >= times[TEST].min()).sum())
             if late:
-                notes.append(
+                self.told.notes.append(
                     f"{late:,} of {len(times[VALIDATION]):,} validation rows are as late as the "
                     "first test row, or later; they choose the model all the same"
                 )
@@ -69,7 +73,6 @@ class Guard:
             f"are as late as the first row of {first} ({column!r} {cell}), or later",
             "give judged rows that are later than those that train, leave --time out if the files "
             "were not divided by time",
-            notes,
         )
 
     def _drop(
@@ -79,19 +82,24 @@ class Guard:
         gone: NDArray[np.bool_],
         why: str,
         then: str,
-        notes: list[str],
     ) -> Parts:
         rows, count = parts[name], int(gone.sum())
         of = f"{count:,} of {len(rows):,} {name} rows"
         if not count:
             return parts
         if self.keep:
-            notes.append(f"{of} {why}, and were kept as asked; the scores flatter the model")
+            self.told.warnings.append(
+                f"{of} {why}, and were kept as asked; the scores flatter the model"
+            )
             return parts
+        then = f"{then}, or keep such rows (equipoise train --set split.keep_crossing=true)"
         if count > len(rows) / 2:
-            raise DataError(f"{self.source}: {of} {why}; {then}, or keep such rows (keep_crossing)")
-        notes.append(f"left out {of} that {why}")
-        notes.extend(_emptied(rows, gone, name))
+            raise DataError(f"{self.source}: {of} {why}; {then}")
+        if count > _MANY * len(rows):
+            self.told.warnings.append(f"left out {of} that {why}; {then}")
+        else:
+            self.told.notes.append(f"left out {of} that {why}")
+        self.told.warnings.extend(_emptied(rows, gone, name))
         return parts | {name: rows.take(~gone)}
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from equipoise.data.raw import listing
 from equipoise.data.table import TRAIN, Table
+from equipoise.data.told import Told
 from equipoise.records.rows import Rows
 
 Places = NDArray[np.int64]
@@ -65,12 +66,12 @@ def made_faults(table: Table) -> Iterable[str]:
             )
 
 
-def given_rows(parts: Mapping[str, Rows], notes: list[str]) -> dict[str, Rows]:
+def given_rows(parts: Mapping[str, Rows], told: Told) -> dict[str, Rows]:
     """The parts without the rows that were made; `with_made` gives those of training back. A note
     counts those that were given to choose or to judge."""
     for name, rows in parts.items():
         if name != TRAIN and rows.made.any():
-            notes.append(
+            told.notes.append(
                 f"left out {int(rows.made.sum()):,} of {len(rows):,} {name} rows, which were made "
                 "from other rows"
             )
@@ -79,7 +80,7 @@ def given_rows(parts: Mapping[str, Rows], notes: list[str]) -> dict[str, Rows]:
     }
 
 
-def with_made(train: Rows, parts: Mapping[str, Rows], origin: Places, notes: list[str]) -> Rows:
+def with_made(train: Rows, parts: Mapping[str, Rows], origin: Places, told: Told) -> Rows:
     """The training rows with those that were made from them, in their given order.
 
     train    Given rows that train.
@@ -95,9 +96,9 @@ def with_made(train: Rows, parts: Mapping[str, Rows], origin: Places, notes: lis
     stays[here] = ~whole.made & np.isin(whole.ids.astype(str), train.ids.astype(str))
     kept = stays[origin][here]
     made, lost = int((whole.made & kept).sum()), int((whole.made & ~kept).sum())
-    notes.append(f"{made:,} training rows were made from others, which train too")
+    told.notes.append(f"{made:,} training rows were made from others, which train too")
     if lost:
-        notes.append(
+        told.notes.append(
             f"left out {lost:,} of {made + lost:,} rows that were made from others, since those do "
             "not train"
         )

@@ -190,7 +190,7 @@ _READ: dict[Form, tuple[str, ...]] = {
 def _or_write(part: RawPart) -> str:
     if "text" not in part.cells:
         return ""
-    return "; or, to learn to write such texts: equipoise train --task write"
+    return "; or say --task write, to learn to write such texts"
 
 
 def _columns(part: RawPart) -> str:

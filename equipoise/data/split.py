@@ -25,6 +25,7 @@ from equipoise.data.forward import hold_out_latest
 from equipoise.data.made import Places, given_rows, origins, with_made
 from equipoise.data.memberships import memberships, rarest_labels
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE, Table
+from equipoise.data.told import Told
 from equipoise.errors import DataError, SettingsError, ShapeError
 from equipoise.records.columns import column_of
 from equipoise.records.rows import Rows, Splits, all_turns
@@ -54,7 +55,7 @@ def split_table(
                    What counts as look-alike and how much it may tie; see `find_clusters`.
     keep_crossing  Keep training rows whose duplicate, look-alike, conversation or group is also in
                    a judged part, or that are as late as rows that were given to judge, with a
-                   note, rather than leaving them out.
+                   warning, rather than leaving them out.
     clusters       Of the rows of all parts, in order, as `find_clusters` gives them; None: they are
                    looked for. Given, threshold and max_cluster have no say.
     Raises         SettingsError for bad shares; DataError if there are no training rows or
@@ -63,34 +64,38 @@ def split_table(
     """
     _check_shares(validation_share, test_share)
     whole, origin, clusters = _grouped(table, threshold, max_cluster, seed, clusters)
-    notes = _cluster_notes(clusters)
-    parts = given_rows(whole, notes)
+    told = Told(_cluster_notes(clusters))
+    parts = given_rows(whole, told)
     time_column = time_column or column_of(table.columns, "time")
     shares = {VALIDATION: validation_share, TEST: test_share}
     missing = [part for part in (VALIDATION, TEST) if part not in parts]
     if TEST in missing and (VALIDATION in parts or test_share == 0):
         missing.remove(TEST)
-        notes.append("no test part: the model is judged on the rows that also chose it")
-    guard = Guard(table.source, keep_crossing)
+        told.warnings.append("no test part: the model is judged on the rows that also chose it")
+    guard = Guard(table.source, keep_crossing, told)
     if len(parts) > 1:
-        parts = guard.drop_crossing(parts, notes)
+        parts = guard.drop_crossing(parts)
         if time_column is not None:
-            parts = guard.drop_late(parts, time_column, notes)
+            parts = guard.drop_late(parts, time_column)
     if missing:
         taken = {part: shares[part] for part in missing}
         if time_column is None:
             held = _hold_out(parts[TRAIN], taken, seed)
             kind = "category" if table.written else "class"
-            notes.append(_share_note(held, f"stratified by {kind}, seed {seed}"))
+            told.notes.append(_share_note(held, f"stratified by {kind}, seed {seed}"))
             parts = parts | held
         else:
             held, borders = hold_out_latest(parts[TRAIN], taken, time_column, table.source)
-            notes.append(_share_note(held, f"by {time_column!r}: {borders}"))
-            parts = guard.drop_crossing(parts | held, notes)
-    parts[TRAIN] = with_made(parts[TRAIN], whole, origin, notes)
+            told.notes.append(_share_note(held, f"by {time_column!r}: {borders}"))
+            parts = guard.drop_crossing(parts | held)
+    parts[TRAIN] = with_made(parts[TRAIN], whole, origin, told)
     _check_parts(parts, table.source, clusters)
-    notes.extend(_class_notes(parts))
-    return Splits(parts[TRAIN], parts[VALIDATION], parts.get(TEST), tuple(notes))
+    _tell_of_classes(parts, told)
+    return Splits(
+        *(parts[TRAIN], parts[VALIDATION], parts.get(TEST)),
+        notes=tuple(told.notes),
+        warnings=tuple(told.warnings),
+    )
 
 
 def folds(
@@ -242,23 +247,21 @@ def _share_note(held: Parts, how: str) -> str:
     return f"{sum(map(len, held.values())):,} rows divided into {counts} ({how})"
 
 
-def _class_notes(parts: Parts) -> list[str]:
-    notes = []
+def _tell_of_classes(parts: Parts, told: Told) -> None:
     train = parts[TRAIN].counts()
     for name in (VALIDATION, TEST):
         if name in parts:
             absent = [label for label in train if label not in parts[name].counts()]
             if absent:
-                notes.append(
+                told.notes.append(
                     f"{listed_classes(absent, parts[TRAIN])}: trained, but without a row in "
                     f"{name}; too few rows (or groups of rows) to be there as well"
                 )
             unseen = [label for label in parts[name].counts() if label not in train]
             if unseen:
-                notes.append(
+                told.warnings.append(
                     f"{listed_classes(unseen, parts[TRAIN])}: in {name}, but without a training row"
                 )
-    return notes
 
 
 def _labels(rows: Rows) -> NDArray[Any]:

@@ -195,7 +195,12 @@ class ClassPower(_Part):
     smallest_change: float | None
     """Smallest change of recall that a paired test shows; None where none would."""
     more_rows: int
-    """Test rows to add until a change of `Power.change` shows; 0 if there are enough."""
+    """Independent test rows to add until a change of `Power.change` shows; 0: there are enough."""
+
+    @property
+    def tied(self) -> bool:
+        """Whether repeats or groups make its rows worth notably fewer."""
+        return self.worth < 0.9 * self.rows
 
 
 class Power(_Part):

@@ -122,6 +122,8 @@ class Splits:
     test: Rows | None
     notes: tuple[str, ...] = ()
     """One line per thing the user should know of how the rows were divided."""
+    warnings: tuple[str, ...] = ()
+    """And per thing that costs many rows or a class, or makes scores mean less."""
 
 
 def text_column(values: list[Any] | tuple[Any, ...]) -> Column:

@@ -293,6 +293,7 @@ def power_table(audit: AuditRecord) -> Table | None:
     ordered = sorted(
         (c for c in audit.power.classes if c.name in names), key=lambda c: (c.worth, c.name)
     )
+    tied = any(c.tied for c in ordered)
     return Table(
         id="power",
         caption=f"What the {audit.power.split} rows of each class can show, fewest first",
@@ -303,7 +304,7 @@ def power_table(audit: AuditRecord) -> Table | None:
             "Independent",
             "Interval",
             "Smallest change shown",
-            f"More rows for {100 * audit.power.change:.0f} points",
+            f"More {'independent ' if tied else ''}rows for {100 * audit.power.change:.0f} points",
         ),
         lines=tuple(_power_line(c) for c in ordered),
         left_out=len(audit.power.classes) - len(ordered),

@@ -90,7 +90,8 @@ def _power(audit: AuditRecord) -> str:
     )
     if short:
         worst = max(short, key=lambda c: (c.more_rows, c.name))
-        said += f"; {worst.name} needs {count(worst.more_rows, 'more row')}"
+        more = "more independent row" if worst.tied else "more row"
+        said += f"; {worst.name} needs {count(worst.more_rows, more)}"
     if power.macro_change is not None:
         said += f"; for the mean recall over classes, of {100 * power.macro_change:.1f} points"
     return said + "."

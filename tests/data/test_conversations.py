@@ -147,11 +147,11 @@ def test_training_rows_that_cross_given_parts_give_way(tmp_path: Path) -> None:
     assert len(splits.train) == 17
     assert any(
         "left out 3 of 20 train rows that repeat, resemble or share a conversation or a group" in n
-        for n in splits.notes
-    ), splits.notes
+        for n in splits.warnings
+    ), splits.warnings
     kept = split_table(read_rows(tmp_path), keep_crossing=True)
     assert len(kept.train) == 20
-    assert any("3 of 20 train rows" in n and "flatter" in n for n in kept.notes)
+    assert any("3 of 20 train rows" in n and "flatter" in n for n in kept.warnings)
 
 
 WORDS = st.sampled_from(["alpha", "bravo", "carol", "delta"])

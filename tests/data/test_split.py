@@ -168,7 +168,7 @@ def test_train_and_validation_make_no_test() -> None:
     splits = split_table(table_of(train=train, validation=validation))
     assert splits.test is None
     assert splits.validation.ids.tolist() == validation.ids.tolist()
-    assert any("no test part" in note for note in splits.notes)
+    assert any("no test part" in said for said in splits.warnings)
 
 
 def test_a_train_file_alone_is_divided_like_one_file() -> None:
@@ -204,24 +204,28 @@ def test_rows_that_cross_given_parts_give_way() -> None:
     assert splits.test is not None
     assert len(splits.test) == 6
     assert_nothing_crosses(splits)
-    said = "\n".join(splits.notes)
-    assert "left out 3 of 40 train rows" in said
-    assert "left out 1 of 6 validation rows" in said
+    assert any(said.startswith("left out 3 of 40 train rows") for said in splits.notes)
+    (many,) = splits.warnings  # more than a tenth: a warning, which says what to do
+    assert many == (
+        "left out 1 of 6 validation rows that repeat, resemble or share a group with rows of test; "
+        "name only group columns that should stay on one side, mend the files, or keep such rows "
+        "(equipoise train --set split.keep_crossing=true)"
+    )
 
 
 def test_rows_that_cross_may_be_kept() -> None:
     splits = split_table(crossing_table(), keep_crossing=True)
     assert len(splits.train) == 40
     assert len(splits.validation) == 6
-    assert any("3 of 40 train rows" in n and "flatter" in n for n in splits.notes)
+    assert any("3 of 40 train rows" in n and "flatter" in n for n in splits.warnings)
 
 
 def test_emptied_classes_are_named() -> None:
     train = rows_of(["a", "b"] * 10 + ["c"], texts=[*(text_of(n) for n in range(20)), "the one"])
     test = rows_of(["a", "c"], texts=["another thing", "The one!"], begin=100)
     splits = split_table(table_of(train=train, test=test))
-    assert any("that leaves no train row of class 'c'" in note for note in splits.notes)
-    assert any("class 'c': in test, but without a training row" in n for n in splits.notes)
+    assert any("that leaves no train row of class 'c'" in said for said in splits.warnings)
+    assert any("class 'c': in test, but without a training row" in n for n in splits.warnings)
 
 
 def dated(count: int, **more: Any) -> Rows:
@@ -274,11 +278,13 @@ def test_no_row_trains_that_is_as_late_as_given_test_rows() -> None:
     assert max(splits.validation.columns["when"]) == 79
     assert (
         "left out 20 of 100 train rows that are as late as the first row of test ('when' 80), "
-        "or later"
-    ) in splits.notes
+        "or later; give judged rows that are later than those that train, leave --time out if the "
+        "files were not divided by time, or keep such rows "
+        "(equipoise train --set split.keep_crossing=true)"
+    ) in splits.warnings
     kept = split_table(table_of(train=train, test=test), time_column="when", keep_crossing=True)
     assert len(kept.train) + len(kept.validation) == 100
-    assert any("20 of 100 train rows" in n and "kept as asked" in n for n in kept.notes)
+    assert any("20 of 100 train rows" in n and "kept as asked" in n for n in kept.warnings)
     without = split_table(table_of(train=train, test=test))
     assert len(without.train) + len(without.validation) == 100
 
@@ -292,7 +298,7 @@ def test_the_first_judged_row_may_be_one_that_chooses() -> None:
     )
     assert sorted(splits.train.columns["when"]) == list(range(36))
     assert len(splits.validation) == 6
-    said = "\n".join(splits.notes)
+    said = "\n".join([*splits.notes, *splits.warnings])
     assert "left out 5 of 41 train rows that are as late as the first row of validation" in said
     assert "that leaves no train row of class 'c'" in said
     assert "1 of 6 validation rows are as late as the first test row" in said

@@ -144,7 +144,7 @@ def test_plain_texts_are_asked_for(tmp_path: Path) -> None:
     rows = only(path, task="write")
     assert turns_of(rows) == [(Turn("text", "It is."),), (Turn("text", "It was."),)]
     assert rows.texts.tolist() == ["It is.", "It was."]
-    with pytest.raises(DataError, match="such texts: equipoise train --task write"):
+    with pytest.raises(DataError, match="or say --task write, to learn to write"):
         read_rows(path)
 
 

@@ -43,14 +43,10 @@ def undivided(given: Given) -> Iterator[Finding]:
     """Where no run could train, choose and judge on these rows."""
     if given.undivided:
         judged = sorted({VALIDATION, TEST} & set(given.parts[given.roles == TRAIN].tolist()))
-        # Faults name the argument; a reader has the command.
-        why = "; ".join(given.undivided).replace(
-            "(keep_crossing)", "(equipoise train --set split.keep_crossing=true)"
-        )
         yield Finding(
             kind="undivided",
             weight="serious",
-            says=f"a run could not divide these rows: {why}",
+            says=f"a run could not divide these rows: {'; '.join(given.undivided)}",
             do=f"mend that first; here the {' and '.join(judged)} rows are taken as training rows, "
             "and so the advice rests on rows that were given to judge"
             if judged
@@ -103,6 +99,7 @@ def too_small_classes(given: Given, power: Power | None) -> Iterator[Finding]:
     if not small:
         return
     most = max(c.more_rows for c in small)
+    apart = ", none of a group or a text that is there," if any(c.tied for c in small) else ""
     where = "given" if power.given else "that a run would divide off"
     surely = [c for c in small if surely_too_small(c)]
     perhaps = [c for c in small if not surely_too_small(c)]
@@ -118,7 +115,7 @@ def too_small_classes(given: Given, power: Power | None) -> Iterator[Finding]:
         kind="too_small",
         weight="serious",
         says=says,
-        do=f"add up to {most:,} {power.split} rows a class to show a change of "
+        do=f"add up to {most:,} {power.split} rows a class{apart} to show a change of "
         f"{points(power.change)}, judge such classes together, or say that they are not judged",
         rows=given.how_many(
             np.isin(given.labels, [given.classes.index(c.name) for c in small])
@@ -146,5 +143,5 @@ def _one_of(given: Given, judged: ClassPower, split: str) -> Example:
 
 def _worth(judged: ClassPower) -> str:
     """Its rows, and how many independent ones they are worth where that is fewer."""
-    less = f" worth {judged.worth:,.0f}" if judged.worth < 0.9 * judged.rows else ""
+    less = f" worth {judged.worth:,.0f}" if judged.tied else ""
     return rows_(judged.rows) + less
