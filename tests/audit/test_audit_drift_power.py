@@ -135,6 +135,8 @@ def test_copies_are_counted_once() -> None:
         "1 of 2 classes can be judged on the test rows given only where nearly all or none of its "
         "rows come out right: 'x' (20 rows worth 1)"
     )
+    assert " test rows a class, none of a group or a text that is there, to show " in said.do
+    assert [c.tied for c in found.classes] == [True, False]
 
 
 @pytest.mark.parametrize(("rows", "surely"), [(0, True), (4, True), (5, False)])
