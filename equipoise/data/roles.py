@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Set
 from dataclasses import replace
 from typing import Any, Literal
@@ -188,9 +189,21 @@ _READ: dict[Form, tuple[str, ...]] = {
 
 
 def _or_write(part: RawPart) -> str:
-    if "text" not in part.cells:
-        return ""
-    return "; or say --task write, to learn to write such texts"
+    """ "; or ...": how to learn to write such rows, if they look like it."""
+    prompt, completion = (_alias(role, part.cells) for role in ("prompt", "completion"))
+    if prompt is not None and completion is not None:
+        asked = shlex.join(["--prompt", prompt, "--completion", completion])
+        return f"; or say {asked}, to learn to write the one for the other"
+    if "text" in part.cells:
+        return "; or say --task write, to learn to write such texts"
+    return ""
+
+
+def _alias(role: str, present: dict[str, list[Any]]) -> str | None:
+    """The column that goes by the role's name or another of it."""
+    folded = {column.casefold().strip(): column for column in reversed(present)}
+    found = (folded.get(name) for name in (role, *_ALIASES.get(role, "").split()))
+    return next((column for column in found if column is not None), None)
 
 
 def _columns(part: RawPart) -> str:
@@ -202,9 +215,9 @@ def _columns(part: RawPart) -> str:
 def _guess(name: str, role: str, present: dict[str, list[Any]]) -> str:
     """ ", perhaps --text Body": the column that was most likely meant, if any looks like it."""
     folded = {column.casefold().strip(): column for column in reversed(present)}
-    for candidate in (name.casefold(), role, *_ALIASES.get(role, "").split()):
-        if candidate in folded:
-            return f", perhaps {folded[candidate]!r}"
+    other = folded.get(name.casefold()) or _alias(role, present)
+    if other is not None:
+        return f", perhaps {other!r}"
     close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.7)
     if close:
         return f", perhaps {folded[close[0]]!r}"

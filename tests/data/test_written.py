@@ -148,6 +148,17 @@ def test_plain_texts_are_asked_for(tmp_path: Path) -> None:
         read_rows(path)
 
 
+def test_columns_of_other_names_that_look_like_written_rows_are_proposed(tmp_path: Path) -> None:
+    path = lines(tmp_path, {"Instruction": "Add", "input": "2 and 3", "my output": "5"})
+    with pytest.raises(DataError) as caught:
+        read_rows(path)
+    assert "or say" not in str(caught.value)  # nothing that looks like what is written
+    path = lines(tmp_path, {"Instruction": "Add", "input": "2 and 3", "output": "5"})
+    asked = "or say --prompt Instruction --completion output, to learn to write"
+    with pytest.raises(DataError, match=asked):
+        read_rows(path)
+
+
 @pytest.mark.parametrize(
     ("record", "options", "written"),
     [
