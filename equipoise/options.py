@@ -43,7 +43,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Text = Annotated[
     str,
     typer.Option(
-        "--text", help="Column that holds the text; with `--task write`, of texts learned whole."
+        "--text",
+        help="Column that holds the text, or columns: 'title + body'; with `--task write`, of "
+        "texts learned whole.",
     ),
 ]
 TextOfRun = Annotated[
@@ -56,7 +58,11 @@ LabelOfRun = Annotated[
 ]
 Prompt = Annotated[
     str | None,
-    typer.Option("--prompt", help="Column of what is asked, where the model is to write."),
+    typer.Option(
+        "--prompt",
+        help="Column of what is asked, or columns: 'instruction + input', where the model is to "
+        "write.",
+    ),
 ]
 Completion = Annotated[
     str | None, typer.Option("--completion", help="Column of what is to be written.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from equipoise.data import cells
 from equipoise.data.find import read_parts
+from equipoise.data.joined_columns import with_joined
 from equipoise.data.label_cells import are_lists, several_labels, unused_separator
 from equipoise.data.raw import BROKEN, RawPart
 from equipoise.data.read_written import written_columns
@@ -47,13 +48,15 @@ def read_rows(
     faults of single cells wait in `Table.faults` for `check_rows`, which adds its own.
     SettingsError if the named columns do not fit the task.
     """
-    raw = read_parts(source, encoding)
+    of_cells: list[str] = []
+    raw = with_joined(read_parts(source, encoding), columns, of_cells)
     form = form_of_rows(columns, raw, task, need_labels)
     named = with_defaults(columns, raw, form)
     faults: list[str] = []
     roles = resolve(named, raw, form, need_labels, faults)
     if faults:
         raise DataError(*faults)
+    faults = of_cells
     separator = columns.label_separator
     warnings = uncategorised(columns, raw, form)
     target = (

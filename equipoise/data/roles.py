@@ -8,6 +8,7 @@ from collections.abc import Set
 from dataclasses import replace
 from typing import Any, Literal
 
+from equipoise.data.joined_columns import JOINED, columns_in
 from equipoise.data.raw import LISTED, RawPart
 from equipoise.data.table import TEST, VALIDATION, ColumnNames
 from equipoise.errors import SettingsError
@@ -168,10 +169,13 @@ def _of_part(
         if role in may_lack and missing:
             continue
         for name in missing:
+            parts = columns_in(name) if role in JOINED else (name,)
+            lacking = [column for column in parts if column not in part.cells]
             faults.append(
-                f"{part.where}: has no column {name!r} for the {role}; its columns are "
+                f"{part.where}: has no column {' or '.join(map(repr, lacking))} for the {role}; "
+                "its columns are "
                 f"{_columns(part)}; name the right one with --{role}"
-                f"{_guess(name, role, part.cells)}"
+                f"{_guess(lacking[0], role, part.cells)}"
                 f"{_or_write(part) if role == 'label' else ''}"
             )
         if names and not missing:
@@ -192,6 +196,9 @@ def _or_write(part: RawPart) -> str:
     """ "; or ...": how to learn to write such rows, if they look like it."""
     prompt, completion = (_alias(role, part.cells) for role in ("prompt", "completion"))
     if prompt is not None and completion is not None:
+        beside = _alias("input", part.cells)  # of an instruction, as Alpaca's rows have it
+        if beside not in (None, prompt, completion):
+            prompt = f"{prompt} + {beside}"
         asked = shlex.join(["--prompt", prompt, "--completion", completion])
         return f"; or say {asked}, to learn to write the one for the other"
     if "text" in part.cells:

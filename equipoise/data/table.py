@@ -25,7 +25,7 @@ class ColumnNames:
     """Which column of the source plays which role."""
 
     text: str = "text"
-    """The column that is classified."""
+    """The column that is classified; "subject + body" joins two."""
     label: str = "label"
     """The column that holds the class."""
     group: tuple[str, ...] = ()
@@ -45,7 +45,8 @@ class ColumnNames:
     """What stands between the labels of one cell; a row may then have several, or none. None:
     a text is one label, but lists (JSON, Parquet, the hub) are several."""
     prompt: str | None = None
-    """Column of what is asked, where rows are written. None: `prompt`, if there is one."""
+    """Column of what is asked, where rows are written; "instruction + input" joins two. None:
+    `prompt`, if there is one."""
     completion: str | None = None
     """Column of what is to be written. None: `completion`, if there is one."""
     messages: str | None = None

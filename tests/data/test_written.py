@@ -154,7 +154,7 @@ def test_columns_of_other_names_that_look_like_written_rows_are_proposed(tmp_pat
         read_rows(path)
     assert "or say" not in str(caught.value)  # nothing that looks like what is written
     path = lines(tmp_path, {"Instruction": "Add", "input": "2 and 3", "output": "5"})
-    asked = "or say --prompt Instruction --completion output, to learn to write"
+    asked = r"or say --prompt 'Instruction \+ input' --completion output, to learn to write"
     with pytest.raises(DataError, match=asked):
         read_rows(path)
 
