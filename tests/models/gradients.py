@@ -1,16 +1,17 @@
 """Gradients of one optimizer step through the real trainer: whole, in micro-batches, and shared
 between processes.
 
-`python -m tests.models.gradients BASE OUT L1 REMEDIES DTYPE:ROWS...` is one such process.
+`python -m tests.models.gradients BASE OUT CASES` is one such process; CASES are lists in JSON.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -254,23 +255,32 @@ def plain_gradients(
     return out
 
 
+class Case(NamedTuple):
+    """What two processes are asked for."""
+
+    dtype: str
+    device_rows: int
+    l1: float = 0.0
+    remedies: tuple[str, ...] = ()
+
+
 def main() -> None:
-    """Write the gradients of this process's trainer, for every case in the last argument."""
-    base, out, l1 = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    """Write the gradients of this process's trainer for every case, numbered, and the weights after
+    a whole training."""
+    base, out = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
-    remedies = [name for name in sys.argv[4].split(",") if name != "none"]
-    for case in sys.argv[5:]:
-        dtype, device_rows = case.split(":")
+    for number, asked in enumerate(json.loads(sys.argv[3])):
+        case = Case(*asked)
         steps = step_gradients(
             base,
-            device_rows=int(device_rows),
-            dtype=getattr(torch, dtype),
-            l1=l1,
-            remedies=remedies,
+            device_rows=case.device_rows,
+            dtype=getattr(torch, case.dtype),
+            l1=case.l1,
+            remedies=case.remedies,
             output=out / "trainer",
         )
         named = {f"{s} {n}": g for s, step in enumerate(steps) for n, g in step.items()}
-        np.savez(out / f"{dtype}-{device_rows}-{torch.distributed.get_rank()}.npz", **named)
+        np.savez(out / f"{number}-{torch.distributed.get_rank()}.npz", **named)
     after, _ = whole_training(base, out / "training")
     np.savez(out / f"weights-{torch.distributed.get_rank()}.npz", **after)
     torch.distributed.destroy_process_group()
@@ -293,27 +303,22 @@ def whole_training(base_folder: Path, folder: Path) -> tuple[dict[str, NDArray[A
     return weights_after(classifier), trained
 
 
-def in_two_processes(
-    base: Path,
-    out: Path,
-    cases: list[tuple[str, int]],
-    l1: float,
-    remedies: Sequence[str] = (),
-) -> dict[tuple[str, int, int], Gradients]:
-    """Gradients by (dtype, device_rows, rank), from two processes joined over gloo."""
-    named = ",".join(remedies) or "none"
-    command = ["-m", "tests.models.gradients", str(base), str(out), str(l1), named]
-    run_processes([*command, *(f"{dtype}:{rows}" for dtype, rows in cases)], count=2)
-    found: dict[tuple[str, int, int], Gradients] = {}
-    for dtype, rows in cases:
-        for rank in range(2):
-            steps: dict[int, dict[str, NDArray[Any]]] = {}
-            with np.load(out / f"{dtype}-{rows}-{rank}.npz") as saved:
-                for key in saved.files:
-                    step, name = key.split(" ")
-                    steps.setdefault(int(step), {})[name] = saved[key]
-            found[dtype, rows, rank] = [steps[step] for step in sorted(steps)]
-    return found
+def in_two_processes(base: Path, out: Path, cases: Sequence[Case]) -> list[list[Gradients]]:
+    """Gradients of every case by rank, from two processes joined over gloo."""
+    asked = json.dumps(cases)
+    run_processes(["-m", "tests.models.gradients", str(base), str(out), asked], count=2)
+    return [
+        [_read(out / f"{number}-{rank}.npz") for rank in range(2)] for number in range(len(cases))
+    ]
+
+
+def _read(path: Path) -> Gradients:
+    steps: dict[int, dict[str, NDArray[Any]]] = {}
+    with np.load(path) as saved:
+        for key in saved.files:
+            step, name = key.split(" ")
+            steps.setdefault(int(step), {})[name] = saved[key]
+    return [steps[step] for step in sorted(steps)]
 
 
 if __name__ == "__main__":

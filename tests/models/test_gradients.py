@@ -14,6 +14,7 @@ from tests.models.gradients import (
     BATCH_ROWS,
     DRAWN,
     EXACT,
+    Case,
     Gradients,
     in_two_processes,
     plain_gradients,
@@ -92,19 +93,17 @@ def test_l1_counts_once_however_the_batch_is_divided(bases: Bases, tmp_path: Pat
 def test_two_processes_add_up(bases: Bases, tmp_path: Path) -> None:
     """Over gloo, through DDP; also with several micro-batches in each process."""
     folder = bases("bert", 2)
-    whole = {dtype: plain_gradients(folder, getattr(torch, dtype), l1=0.01) for dtype in LIMITS}
-    cases = [("float64", 8), ("float64", 2), ("float32", 4)]
-    found = in_two_processes(folder, tmp_path, cases, l1=0.01)
-    assert len(found) == 6
-    for (dtype, rows, rank), steps in found.items():
-        assert worst(steps, whole[dtype]) <= LIMITS[dtype], (rows, rank)
-    # An adversary's second pass goes past DDP's wrapping.
-    remedies = ["logit_adjusted", "adversarial"]
-    (tmp_path / "wrapped").mkdir()
-    found = in_two_processes(folder, tmp_path / "wrapped", [("float64", 4)], 0.0, remedies)
-    moved = plain_gradients(folder, torch.float64, remedies=remedies)
-    for steps in found.values():
-        assert worst(steps, moved) <= LIMITS["float64"]
+    cases = [
+        *(Case("float64", rows, l1=0.01) for rows in (8, 2)),
+        Case("float32", 4, l1=0.01),
+        # An adversary's second pass goes past DDP's wrapping.
+        Case("float64", 4, remedies=("logit_adjusted", "adversarial")),
+    ]
+    for case, ranks in zip(cases, in_two_processes(folder, tmp_path, cases), strict=True):
+        dtype = getattr(torch, case.dtype)
+        whole = plain_gradients(folder, dtype, l1=case.l1, remedies=case.remedies)
+        for rank, steps in enumerate(ranks):
+            assert worst(steps, whole) <= LIMITS[case.dtype], (case, rank)
     # And a whole training, with validation, checkpoints and the best epoch loaded at the end.
     alone, record = whole_training(folder, tmp_path / "alone")
     for rank in range(2):
