@@ -42,7 +42,7 @@ as Equipoise does, so that times compare methods and not number formats."""
 SEEDS = (0, 1, 2)
 FEWER_SEEDS = {"trainer_early": 2, "trainer_weights": 1, "trainer_sampler": 1, "setfit": 1}
 """Arms run on the first so many of the seeds, to fit: those that train the whole encoder, the plain
-Trainer excepted. Against one of a single seed the differences count rows alone, not seeds."""
+Trainer excepted. `quality` takes the seeds' variance from all rivals of a kind."""
 WORDS = {
     "atis_intents": (4_478, 500, 893, 11),
     "clinc150_imbalanced": (10_625, 3_100, 5_500, 8),
