@@ -349,7 +349,7 @@ def _deferral_summary(kind: str, units: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _price(unit: Unit) -> float:
-    rows = {"clinc150_imbalanced": 150.0, "goemotions": 240.0, "banking77_longtail": 90.0}
+    rows = {"clinc150_imbalanced": 700.0, "goemotions": 600.0, "banking77_longtail": 90.0}
     if "set" in unit.settings:
         return rows.get(str(unit.settings["set"]), 60.0)
     return 10.0

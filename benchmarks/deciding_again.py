@@ -21,10 +21,7 @@ def decide_again(trained: Path, out: Path, table: Table, recipe: Recipe, *, seed
              Raises RuntimeError where its rows are others.
     """
     prepared, _ = check_run(table, out, recipe, seed=seed)
-    stands, rule = (
-        read_predictions(trained / "predictions.parquet"),
-        read_decision(trained / "decision.json"),
-    )
+    stands = read_predictions(trained / "predictions.parquet")
     logits = {}
     for split in ("validation", "test"):
         said = stands.of_split(split)
@@ -33,7 +30,7 @@ def decide_again(trained: Path, out: Path, table: Table, recipe: Recipe, *, seed
         logits[split] = said.logits
     predictions, found = decide_validation_and_test(
         *(prepared, logits, decision_folds(prepared.splits.validation, seed)),
-        log_source=rule.log_source,
+        log_source=read_decision(trained / "decision.json").log_source,
         head=load_classifier(trained).module.head,
     )
     out.mkdir()
