@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.arms import SEEDS
 from benchmarks.common import Bench, Result, Unit
-from benchmarks.generation import PLENTIFUL, SET, e2e_rows, mean_figures
+from benchmarks.generation import PLENTIFUL, SET, e2e_rows, mean_figures, natural_shares
 from benchmarks.machine import kept_states
 from benchmarks.sets import load_lines, open_lines
 from benchmarks.tiny_base import VERSION, need_tiny_base
@@ -51,7 +51,7 @@ ARMS: dict[str, dict[str, Any]] = {
 """What each arm's recipe has beside what all have."""
 SIZES = {
     "train_rows": 2_400,
-    "validation_rows": 240,
+    "validation_rows": 400,
     "held_rows": 125,
     "test_rows": 630,
     "general": 200,
@@ -113,7 +113,12 @@ def run_unit(unit: Unit) -> Result:
     rows["general"] = passages(open_lines(BOOKS, by=by), s["general"], 0)
     if "replay" in s["arm"]:
         rows["replay"] = passages(load_lines(BOOKS, "train"), s["replayed"], s["seed"])
-    asked = {"recipe": recipe_of(s, base), "seed": s["seed"], "new_tokens": s["new_tokens"]}
+    asked = {
+        "recipe": recipe_of(s, base),
+        "seed": s["seed"],
+        "new_tokens": s["new_tokens"],
+        "shares": natural_shares(),
+    }
     record, sums = run_apart(rows, asked, cache=kept_states() / SET)
     general = record["general"]
     record["forgotten"] = round(general["loss_after"] - general["loss_before"], 5)
@@ -216,7 +221,7 @@ def trial_units() -> list[Unit]:
 
 BENCH = Bench(
     "forgetting",
-    version=3,
+    version=4,
     units=[unit_of(arm, seed) for seed in SEEDS for arm in ARMS],
     run=run_unit,
     price_seconds=price_seconds,

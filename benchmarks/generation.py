@@ -8,12 +8,14 @@ list. The tiny base (`benchmarks.tiny_base`) learns to write them, plain and wit
 rows as they come and from rows of which the two rarest categories are cut to 1 % each.
 
 Capped, so that all arms and seeds end within a day: 2,400 training rows drawn anew for each seed
-(of 42,061), 240 validation rows with prompts of their own out of the same file (the set's own hold
-but two categories), 2 epochs. Judged are all 630 test rows and, since they hold 42 rows of the
-second largest category and none of the largest, 125 prompts of each of these two that are held out
-of the training file, with all its completions as references: what the others pay would not show
-otherwise. Rows with one prompt are one cluster and nothing looser is (split.threshold=1): the set
-has few facts, and all its prompts look alike.
+(of 42,061), 400 validation rows with prompts of their own out of the same file (the set's own hold
+but two categories), as many of each category, 2 epochs. Judged are all 630 test rows and, since
+they hold 42 rows of the second largest category and none of the largest, 125 prompts of each of
+these two that are held out of the training file, with all its completions as references: what the
+others pay would not show otherwise. Over all rows each category counts by its share of the training
+file: of the judged rows two thirds are of the two rarest, which have a quarter of the file's. Rows
+with one prompt are one cluster and nothing looser is (split.threshold=1): the set has few facts,
+and all its prompts look alike.
 
 Target: for some remedy the rarest category's BLEU is higher than plain's, with an interval above 0,
 and the overall BLEU is not lower by more than 0.5. Nine arms are looked at, so that one of them may
@@ -51,7 +53,7 @@ CONDITIONS = ("as_is", "cut")
 CUT_SHARE, CUT_CATEGORIES = 0.01, 2
 PLENTIFUL = ("unspecified", "coffee shop")
 """Categories of which rows are held out of the training file to be judged."""
-SIZES = {"train_rows": 2_400, "validation_rows": 240, "held_rows": 125, "test_rows": 630}
+SIZES = {"train_rows": 2_400, "validation_rows": 400, "held_rows": 125, "test_rows": 630}
 TUNING = {
     "method": "light",
     "epochs": 2,
@@ -84,10 +86,16 @@ def chosen_rows(
     held_rows: int,
 ) -> dict[str, list[Line]]:
     """Training, validation and held-out rows out of the training file. No prompt is in two of them;
-    validation and held-out rows are one per prompt and the same for every seed and condition."""
+    validation and held-out rows are one per prompt and the same for every seed and condition.
+    Validation rows, of which the loss of the rarest category chooses an arm, are spread evenly over
+    the categories: by its share it would have 14 of 240."""
     rng = np.random.default_rng(0)
     once = {lines[k]["prompt"]: k for k in rng.permutation(len(lines)).tolist()}
-    validation = capped(lines, sorted(once.values()), validation_rows, 0)
+    of_category: dict[str, list[int]] = {}
+    for k in sorted(once.values()):
+        of_category.setdefault(lines[k]["category"], []).append(k)
+    each = validation_rows // len(of_category)
+    validation = [k for own in of_category.values() for k in capped(lines, own, each, 0)]
     left = [k for k in once.values() if k not in set(validation)]
     held = [
         k
@@ -99,19 +107,21 @@ def chosen_rows(
     for line in lines:
         references.setdefault(line["prompt"], []).append(line["completion"])
     pool = [k for k, line in enumerate(lines) if line["prompt"] not in apart]
-    if condition == "as_is":
-        train = capped(lines, pool, train_rows, seed)
-    else:
-        rare = rarest(lines, CUT_CATEGORIES)
-        each = max(1, round(CUT_SHARE * train_rows))
-        others = [k for k in pool if lines[k]["category"] not in rare]
-        train = capped(lines, others, train_rows - each * len(rare), seed)
-        for name in rare:
-            own = [k for k in pool if lines[k]["category"] == name]
-            train += capped(lines, own, each, seed)
+    rare = rarest(lines, CUT_CATEGORIES) if condition == "cut" else []
+    few = max(1, round(CUT_SHARE * train_rows))
+    others = [k for k, line in enumerate(lines) if line["category"] not in rare]
+    # By the shares of the file, not of the pool: what is held out is spread otherwise.
+    wanted = Counter(
+        lines[k]["category"] for k in capped(lines, others, train_rows - few * len(rare), 0)
+    )
+    wanted.update(dict.fromkeys(rare, few))
+    train = []
+    for name, count in wanted.items():
+        own = [k for k in pool if lines[k]["category"] == name]
+        train += capped(lines, own, count, seed)
     return {
         "train": [lines[k] for k in sorted(train)],
-        "validation": [lines[k] for k in validation],
+        "validation": [lines[k] for k in sorted(validation)],
         "held": [lines[k] | {"references": references[lines[k]["prompt"]]} for k in held],
     }
 
@@ -126,6 +136,11 @@ def rarest(lines: Sequence[Line], count: int) -> list[str]:
     """The names of the rarest categories, the very rarest first."""
     counted = Counter(line["category"] for line in lines)
     return sorted(counted, key=lambda name: (counted[name], name))[:count]
+
+
+def natural_shares() -> dict[str, int]:
+    """Rows of each category in the training file as it came."""
+    return dict(Counter(line["category"] for line in load_lines(SET, "train")))
 
 
 def recipe_of(arm: str, settings: Any, base: Path) -> dict[str, Any]:
@@ -166,6 +181,7 @@ def run_unit(unit: Unit) -> Result:
         "recipe": recipe_of(s["arm"], s, base),
         "seed": s["seed"],
         "new_tokens": s["new_tokens"],
+        "shares": natural_shares(),
     }
     record, sums = run_apart(rows, asked, cache=kept_states() / SET)
     record["trained"] = dict(Counter(line["category"] for line in rows["train"]))
@@ -304,7 +320,7 @@ def trial_units() -> list[Unit]:
 
 BENCH = Bench(
     "generation",
-    version=2,
+    version=3,
     units=[unit_of(c, arm, seed) for seed in SEEDS for c in CONDITIONS for arm in ARMS],
     run=run_unit,
     price_seconds=price_seconds,

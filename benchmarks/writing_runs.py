@@ -27,7 +27,7 @@ from benchmarks.machine import run_child
 from benchmarks.paired import RESAMPLES, Difference, combined
 from benchmarks.sets import ROOT
 from equipoise.evaluate.texts.overlap import bleu, chrf
-from equipoise.evaluate.texts.resampling import expanded, macro, plan, recentred
+from equipoise.evaluate.texts.resampling import expanded, macro, over_all, plan, recentred
 from equipoise.statistics.bootstrap import FEWEST
 
 Floats = NDArray[np.float64]
@@ -53,20 +53,28 @@ class TextSums:
     categories: NDArray[Any]
     """(n,) str."""
     clusters: NDArray[np.int64]
+    counts: Floats
+    """(n,) rows for which each counts over all rows; the same for all rows of a category."""
     sums: dict[str, Floats]
     """Of each of MEASURES (n, S)."""
 
     def figures(self) -> dict[str, dict[str, float]]:
         """{measure: {"overall", "macro", and each category: value}}."""
-        names = sorted(set(self.categories.tolist()))
+        names, category = np.unique(self.categories, return_inverse=True)
         out = {}
         for measure, value in MEASURES.items():
             sums = self.sums[measure]
-            each = {n: float(value(sums[self.categories == n].sum(0))) for n in names}
-            whole = float(value(sums.sum(0)))
+            each = {str(n): float(value(sums[category == k].sum(0))) for k, n in enumerate(names)}
+            whole = float(value(over_all(sums, category, self.stands_for(category))))
             found = {"overall": whole, "macro": float(np.mean(list(each.values()))), **each}
             out[measure] = {name: round(v, 5) for name, v in found.items()}
         return out
+
+    def stands_for(self, category: NDArray[np.int64]) -> Floats:
+        """(K,) `counts` of the rows of each category; category (n,) in 0 .. K - 1, none empty."""
+        _, first = np.unique(category, return_index=True)
+        found: Floats = self.counts[first]
+        return found
 
     def packed(self) -> bytes:
         file = io.BytesIO()
@@ -75,6 +83,7 @@ class TextSums:
             ids=self.ids.astype(str),
             categories=self.categories.astype(str),
             clusters=self.clusters,
+            counts=self.counts,
             **self.sums,
         )
         return file.getvalue()
@@ -84,9 +93,18 @@ def unpacked(path: str | Path) -> TextSums:
     with np.load(path) as kept:
         order = np.argsort(kept["ids"], kind="stable")
         return TextSums(
-            *(kept[name][order] for name in ("ids", "categories", "clusters")),
+            *(kept[name][order] for name in ("ids", "categories", "clusters", "counts")),
             {measure: kept[measure][order] for measure in MEASURES},
         )
+
+
+def counts_of(categories: NDArray[Any], shares: Mapping[str, float]) -> Floats:
+    """(n,) rows for which each of n judged rows counts, so that over all of them every category
+    has its share in `shares`, of a whole of any size; n in sum."""
+    names, category, judged = np.unique(categories, return_inverse=True, return_counts=True)
+    wanted = np.array([shares[str(name)] for name in names], dtype=np.float64)
+    counts: Floats = (wanted / wanted.sum() * len(categories) / judged)[category]
+    return counts
 
 
 def text_differences(
@@ -98,8 +116,9 @@ def text_differences(
     resamples: int = RESAMPLES,
 ) -> dict[str, Difference]:
     """Ours minus theirs of "overall", "macro" and every category, over rows and seeds as in
-    `paired`; the k-th of both is the same seed's. A category with too few rows to resample is left
-    out. Raises ValueError if they are not of the same rows.
+    `paired`; the k-th of both is the same seed's. Over all rows each counts as `TextSums` says. A
+    category with too few rows to resample is left out. Raises ValueError if they are not of the
+    same rows.
     """
     everyone, first = [*ours, *theirs], ours[0]
     if any(one.ids.tolist() != first.ids.tolist() for one in everyone):
@@ -115,7 +134,8 @@ def text_differences(
         gap: Floats = value(parts[..., 0, :, :]) - value(parts[..., 1, :, :])
         return gap
 
-    prepared = plan(sums, category.astype(np.int64), first.clusters, len(names))
+    stands_for = first.stands_for(category)
+    prepared = plan(sums, category, first.clusters, len(names), stands_for)
     drawn = prepared.draw(
         resamples, np.random.default_rng(seed), lambda s: by_seed(s).mean(-1, keepdims=True)
     )
@@ -123,7 +143,7 @@ def text_differences(
     apart, everyone_there = by_seed(of_each), np.ones(len(names), dtype=bool)
     gaps = apart.mean(axis=1)
     lent = recentred(drawn.lent[..., 0], drawn.each[..., 0], gaps)
-    whole = by_seed(sums.sum(axis=0))
+    whole = by_seed(over_all(sums, category, stands_for))
     held = np.diff(prepared.first)
     total = len(np.unique(first.clusters))
     cells: dict[str, tuple[Floats, Floats, int]] = {
@@ -155,7 +175,8 @@ def run_apart(
 
     rows    train, validation and test; other names are files of plain texts, which the recipe in
             `asked` calls by "FOLDER/name.jsonl".
-    asked   recipe (settings), seed, new_tokens.
+    asked   recipe (settings), seed, new_tokens; shares: of each category over all rows, whatever
+            its part of the judged ones.
     cache   A folder of cached states that outlives the unit; None: a fresh one.
     """
     with tempfile.TemporaryDirectory() as place:
@@ -216,6 +237,7 @@ def fit_and_write(folder: Path) -> dict[str, Any]:
         written.ids,
         written.categories,
         written.clusters,
+        counts_of(written.categories, asked["shares"]),
         {measure: found.measured[measure].sums for measure in MEASURES},
     )
     (folder / "sums.npz").write_bytes(sums.packed())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +20,13 @@ from benchmarks.label_text import examples_of, options_of, unit_of, words_of
 from benchmarks.paired import Difference
 from benchmarks.sentences import sentence
 from benchmarks.sft_arms import Clock, rates, shares
-from benchmarks.writing_runs import TextSums, same_seeds, text_differences, unpacked
+from benchmarks.writing_runs import (
+    TextSums,
+    counts_of,
+    same_seeds,
+    text_differences,
+    unpacked,
+)
 from equipoise.errors import SettingsError
 
 
@@ -42,12 +49,14 @@ def test_chosen_rows_keep_prompts_apart(condition: str) -> None:
     assert kept == {"unspecified": 5, "coffee shop": 5}
     assert all(len(line["references"]) == 3 for line in rows["held"])
     assert len(validation) == len(rows["validation"]) == 12
+    spread = Counter(line["category"] for line in rows["validation"])
+    assert spread == {"unspecified": 4, "coffee shop": 4, "few": 4}
     assert len(rows["train"]) == 100
     counts = Counter(line["category"] for line in rows["train"])
     if condition == "cut":
         assert counts == {"unspecified": 98, "coffee shop": 1, "few": 1}
     else:
-        assert counts["unspecified"] > counts["coffee shop"] > counts["few"] > 5
+        assert counts == {"unspecified": 62, "coffee shop": 25, "few": 13}
     again = chosen_rows(lines(), condition, 1, train_rows=100, validation_rows=12, held_rows=5)
     assert again["validation"] == rows["validation"]
     assert condition == "cut" or again["train"] != rows["train"]
@@ -74,8 +83,28 @@ def sums(nats: float, rows: int = 60) -> TextSums:
         np.array([f"test-{k:03d}" for k in range(rows)]),
         np.array(["a", "b"] * (rows // 2)),
         np.arange(rows),
+        np.ones(rows),
         {"loss": loss, "bleu": bleu, "chrf": np.ones((rows, 18))},
     )
+
+
+def test_over_all_rows_a_category_counts_by_its_share() -> None:
+    """Of 60 judged rows half are of the category that has a tenth of the rows as they come: what
+    the other loses is not made up for by what this one gains."""
+    plain = sums(2.0)
+    counts = counts_of(plain.categories, {"a": 900, "b": 100, "not judged": 50})
+    assert counts[:2].tolist() == pytest.approx([1.8, 0.2])
+    assert counts.sum() == pytest.approx(60)
+    plain = replace(plain, counts=counts)
+    noise = np.tile([0.001, 0.001, -0.001, -0.001], 15)
+    moved = np.where(plain.categories == "a", 0.1, -0.3) + noise
+    loss = plain.sums["loss"] + np.stack([10 * moved, np.zeros(60)], axis=1)
+    ours = replace(plain, sums=plain.sums | {"loss": loss})
+    overall = text_differences([ours], [plain], "loss")["overall"]
+    assert overall.value == pytest.approx(0.9 * 0.1 - 0.1 * 0.3)
+    assert overall.low == pytest.approx(overall.high, abs=0.01)
+    gap = ours.figures()["loss"]["overall"] - plain.figures()["loss"]["overall"]
+    assert gap == pytest.approx(0.06, abs=1e-4)
 
 
 def test_differences_are_paired_over_rows_and_seeds() -> None:
