@@ -246,6 +246,7 @@ def fit_and_write(folder: Path) -> dict[str, Any]:
         "figures": sums.figures(),
         "rows": {"train": len(lines_of(folder, "train")), "test": len(written)},
         "wrote": texts[:3],
+        "steps": manifest.training.steps,
         "stages": {name: round(s, 2) for name, s in manifest.seconds.items()},
         "decoding": round(time.monotonic() - begun, 2),
         "validation_loss": {

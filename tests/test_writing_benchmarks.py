@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # benchmarks/ is not installed
 
-from benchmarks import sft_speed
+from benchmarks import generation, sft_speed
 from benchmarks.forgetting import not_dominated, passages
 from benchmarks.generation import chosen_rows, rare_of, rarest, target_met
 from benchmarks.label_text import examples_of, options_of, unit_of, words_of
@@ -128,6 +128,24 @@ def test_sums_come_back_as_they_were_kept(tmp_path: Path) -> None:
     (tmp_path / "kept.npz").write_bytes(one.packed())
     assert unpacked(tmp_path / "kept.npz").figures() == one.figures()
     assert one.figures()["loss"]["overall"] == pytest.approx(2.0, abs=0.05)
+
+
+def test_oversampling_trains_about_as_many_steps() -> None:
+    """Fed are as many rows of each of four categories as the largest has; the price knows it."""
+    counts = {
+        "as_is": {"unspecified": 1_252, "coffee shop": 593, "pub": 373, "restaurant": 182},
+        "cut": {"unspecified": 1_596, "coffee shop": 756, "pub": 24, "restaurant": 24},
+    }
+    for condition, rows in counts.items():
+        plain, more = (
+            generation.unit_of(condition, arm, 0) for arm in ("plain", "random_oversample")
+        )
+        fed = 4 * max(rows.values())
+        assert fed / 2_400 == pytest.approx(generation.OVERSAMPLED[condition], abs=0.05)
+        ratio = fed * more.settings["epochs"] / (2_400 * plain.settings["epochs"])
+        assert 1 <= ratio < 1.35
+        prices = [generation.price_seconds(unit) for unit in (plain, more)]
+        assert prices[0] < prices[1] < 1.35 * prices[0]
 
 
 def test_the_target_asks_for_both() -> None:
