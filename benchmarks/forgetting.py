@@ -11,7 +11,9 @@ the task's judged rows, macro over categories, over rows and seeds.
 
 plain, replay, kl, l2_sp and the interpolations (WiSE-FT) train all weights at one rate; light_K
 trains the K upper layers; lora has a rate three times as high, since its products start at nothing.
-Holds with a strength are there with two.
+Holds with a strength are there with two. Those of replay are shares of a step's rows; passages are
+several times as long as the task's sentences and every token counts the same, so that most of the
+loss is theirs. `replayed_tokens` says how much.
 """
 
 from __future__ import annotations
@@ -155,6 +157,7 @@ def line_of(
     line: dict[str, Any] = {
         "seeds": len(seeds),
         "forgotten": round(float(np.mean([one["forgotten"] for one in results])), 4),
+        "replayed_tokens": round(float(np.mean([one["replayed_tokens"] for one in results])), 3),
         "forgotten_by_seed": [one["forgotten"] for one in results],
         "macro_loss": figures["loss"]["macro"],
         "macro_bleu": figures["bleu"]["macro"],

@@ -28,6 +28,7 @@ from benchmarks.paired import RESAMPLES, Difference, combined
 from benchmarks.sets import ROOT
 from equipoise.evaluate.texts.overlap import bleu, chrf
 from equipoise.evaluate.texts.resampling import expanded, macro, over_all, plan, recentred
+from equipoise.recipe import Recipe
 from equipoise.statistics.bootstrap import FEWEST
 
 Floats = NDArray[np.float64]
@@ -247,6 +248,7 @@ def fit_and_write(folder: Path) -> dict[str, Any]:
         "rows": {"train": len(lines_of(folder, "train")), "test": len(written)},
         "wrote": texts[:3],
         "steps": manifest.training.steps,
+        "replayed_tokens": replayed_tokens(recipe, folder / "rows" / "train.jsonl"),
         "stages": {name: round(s, 2) for name, s in manifest.seconds.items()},
         "decoding": round(time.monotonic() - begun, 2),
         "validation_loss": {
@@ -258,6 +260,26 @@ def fit_and_write(folder: Path) -> dict[str, Any]:
         "general": None if manifest.general is None else manifest.general.model_dump(),
         "remedies": [r.model_dump(include={"name", "after"}) for r in manifest.remedies],
     }
+
+
+def replayed_tokens(recipe: Recipe, train: Path) -> float:
+    """Share of what is learned, in tokens, that is of replayed texts: what they are of the loss
+    when every token counts the same. By mean lengths: every text is drawn as often, give or take
+    one."""
+    from equipoise.fitting.writing.keep import replayed_beside
+    from equipoise.fitting.writing.texts import read_texts
+    from equipoise.models.load import find_base
+
+    keep, rows = recipe.write.keep, recipe.train.batch_rows
+    if keep.replay is None:
+        return 0.0
+    base = find_base(recipe.model, writes=True)
+    own, general = (
+        float(read_texts(str(path), base).read.learned_lengths.mean())
+        for path in (train, keep.replay)
+    )
+    replayed = replayed_beside(rows, keep.replay_share) * general
+    return round(replayed / (replayed + rows * own), 3)
 
 
 def lines_of(folder: Path, split: str) -> list[str]:

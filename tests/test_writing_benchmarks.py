@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -23,11 +24,14 @@ from benchmarks.sft_arms import Clock, rates, shares
 from benchmarks.writing_runs import (
     TextSums,
     counts_of,
+    replayed_tokens,
     same_seeds,
     text_differences,
     unpacked,
 )
 from equipoise.errors import SettingsError
+from equipoise.recipe import make_recipe
+from tests.models.writing.tiny import save_writing_base
 
 
 def lines() -> list[dict[str, Any]]:
@@ -187,6 +191,24 @@ def test_passages_are_drawn_over_all_books() -> None:
 
 def test_what_is_worse_in_both_is_dominated() -> None:
     assert not_dominated({"a": (1, 3), "b": (2, 2), "c": (2, 3), "d": (1, 3)}) == ["a", "b", "d"]
+
+
+def test_replayed_passages_are_a_larger_share_of_the_tokens_than_of_the_rows(
+    tmp_path: Path,
+) -> None:
+    """Nine rows of three tokens and the end beside one text of nineteen and the end: 20 of 56."""
+    base = save_writing_base(tmp_path / "base", "llama")
+    train, replay = tmp_path / "train.jsonl", tmp_path / "replay.jsonl"
+    row = {"prompt": "play", "completion": "the loud music", "category": "a"}
+    train.write_text(f"{json.dumps(row)}\n{json.dumps(row)}\n")
+    replay.write_text(json.dumps({"text": " ".join(["music"] * 19)}))
+    asked = {
+        "model": {"name": str(base), "method": "full", "max_tokens": 48},
+        "train": {"batch_rows": 9, "device_rows": 9},
+        "write": {"keep": {"replay": str(replay), "replay_share": 0.1}},
+    }
+    assert replayed_tokens(make_recipe(asked), train) == pytest.approx(20 / 56, abs=1e-3)
+    assert replayed_tokens(make_recipe(asked | {"write": {}}), train) == 0
 
 
 def test_rates_count_the_first_step_and_what_is_spent_once() -> None:

@@ -93,13 +93,18 @@ class Replayed:
         return joined, weights[order], counts[order]
 
 
+def replayed_beside(batch_rows: int, share: float) -> int:
+    """General rows in a step beside so many of the run's own, so that they are `share` of it."""
+    return max(1, round(batch_rows * share / (1 - share)))
+
+
 def with_replay(
     plan: StepPlan, own: int, general: int, share: float, rng: np.random.Generator
 ) -> StepPlan:
     """Every step with general rows behind its own, so that they are `share` of it: `general` rows
     numbered from `own` on, drawn in shuffled cycles that go on from step to step and epoch to
     epoch. A smaller last step gets as many as the others."""
-    each = max(1, round(plan.batch_rows * share / (1 - share)))
+    each = replayed_beside(plan.batch_rows, share)
     needed = plan.epochs * plan.steps * each
     cycles = [rng.permutation(general) for _ in range(-(-needed // general))]
     drawn = own + np.concatenate(cycles)[:needed].reshape(plan.epochs, plan.steps, each)

@@ -48,7 +48,7 @@ def writing_facts(run: WrittenFolder) -> tuple[tuple[str, str], ...]:
             )
         )
     if keep.replay is not None:
-        facts.append(("Replayed general texts", f"{percent(keep.replay_share)} of every step"))
+        facts.append(("Replayed general texts", f"{percent(keep.replay_share)} of a step's rows"))
     if keep.kl:
         facts.append(("Held to the base by KL", f"{keep.kl:g} a token"))
     if keep.interpolate < 1:
