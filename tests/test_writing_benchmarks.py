@@ -14,7 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # benchmarks/ is not installed
 
-from benchmarks import generation, sft_speed
+from benchmarks import generation, label_text, sft_speed
+from benchmarks.arms import SEEDS
 from benchmarks.forgetting import not_dominated, passages
 from benchmarks.generation import chosen_rows, rare_of, rarest, target_met
 from benchmarks.label_text import examples_of, options_of, unit_of, words_of
@@ -32,6 +33,8 @@ from benchmarks.writing_runs import (
 from equipoise.errors import SettingsError
 from equipoise.recipe import make_recipe
 from tests.models.writing.tiny import save_writing_base
+
+GAP = Difference(0.1, 0.0, 0.2, 3)
 
 
 def lines() -> list[dict[str, Any]]:
@@ -165,6 +168,30 @@ def test_examples_come_from_the_classes_in_turn() -> None:
     assert examples_of(rows, 3, 0) == [("short", "x"), ("of y", "y"), ("a long text", "x")]
     assert examples_of(rows, 0, 0) == []
     assert len(examples_of(rows, 9, 0)) == 4
+
+
+def test_what_draws_nothing_is_compared_with_plain_of_every_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What plain's seeds differ by is in the interval of zero-shot prompting too."""
+    names = ("macro_f1", "tail_macro_f1", "worst_class_recall", "accuracy", "log_loss")
+    figures = dict.fromkeys(names, 0.5) | {"base": "one"}
+    asked = []
+
+    def differences(ours: tuple[str, ...], theirs: tuple[str, ...], **_: int) -> Any:
+        asked.append((ours, theirs))
+        return dict.fromkeys(("macro_f1", "balanced_accuracy", "log_loss"), GAP)
+
+    monkeypatch.setattr(label_text, "differences_in", differences)
+    units = [
+        {"settings": dict(unit.settings), "result": figures, "paths": {"npz": unit.name}}
+        for unit in label_text.units_of()
+        if unit.settings["set"] == "trec6" and unit.settings["arm"] != "few_shot"
+    ]
+    label_text.summarise(units)
+    plain = tuple(f"trec6.plain.s{seed}" for seed in SEEDS)
+    assert (("trec6.zero_shot.s0",) * len(SEEDS), plain) in asked
+    assert (tuple(f"trec6.logit_adjusted.s{seed}" for seed in SEEDS), plain) in asked
 
 
 def test_labels_are_words() -> None:
