@@ -96,6 +96,8 @@ def _write(loaded: LoadedWriter, asked: list[NDArray[np.int32]], config: DecodeC
         ids[row, at], mask[row, at] = own, 1
     drawn = config.temperature > 0
     options: dict[str, Any] = {"temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
+    # Before our own settings take the place of the base's, which name some of them.
+    ends = end_ids(body, tokenizer, two_parts=writer.two_parts)
     with _own_settings(body):
         out = body.generate(
             input_ids=torch.from_numpy(ids).to(device),
@@ -105,7 +107,7 @@ def _write(loaded: LoadedWriter, asked: list[NDArray[np.int32]], config: DecodeC
             do_sample=drawn,
             logits_processor=_penalty(config, given=1 if writer.two_parts else width),
             pad_token_id=pad,
-            eos_token_id=end_ids(body, tokenizer, two_parts=writer.two_parts) or None,
+            eos_token_id=ends or None,
             **(options if drawn else {}),
         )
     new = out if writer.two_parts else out[:, width:]

@@ -25,14 +25,15 @@ CHAIN = ("money", "loud", "<turn>")
 """What the chained model writes, over and over: its turn, and the same turn again."""
 
 
-def chained_base(folder: Path) -> Path:
+def chained_base(folder: Path, *, template: str | None = TEMPLATE, end: str = "") -> Path:
     """A GPT-2 that writes behind each token of CHAIN the next one: its layers add nothing, and its
-    head knows what follows what. The tokenizer's end of text is not among them."""
+    head knows what follows what. The tokenizer's end of text is not among them; `end` is one that
+    the base's own settings name beside it."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     tokenizer = make_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<turn>"]})
-    tokenizer.chat_template = TEMPLATE
+    tokenizer.chat_template = template
     size = len(tokenizer)
     ends = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
     config = GPT2Config(
@@ -49,6 +50,8 @@ def chained_base(folder: Path) -> Path:
         for now, then in zip(CHAIN, (*CHAIN[1:], CHAIN[0]), strict=True):
             first, second = tokenizer.convert_tokens_to_ids([now, then])
             model.lm_head.weight[second, first] = 1
+    if end:
+        model.generation_config.eos_token_id = [3, tokenizer.convert_tokens_to_ids(end)]
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -57,6 +60,19 @@ def chained_base(folder: Path) -> Path:
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_text_ends_with_the_turn_that_the_template_closes(method: Any, tmp_path: Path) -> None:
     settings = ModelConfig(name=str(chained_base(tmp_path / "base")), method=method, rank=2)
+    base = find_base(settings, writes=True)
+    writer, _ = build_writer(base, settings, 0)
+    save_writer(tmp_path / "run", writer, base, settings)
+    loaded = load_writer(tmp_path / "run", device="cpu")
+    asked = np.array(base.tokenizer.convert_tokens_to_ids(["money"]), dtype=np.int32)
+    assert write_texts(loaded, [asked], DecodeConfig(new_tokens=9)) == ["loud"]
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_text_ends_with_what_the_base_names_as_its_end(method: Any, tmp_path: Path) -> None:
+    """No template names one here, and the tokenizer's end of text is never written."""
+    folder = chained_base(tmp_path / "base", template=None, end="<turn>")
+    settings = ModelConfig(name=str(folder), method=method, rank=2)
     base = find_base(settings, writes=True)
     writer, _ = build_writer(base, settings, 0)
     save_writer(tmp_path / "run", writer, base, settings)
