@@ -39,19 +39,20 @@ def answer_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def answer_in(text: str, pattern: re.Pattern[str]) -> str | None:
-    """The first group of the last match, or all of the match where there is no group; None if
-    the pattern is not found.
+    """The first group of the last match that says something there, or all of that match where
+    there is no group; None if there is none. A pattern that may match nothing, as `\\d*`, does so
+    at the end of every text: any answer would be that of any reference.
 
     >>> answer_in("#### 3, no: #### 1,000", answer_pattern("gsm8k"))
     '1,000'
     """
+    group = 1 if pattern.groups else 0
     last = None
-    for last in pattern.finditer(text):  # noqa: B007
-        pass
-    if last is None:
-        return None
-    found = last.group(1) if pattern.groups else last.group()
-    return None if found is None else str(found)
+    for match in pattern.finditer(text):
+        found = match.group(group)
+        if found and found.strip():
+            last = str(found)
+    return last
 
 
 def answer_match(written: str, references: Sequence[str], pattern: re.Pattern[str]) -> bool | None:

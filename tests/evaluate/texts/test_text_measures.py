@@ -175,6 +175,15 @@ class TestAnswers:
         assert answer_match("#### 2", ["no mark", "#### 2"], gsm8k) is True
         assert answer_match("#### 2", ["no mark"], gsm8k) is None
 
+    def test_a_match_of_nothing_is_no_answer(self) -> None:
+        digits = answer_pattern(r"\d*")
+        assert answer_in("it is 12, or so", digits) == "12"
+        assert answer_in("nobody knows", digits) is None
+        assert answer_match("it is 12", ["it is 13"], digits) is False
+        assert answer_match("it is 12", ["nobody knows"], digits) is None
+        assert answer_in("Answer: 5\nAnswer: ", answer_pattern(r"Answer:(.*)")) == " 5"
+        assert answer_in("y, then x", answer_pattern(r"x|(y)")) == "y"
+
     def test_exact(self) -> None:
         assert exact_match(" Yes\n", ["No", "Yes"])
         assert not exact_match("", ["Yes"])
