@@ -253,7 +253,7 @@ class LoadedRun:
             splits=given.splits,
             folds=given.folds,
             groups=given.groups if rows.groups is None else rows.groups,
-            clusters=cluster_rows(rows.texts.tolist(), groups),
+            clusters=cluster_rows(rows.texts.tolist(), groups, threshold=recipe.split.threshold),
             labels=labels,
             decided=given.decided,
             logits=given.logits,

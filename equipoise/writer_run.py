@@ -58,7 +58,9 @@ class _Reads:
 class LoadedWriterRun:
     """A run's writer, with the settings by which it was judged.
 
-    Judging the run's own test rows, in their order, gives `written.parquet` bit for bit.
+    Judging the run's own test rows, in their order, gives the texts and log-probabilities of
+    `written.parquet` bit for bit, and with them the measures; look-alikes, by which intervals go,
+    are looked for among the judged rows alone, by the run's split.threshold.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, writer: LoadedWriter) -> None:
@@ -202,7 +204,12 @@ class LoadedWriterRun:
         seen = seen_before(self.folder, rows, chose="were there to choose by")
         groups = None if rows.groups is None else rows.groups.tolist()
         assert rows.turns is not None
-        together = cluster_rows(rows.texts.tolist(), groups, turns=rows.turns.tolist())
+        together = cluster_rows(
+            rows.texts.tolist(),
+            groups,
+            turns=rows.turns.tolist(),
+            threshold=recipe.split.threshold,
+        )
         rows = replace(rows, clusters=together)
         assert rows.turns is not None
         assert rows.labels is not None

@@ -15,6 +15,7 @@ from equipoise.data.read import read_rows
 from equipoise.data.table import ColumnNames
 from equipoise.errors import DataError, FolderError
 from equipoise.fitting.seen import text_marks
+from equipoise.load import LoadedRun
 from equipoise.records.folders import check_audit_folder, check_scores_folder
 from equipoise.records.rows import Rows, text_column
 from equipoise.records.run import read_manifest
@@ -127,6 +128,19 @@ def test_new_rows_are_not_and_ids_alone_say_nothing(
     )
     _, scores = loaded.evaluate(read_rows(tmp_path / "seen.csv"))
     assert "of 96 rows were trained on" in scores.warnings[0]
+
+
+def test_rows_look_alike_from_where_the_run_was_told(tiny_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "alike.csv"
+    texts = [f"please play the loud music number {k} of the old band" for k in range(12)]
+    labels = ["music", "bank"] * 6
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(path, index=False)
+    loaded = equipoise.load(tiny_run)
+    assert isinstance(loaded, LoadedRun)
+    for threshold, clusters in ((0.8, 2), (1.0, 12)):
+        loaded.manifest.recipe["split"]["threshold"] = threshold
+        predictions, _ = loaded.evaluate(read_rows(path))
+        assert len(set(predictions.clusters.tolist())) == clusters
 
 
 def test_a_run_without_marks_says_that_nobody_can_tell(run: Path, tmp_path: Path) -> None:

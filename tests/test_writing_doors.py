@@ -224,6 +224,21 @@ def test_rows_that_were_trained_on_are_told(run: Path, rows: Path) -> None:
     assert scores.warnings == ()
 
 
+def test_rows_look_alike_from_where_the_run_was_told(run: Path, tmp_path: Path) -> None:
+    """All prompts are one template with a number; at split.threshold=1 only equal ones are one."""
+    asked = [f"please play the loud music number {k} of the old band" for k in (*range(12), 0)]
+    said = [" ".join(["play", "the", "loud", "music", "we"][k % 4 :]) for k in range(13)]
+    lines = [{"prompt": one, "completion": two} for one, two in zip(asked, said, strict=True)]
+    table = read_rows(write_jsonl(tmp_path / "alike.jsonl", lines))
+    loaded = equipoise.load(run)
+    assert isinstance(loaded, LoadedWriterRun)
+    for threshold, clusters in ((0.8, 2), (1.0, 12)):
+        loaded.manifest.recipe["split"]["threshold"] = threshold
+        written, scores = loaded.evaluate(table, decode_rows=0)
+        assert len(np.unique(written.clusters)) == clusters
+        assert (scores.measures["loss"].low is None) == (clusters < 8)
+
+
 def test_the_same_call_predicts_with_runs_of_both_kinds(run: Path, tiny_run: Path) -> None:
     texts = ["the music", "play the loud song"]
     for folder in (run, tiny_run):
