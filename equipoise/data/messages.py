@@ -56,21 +56,31 @@ def to_turns(cell: Any, unread: set[str] | None = None) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def to_references(cell: Any) -> tuple[str, ...]:
-    """Right answers, without repeats: a list of texts, a text, or a JSON list as text. Raises
-    CellFault."""
+def to_references(cell: Any, *, text_only: bool = False) -> tuple[str, ...]:
+    """Right answers, without repeats: a list of texts, or a text. Raises CellFault.
+
+    text_only  Of a form that can't hold lists: a text that is a JSON list of texts is one.
+
+    >>> to_references('["red", "blue"]', text_only=True), to_references('["red", "blue"]')
+    (('red', 'blue'), ('["red", "blue"]',))
+    """
     if cell is None:
         return ()
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        with suppress(ValueError):  # a text may begin with a bracket
-            cell = json.loads(cell)
+    if text_only and isinstance(cell, str) and cell.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):  # a text may begin with a bracket
+            read = json.loads(cell)
+            cell = read if _are_texts(read) else cell
     if isinstance(cell, str):
         return (cell,) if cell.strip() else ()
-    if not isinstance(cell, list | tuple) or not all(isinstance(text, str) for text in cell):
+    if not _are_texts(cell):
         raise CellFault("holds no list of texts; write one, or a single text")
     if not all(text.strip() for text in cell):
         raise CellFault("holds an empty text among the references; leave it out")
     return tuple(dict.fromkeys(cell))
+
+
+def _are_texts(cell: Any) -> bool:
+    return isinstance(cell, list | tuple) and all(isinstance(text, str) for text in cell)
 
 
 def _from_json(cell: str) -> Any:

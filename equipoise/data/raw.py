@@ -23,6 +23,8 @@ class RawPart:
     faults: tuple[str, ...] = ()
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Columns stored as class numbers: the name of each number (Hugging Face `ClassLabel`)."""
+    text_only: bool = False
+    """Whether the form knows nothing but text (.csv, .tsv), so that a list is written as JSON."""
 
 
 class _Broken:
@@ -57,4 +59,5 @@ def join_parts(where: str, parts: list[RawPart]) -> RawPart:
         rows=sum(part.rows for part in parts),
         faults=tuple(fault for part in parts for fault in part.faults),
         class_names=parts[0].class_names,
+        text_only=all(part.text_only for part in parts),
     )

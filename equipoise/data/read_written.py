@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from equipoise.data.cells import is_text, names
@@ -36,7 +38,7 @@ def written_columns(
     category = roles.get("category", (None,))[0]
     given: list[tuple[str, ...] | None] = [()] * part.rows
     if "references" in roles:
-        given = _each(part, roles["references"][0], "references", to_references, faults)
+        given = _references(part, roles["references"][0], turns, faults)
     return {
         "turns": text_column(turns),
         "texts": text_column([None if row is None else asked_text(row) for row in turns]),
@@ -45,6 +47,19 @@ def written_columns(
         else names(part, category, "category", faults),
         "references": text_column(list(map(_right, turns, given))),
     }
+
+
+def _references(
+    part: RawPart, column: str, turns: list[_Turns | None], faults: list[str]
+) -> list[tuple[str, ...] | None]:
+    """A cell that says what the row's answer says is that text, whatever it looks like."""
+    own = [None if row is None else answer(row) for row in turns]
+    cells = [
+        (cell,) if isinstance(cell, str) and cell.strip() and cell == text else cell
+        for cell, text in zip(part.cells[column], own, strict=True)
+    ]
+    read = partial(to_references, text_only=part.text_only)
+    return _each(replace(part, cells={column: cells}), column, "references", read, faults)
 
 
 def _right(turns: _Turns | None, given: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -144,7 +144,8 @@ def parse_delimited(text: str, where: str, *, tabs: bool) -> RawPart:
     if names is None or not records:
         raise DataError(f"{where}: holds no rows, only a line of column names; add rows")
     columns = dict(zip(names, (list(c) for c in zip(*records, strict=True)), strict=True))
-    return RawPart(where, columns, len(records), _capped(ragged, where, "lines do not fit"))
+    faults = _capped(ragged, where, "lines do not fit")
+    return RawPart(where, columns, len(records), faults, text_only=True)
 
 
 def parse_json_lines(text: str, where: str) -> RawPart:

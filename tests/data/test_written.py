@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -272,6 +273,24 @@ def test_other_faults_of_written_rows(tmp_path: Path) -> None:
         "empty category in row 2",
         "the id '1' occurs 2 times, in rows 1, 2",
     ]
+
+
+def test_references_that_look_like_lists(tmp_path: Path) -> None:
+    """Only CSV can't hold lists; and there an answer that is JSON stays what it is."""
+    array, other = '["red", "blue"]', '["pink"]'
+    record = {"prompt": "Name two colours.", "completion": array}
+    given = ((array, (array,)), ("[1, 2]", (array, "[1, 2]")), ("[see 3]", (array, "[see 3]")))
+    for kind in ("jsonl", "csv"):
+        path = tmp_path / f"a.{kind}"
+        for cell, wanted in (*given, (other, (array, "pink" if kind == "csv" else other))):
+            frame = pd.DataFrame([record | {"references": cell}])
+            if kind == "csv":
+                frame.to_csv(path, index=False)
+            else:
+                frame.to_json(path, orient="records", lines=True)
+            rows = only(path)
+            assert rows.references is not None
+            assert rows.references.tolist() == [wanted], (kind, cell)
 
 
 def test_columns_that_are_missing(tmp_path: Path) -> None:
