@@ -30,6 +30,7 @@ from equipoise.options import (
     Json,
     JudgedBy,
     JudgeModel,
+    JudgeOption,
     JudgeUrl,
     KeyVariable,
     Label,
@@ -325,6 +326,7 @@ def judge(
     url: JudgeUrl,
     model: JudgeModel,
     key_env: KeyVariable = None,
+    option: JudgeOption = [],  # noqa: B006
     against: Against = "plain",
     human: HumanVerdicts = None,
     price: Price = None,
@@ -336,19 +338,10 @@ def judge(
     Each pair of texts is asked about in both orders. The verdict goes into RUN/judged.json and the
     report; answers are kept, so that the same command goes on after a break and pays nothing twice.
     """
-    from equipoise.judge_commands import judge_with
+    from equipoise.judge_commands import endpoint_asked, judge_with
 
-    answer = judge_with(
-        run,
-        url=url,
-        model=model,
-        key_env=key_env,
-        against=against,
-        human=human,
-        price=price,
-        quiet=quiet,
-    )
-    say(json_, *answer)
+    endpoint = endpoint_asked(url, model, key_env, option)
+    say(json_, *judge_with(run, endpoint, against, human=human, price=price, quiet=quiet))
 
 
 @app.command()

@@ -4,43 +4,55 @@ one of its baselines."""
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from equipoise.errors import DataError, FolderError, ModelError, SettingsError
-from equipoise.records.judged import ANSWERS, JUDGED, JudgedRun, JudgeReport, write_judged
+from equipoise.records.judged import ANSWERS, JUDGED, SENT, JudgedRun, JudgeReport, write_judged
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.written import WRITTEN, Written, read_written
+from equipoise.records.yaml_files import parse_value
 from equipoise.terminal import quiet_output
+
+if TYPE_CHECKING:
+    from equipoise.evaluate.texts.endpoint import Endpoint
 
 RIVALS = ("plain", "base")
 """Baselines that write."""
+OURS = ("model", "messages", "stream", "n")
+"""Fields of a request that are no options: an answer with others could not be read."""
+
+
+def endpoint_asked(url: str, model: str, key_env: str | None, options: Sequence[str]) -> Endpoint:
+    """The endpoint as the command line names it. Raises SettingsError."""
+    from equipoise.evaluate.texts.endpoint import KEY_VARIABLE, endpoint_at
+
+    sent = _options(options)
+    if key_env is not None and not os.environ.get(key_env):
+        raise SettingsError(f"--key-env {key_env}: the environment has no such variable; set it")
+    return endpoint_at(url, model, key_variable=key_env or KEY_VARIABLE, options=sent)
 
 
 def judge_with(
     run: Path,
-    *,
-    url: str,
-    model: str,
-    key_env: str | None,
+    endpoint: Endpoint,
     against: str,
+    *,
     human: Path | None,
     price: str | None,
     quiet: bool,
 ) -> tuple[dict[str, Any], str]:
     """Ask, write judged.json and the report; what to print."""
-    from equipoise.evaluate.texts.endpoint import KEY_VARIABLE, endpoint_at
     from equipoise.evaluate.texts.judge_model import ask_judge, pairs_of
     from equipoise.progress import shown, silent
     from equipoise.report import write_report
     from equipoise.report.sections.judge_model import judge_says
 
     prices = _prices(price)
-    if key_env is not None and not os.environ.get(key_env):
-        raise SettingsError(f"--key-env {key_env}: the environment has no such variable; set it")
-    endpoint = endpoint_at(url, model, key_variable=key_env or KEY_VARIABLE)
     manifest = read_manifest(run)
     pairs = pairs_of(*_texts(run, manifest, against))
     if not pairs:
@@ -59,12 +71,36 @@ def judge_with(
         )
         if not report.verdicts:
             raise ModelError(_no_verdict(report, run))
-        record = JudgedRun(manifest.id, against, manifest.judged, endpoint.url, report)
+        sent = dict(endpoint.options)
+        record = JudgedRun(manifest.id, against, manifest.judged, endpoint.url, report, sent)
         write_judged(run / JUDGED, record)
         page = write_report(run)
     places = {"out": str(run / JUDGED), "answers": str(run / ANSWERS), "report": str(page)}
     lines = [*judge_says(record), *(f"{name}: {place}" for name, place in places.items())]
     return record.to_json() | places, "\n".join(lines)
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """What is sent beside each question: SENT, and what is named; `none` takes one out. Raises
+    SettingsError for every one that can't be."""
+    options, faults = dict(SENT), []
+    for option in given:
+        name, equals, text = option.partition("=")
+        if not equals or not name:
+            faults.append(f"--option {option}: expected name=value, as reasoning_effort=low")
+        elif name in OURS:
+            faults.append(f"--option {option}: {name} is set by the question; leave it out")
+        elif text == "none":
+            options.pop(name, None)
+        else:
+            try:
+                options[name] = parse_value(text)
+                json.dumps(options[name], allow_nan=False)
+            except (SettingsError, TypeError, ValueError) as error:
+                faults.append(f"--option {option}: {error}; write the value as in JSON")
+    if faults:
+        raise SettingsError(*faults)
+    return options
 
 
 def _prices(given: str | None) -> tuple[float, float] | None:

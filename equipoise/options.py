@@ -176,6 +176,15 @@ HumanVerdicts = Annotated[
         "text is better), b (the run's) or tie.",
     ),
 ]
+JudgeOption = Annotated[
+    list[str],
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="Field of each question's request, as reasoning_effort=low; may be repeated. "
+        "temperature is 0 unless named; temperature=none leaves it out.",
+    ),
+]
 Price = Annotated[
     str | None,
     typer.Option("--price", help="Of a million tokens read and a million written, as 2.5,10."),

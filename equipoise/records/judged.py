@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from equipoise.records.scores import Estimate
 JUDGED = "judged.json"
 ANSWERS = "judge_answers.jsonl"
 """Every answer as it came: what is there is not asked, nor paid, again."""
+SENT: dict[str, Any] = {"temperature": 0}
+"""Fields of each question's request where nobody names others. Reasoning models refuse them."""
 SCHEMA = 1
 
 
@@ -90,6 +92,8 @@ class JudgedRun:
     endpoint: str
     """Its address; never a key."""
     report: JudgeReport
+    options: dict[str, Any] = field(default_factory=lambda: dict(SENT))
+    """Fields of each question's request, such as the temperature."""
 
     def to_json(self) -> dict[str, Any]:
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "report"}
@@ -103,6 +107,7 @@ def write_judged(path: Path, record: JudgedRun) -> None:
 def read_judged(path: Path) -> JudgedRun:
     """Raises FolderError if the file is missing, broken, or not such a record."""
     record = read_json(path, schema=SCHEMA)
+    record.setdefault("options", dict(SENT))  # of verdicts from when there was no choice
     try:
         own = {f.name: record.pop(f.name) for f in fields(JudgedRun) if f.name != "report"}
         del record["schema"]

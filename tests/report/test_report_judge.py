@@ -139,6 +139,9 @@ def test_what_can_not_be_asked_is_told_at_once(run: Path, server: Server, tmp_pa
         ((run, *ask, "--price", "2"), "--price 2: give two numbers"),
         ((run, *ask, "--price", "2,-1"), "--price 2,-1: give two numbers"),
         ((run, *ask, "--key-env", "NO_SUCH_KEY"), "--key-env NO_SUCH_KEY: the environment has no"),
+        ((run, *ask, "--option", "temperature"), "--option temperature: expected name=value"),
+        ((run, *ask, "--option", "stream=true"), "--option stream=true: stream is set by the"),
+        ((run, *ask, "--option", "top_p=.nan"), "--option top_p=.nan: "),
         ((run, *ask, "--against", "tfidf"), "--against tfidf: give plain or base"),
         ((run, *ask, "--against", "base"), "baselines/base: missing"),
         ((run, *ask, "--human", strangers), "a verdict on none of the 30 pairs; its ids must be"),
@@ -163,6 +166,38 @@ def test_another_key_is_named_where_it_is_refused(run: Path, server: Server) -> 
     assert done.code == 2
     assert server.keys[0] == "Bearer sk-mine"
     assert "check the key in the environment variable MY_KEY" in done.stderr
+
+
+def test_what_is_sent_with_each_question_is_chosen_and_recorded(run: Path, server: Server) -> None:
+    """A model that reasons refuses a temperature; the message says how to leave it out."""
+
+    def reasons(number: int, body: dict[str, Any]) -> Any:
+        if "temperature" in body:
+            return 400, {}, b"Unsupported value: 'temperature' does not support 0"
+        return longer_wins(number, body)
+
+    server.behave = reasons
+    done = judged(run, server)
+    assert done.code == 2
+    assert "leave that out with --option temperature=none" in done.stderr
+    server.requests = []
+    more = ("--option", "temperature=none", "--option", "reasoning_effort=low")
+    found = said(run, server, *more, "--option", "max_completion_tokens=900")
+    wanted = {"reasoning_effort": "low", "max_completion_tokens": 900}
+    for body in server.requests:
+        assert body == wanted | {name: body[name] for name in ("model", "messages")}
+    assert found["options"] == wanted == read_judged(run / "judged.json").options
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Every question was sent with reasoning_effort=low, max_completion_tokens=900." in page
+
+
+def test_a_verdict_of_before_there_were_options_is_read(run: Path, server: Server) -> None:
+    assert said(run, server)["options"] == {"temperature": 0}
+    path = run / "judged.json"
+    record = json.loads(path.read_text())
+    del record["options"]
+    path.write_text(json.dumps(record))
+    assert read_judged(path).options == {"temperature": 0}
 
 
 def test_runs_without_remedies_and_without_texts(run: Path, server: Server, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from equipoise.errors import ModelError, SettingsError
+from equipoise.records.judged import SENT
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _PATH = "/chat/completions"
@@ -49,7 +50,7 @@ class Endpoint:
     """As "https://host/v1"; its path of chat completions is added."""
     model: str
     key: str | None = field(default=None, repr=False)
-    options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
+    options: Mapping[str, Any] = field(default_factory=lambda: dict(SENT))
     """Further fields of each request."""
     timeout_seconds: float = 60.0
     tries: int = 6
@@ -126,11 +127,12 @@ class Endpoint:
             told = " ".join(error.read(2000).decode("utf-8", "replace").split())
         except (OSError, HTTPException):
             told = ""
-        hint = (
-            f"check the key in the environment variable {self.key_variable}"
-            if error.code in (401, 403)
-            else "check the endpoint, the model's name and its options"
-        )
+        named = [name for name in self.options if name in told]
+        hint = "check the endpoint, the model's name and its options"
+        if error.code in (401, 403):
+            hint = f"check the key in the environment variable {self.key_variable}"
+        elif named:
+            hint = f"if it takes no {named[0]}, leave that out with --option {named[0]}=none"
         return f"judge model {self.model!r} answered {error.code}: {self._hidden(told)}; {hint}"
 
     def _hidden(self, text: str) -> str:
@@ -149,6 +151,8 @@ def endpoint_at(
 ) -> Endpoint:
     """The key comes from the environment alone, if it is there.
 
+    options  Fields of each request beside the question; None: temperature 0, which models that
+             reason may refuse: {} sends none.
     Raises  SettingsError if the address is none, holds a password, or would send the key in the
             clear to another machine.
     """
@@ -171,7 +175,7 @@ def endpoint_at(
         faults.append("tries must be at least 1 and timeout_seconds above 0")
     if faults:
         raise SettingsError(*faults)
-    chosen = {"temperature": 0} if options is None else dict(options)
+    chosen = dict(SENT if options is None else options)
     return Endpoint(url.rstrip("/"), model, key, chosen, timeout_seconds, tries, key_variable)
 
 

@@ -43,7 +43,8 @@ def judge_section(run: WrittenFolder) -> JudgeSection | None:
 def judge_says(record: JudgedRun) -> tuple[str, ...]:
     """Sentences, for the page and for the command line."""
     report = record.report
-    said = [_preferred(record), _fair(report), _people(report), _lost(report), _price(report)]
+    said = [_preferred(record), _fair(report), _people(report), _lost(report)]
+    said += [_sent(record), _price(report)]
     return tuple(sentence for sentence in said if sentence)
 
 
@@ -120,6 +121,11 @@ def _lost(report: JudgeReport) -> str:
         f"{'has' if without == 1 else 'have'} no verdict and {'is' if without == 1 else 'are'} "
         "left out."
     )
+
+
+def _sent(record: JudgedRun) -> str:
+    told = ", ".join(f"{name}={value}" for name, value in record.options.items())
+    return f"Every question was sent with {told or 'the endpoint’s own settings'}."
 
 
 def _price(report: JudgeReport) -> str:
