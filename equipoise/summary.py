@@ -56,7 +56,7 @@ def run_text(run: Run, report: Path) -> str:
     shown = {decides: _in_text(decides)} | _ARMS_SHOWN
     several, kinds = len(scores.classes) > 1, "classes"
     if manifest.writes:
-        shown, kinds = _written_shown(several), "categories" if several else "category"
+        shown, kinds = _written_shown(scores, several), "categories" if several else "category"
     lines = [f"{scores.rows} {manifest.judged} rows, {len(scores.classes)} {kinds}; 95 % intervals"]
     if "expected_cost" in shown:
         lines[0] += f"; expected cost in {unit or PER_ROWS}, lower is better"
@@ -151,10 +151,16 @@ def _laid_out(table: list[list[str]]) -> list[str]:
     ]
 
 
-def _written_shown(several: bool) -> dict[str, str]:
-    """What is shown of texts: over categories, where there are several, and over all rows."""
+def _written_shown(scores: Scores, several: bool) -> dict[str, str]:
+    """What is shown of texts: over categories, where there are several, and over all rows; first
+    the answers that the user's pattern finds."""
     whole = {"loss": "loss (nats a token)", "bleu": "BLEU"}
-    return ({"macro_loss": "macro loss", "macro_bleu": "macro BLEU"} if several else {}) | whole
+    means = {"macro_loss": "macro loss", "macro_bleu": "macro BLEU"}
+    answers = scores.measures.get("answer_match")
+    if answers is not None and answers.value is not None:
+        whole = {"answer_match": "answer match"} | whole
+        means = {"macro_answer_match": "macro answer match"} | means
+    return (means if several else {}) | whole
 
 
 _OF_A_CATEGORY = {"loss": "loss", "bleu": "BLEU", "chrf": "chrF"}

@@ -3,6 +3,7 @@ the interval of the paired difference in the manifest."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from equipoise.records.run import Comparison
@@ -31,11 +32,14 @@ def several_categories(scores: Scores) -> bool:
 
 
 def written_verdict(run: WrittenFolder) -> Verdict:
-    """By the mean over categories where there are several, else by all rows: by the loss of all
-    judged rows, and by BLEU where texts were written."""
+    """By the mean over categories where there are several, else by all rows: by the answers that
+    the user's pattern finds, where there is one, by the loss of all judged rows, and by BLEU where
+    texts were written."""
     of = "macro_" if several_categories(run.scores) else ""
     found = {(c.against, c.measure): c for c in run.manifest.comparisons}
-    measures = (f"{of}loss", f"{of}bleu")
+    answers = run.scores.measures.get(f"{of}answer_match")
+    asked = answers is not None and answers.value is not None
+    measures = (*((f"{of}answer_match",) if asked else ()), f"{of}loss", f"{of}bleu")
     headline, tone = _headline(run, {key: finding(c) for key, c in found.items()}, measures)
     unjudged = _unjudged(run.scores)
     sentences = [
@@ -44,7 +48,7 @@ def written_verdict(run: WrittenFolder) -> Verdict:
             _against(run, name, [c for m in measures if (c := found.get((name, m)))])
             for name in ("plain", "base")
         ),
-        _rarest(run.scores),
+        _rarest(run.scores, [m.removeprefix("macro_") for m in measures]),
         _unjudged_sentence(unjudged, len(run.scores.classes)),
         _validation_only(run),
     ]
@@ -59,7 +63,7 @@ def written_verdict(run: WrittenFolder) -> Verdict:
 
 
 def _headline(
-    run: WrittenFolder, found: dict[tuple[str, str], Finding], measures: tuple[str, str]
+    run: WrittenFolder, found: dict[tuple[str, str], Finding], measures: tuple[str, ...]
 ) -> tuple[str, Tone]:
     def of(name: str) -> set[Finding]:
         return {found[name, m] for m in measures if (name, m) in found} - {"unknown"}
@@ -69,7 +73,7 @@ def _headline(
         texts = "the one text" if run.asked == 1 else f"every one of the {run.asked:,} texts"
         return f"It writes nothing: {texts} it was asked for is empty.", "bad"
     # Where the texts are not better a lower loss is all that is known.
-    better = found.get(("base", measures[1])) == "better"
+    better = any(found.get(("base", m)) == "better" for m in measures if not m.endswith("loss"))
     helps = "Fine-tuning helps here" if better else "Fine-tuning lowers the loss here"
     if base and "better" not in base:
         if "worse" in base:
@@ -93,7 +97,7 @@ def _headline(
     return says, tone
 
 
-def _remedied(found: dict[tuple[str, str], Finding], measures: tuple[str, str]) -> str:
+def _remedied(found: dict[tuple[str, str], Finding], measures: tuple[str, ...]) -> str:
     """What the run is beside plain fine-tuning, and by which measures."""
     told = {m: f for m in measures if (f := found.get(("plain", m), "unknown")) != "unknown"}
 
@@ -111,7 +115,7 @@ def _remedied(found: dict[tuple[str, str], Finding], measures: tuple[str, str]) 
     return "this run can’t be told from plain fine-tuning."
 
 
-def _result(run: WrittenFolder, measures: tuple[str, str]) -> str:
+def _result(run: WrittenFolder, measures: tuple[str, ...]) -> str:
     scores = run.scores
     rows = count(scores.rows, f"{run.manifest.judged} row")
     kinds = sum(one.rows > 0 for one in scores.classes.values())
@@ -124,7 +128,7 @@ def _result(run: WrittenFolder, measures: tuple[str, str]) -> str:
     ]
     if not said:
         return f"{where} nothing could be measured."
-    return f"{where} {' and '.join(said)}; {_texts(run)}. Brackets hold 95 % intervals."
+    return f"{where} {listed(said)}; {_texts(run)}. Brackets hold 95 % intervals."
 
 
 def _texts(run: WrittenFolder) -> str:
@@ -165,20 +169,20 @@ def _gap(c: Comparison) -> str:
             return f"{size} ({bounds}), {found} by more than chance among the rows explains"
 
 
-def _rarest(scores: Scores) -> str:
+def _rarest(scores: Scores, measures: Sequence[str]) -> str:
     known = [(name, one) for name, one in scores.classes.items() if one.trained and one.rows]
     if len(known) < 2:
         return ""
     name, one = min(known, key=lambda item: (item[1].trained or 0, item[0]))
     told = [
         f"{in_sentence(measure_name(m))} {estimate(one.measures[m], m)}"
-        for m in ("loss", "bleu")
+        for m in measures
         if m in one.measures and one.measures[m].value is not None
     ]
     rows = count(one.trained or 0, "training row")
     if not told:
         return ""
-    return f"The rarest category, “{short(name, 40)}” ({rows}), has {' and '.join(told)}."
+    return f"The rarest category, “{short(name, 40)}” ({rows}), has {listed(told)}."
 
 
 def _unjudged(scores: Scores) -> tuple[Unjudged, ...]:
@@ -218,7 +222,7 @@ def _validation_only(run: WrittenFolder) -> str:
 
 
 def _figures(
-    run: WrittenFolder, measures: tuple[str, str], found: dict[tuple[str, str], Comparison]
+    run: WrittenFolder, measures: tuple[str, ...], found: dict[tuple[str, str], Comparison]
 ) -> tuple[Figure, ...]:
     figures = []
     for measure in measures:
@@ -227,7 +231,7 @@ def _figures(
             bounds = interval(value.low, value.high, measure)
             note = value.why or "no interval" if bounds == NONE else bounds
             figures.append(Figure(measure_name(measure), number(value.value, measure), note))
-    against = "plain" if ("plain", measures[0]) in found else "base"
+    against = "plain" if any(("plain", m) in found for m in measures) else "base"
     title = {"plain": "plain fine-tuning", "base": "the base"}[against]
     for measure in measures:
         c = found.get((against, measure))

@@ -17,6 +17,7 @@ from equipoise.errors import EquipoiseError, FolderError, SettingsError
 from equipoise.evaluate.texts import judge_texts
 from equipoise.evaluate.texts.overlap import TOKENIZERS
 from equipoise.fit import Run, fit
+from equipoise.fitting.writing.compare import COMPARED, _measures
 from equipoise.fitting.writing.keep import with_replay
 from equipoise.fitting.writing.prepare import resolve_written
 from equipoise.models.batches import StepPlan
@@ -27,6 +28,7 @@ from equipoise.recipe import make_recipe
 from equipoise.records.run import read_manifest
 from equipoise.records.scores import read_scores
 from equipoise.records.written import read_written
+from equipoise.summary import run_text
 from tests.models.tiny import TOPICS
 from tests.models.writing.tiny import random_sequences, save_writing_base
 
@@ -109,6 +111,16 @@ def test_a_run_leaves_what_it_says(llama: Path, rows: Path, tmp_path: Path) -> N
     assert run(
         llama, rows, tmp_path / "run", remedies=["sqrt_sampler", "class_weights:twice=true"]
     ).resumed
+
+
+def test_a_run_is_compared_by_its_pattern_first(llama: Path, rows: Path, tmp_path: Path) -> None:
+    done = run(llama, rows, tmp_path / "run", write__pattern=r"\w+", train__epochs=1)
+    found = [c.measure for c in done.manifest.comparisons]
+    assert found == ["macro_answer_match", "answer_match", *COMPARED]
+    assert "macro answer match" in run_text(done, tmp_path / "report.html")
+    judged = read_written(tmp_path / "run" / "written.parquet").of_split(done.manifest.judged)
+    for pattern in ("no answer has this", None):
+        assert _measures(judged, pattern) == COMPARED
 
 
 def test_no_baseline_means_none(llama: Path, rows: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def make_written(
     rare: int = 3,
     decode_rows: int = 500,
     differences: dict[tuple[str, str], tuple[float, float, float]] | None = None,
+    pattern: str | None = None,
 ) -> Path:
     """Write a run whose judged rows were answered by `texts` (None: not asked for), the last
     `rare` of them of the rare category; `differences` by (baseline, measure)."""
@@ -44,7 +45,8 @@ def make_written(
         clusters=np.arange(n),
     )
     write_written(folder / WRITTEN, record)
-    scores = judge_texts(record, split="test", trained_counts={"usual": 150, "rare": 12})
+    trained = {"usual": 150, "rare": 12}
+    scores = judge_texts(record, split="test", trained_counts=trained, pattern=pattern)
     write_scores(folder / "scores.json", scores)
     (folder / "scores_validation.json").unlink()
     for name in ("plain", "tfidf", "vectors"):

@@ -46,6 +46,33 @@ def test_texts_that_are_better_are_help(tmp_path):
     assert found.headline.startswith("Fine-tuning helps here, but")
 
 
+def test_the_verdict_leads_with_the_answers_that_the_pattern_finds(tmp_path):
+    """They are better than the base's and the plain run's, where loss and BLEU can't tell."""
+    gain, noise = (0.3, 0.1, 0.5), (0.5, -2.0, 3.0)
+    found = {
+        ("base", "macro_answer_match"): gain,
+        ("base", "macro_loss"): NOISE,
+        ("plain", "macro_answer_match"): gain,
+        ("plain", "macro_loss"): NOISE,
+        ("plain", "macro_bleu"): noise,
+    }
+    folder = tmp_path / "run"
+    said = verdict(folder, [ANSWER] * 16, differences=found, pattern=r"\d+")
+    assert said.measure == "macro_answer_match"
+    assert said.headline == (
+        "Fine-tuning helps here, and this run beats plain fine-tuning by macro answer match, with "
+        "no sure difference by macro loss and macro BLEU."
+    )
+    assert said.tone == "good"
+    assert said.figures[0].name == "Macro answer match"
+    assert said.sentences[0].startswith("On 16 test rows of 2 categories its macro answer match is")
+    assert "the same model without remedies: macro answer match +0.300" in said.sentences[1]
+    assert "has answer match 0.000" in " ".join(said.sentences)
+    page = read_page(write_report(folder))
+    assert page.faults == []
+    assert "Macro answer match, against plain fine-tuning" in page.text
+
+
 def test_without_texts_only_the_loss_is_claimed(tmp_path):
     found = verdict(tmp_path / "run", [None] * 16, differences=LOWER)
     assert found.headline.startswith("Fine-tuning lowers the loss here, but")

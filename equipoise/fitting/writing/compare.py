@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from equipoise.evaluate.texts import compare_texts
+from equipoise.evaluate.texts.outcomes import text_outcomes
 from equipoise.fitting.clock import timed
 from equipoise.fitting.loop import Watch
 from equipoise.fitting.prepared import Prepared
@@ -25,6 +26,8 @@ TITLES = {
 }
 COMPARED_BY_LOSS = ("macro_loss", "loss")
 COMPARED = (*COMPARED_BY_LOSS, "macro_bleu", "bleu")
+COMPARED_BY_PATTERN = ("macro_answer_match", "answer_match")
+"""First, where the user's pattern is found in right answers: it says what counts here."""
 
 
 def run_rivals(
@@ -85,15 +88,16 @@ def _rival(
 
 
 def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) -> list[Comparison]:
-    judged = prepared.judged
+    a, b = (side.of_split(prepared.judged) for side in (theirs, ours))
+    write = prepared.recipe.write
     found = []
-    wrote = any(text is not None for text in ours.of_split(judged).written)
-    for measure in COMPARED if wrote else COMPARED_BY_LOSS:
+    for measure in _measures(b, write.pattern):
         difference = compare_texts(
-            theirs.of_split(judged),
-            ours.of_split(judged),
+            a,
+            b,
             measure=measure,
-            tokenize=prepared.recipe.write.tokenize,
+            pattern=write.pattern,
+            tokenize=write.tokenize,
             seed=prepared.seed,
             names=(TITLES[name], "This run"),
         ).overall
@@ -112,3 +116,13 @@ def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) 
                 )
             )
     return found
+
+
+def _measures(ours: Written, pattern: str | None) -> tuple[str, ...]:
+    """What can be compared of judged rows."""
+    if all(text is None for text in ours.written):
+        return COMPARED_BY_LOSS
+    if pattern is None:
+        return COMPARED
+    known = text_outcomes(ours, pattern=pattern, only="answer_match").right
+    return (*COMPARED_BY_PATTERN, *COMPARED) if "answer_match" in known else COMPARED
