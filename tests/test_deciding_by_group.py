@@ -3,6 +3,7 @@ nobody says the groups it decides nothing."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -242,3 +243,18 @@ def test_the_estimator_s_run_is_told_the_column(
     assert "name it with --group, or add one" in run_cli("predict", folder, new, *out).stderr
     done = run_cli("predict", folder, new, *out, "--group", "customer")
     assert done.code == 0, done.stderr
+
+
+def test_a_group_that_can_not_be_written_is_told_before_training(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    rows = pd.read_csv(with_site(tmp_path / "rows.csv", seed=0))
+    path = tmp_path / "rows.jsonl"
+    kept = rows.drop(columns="site").to_dict("records")
+    path.write_text("\n".join(json.dumps(row | {"site": "north\ud83d"}) for row in kept))
+    done = run_cli(
+        *("train", path, "--model", tiny_base, "--method", "head", "--check"),
+        *("--remedy", "per_group_thresholds:column=site", "--out", tmp_path / "run"),
+    )
+    assert done.code == 2, done.stderr
+    assert "names in column 'site' hold half a surrogate pair" in done.stderr

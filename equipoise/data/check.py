@@ -33,10 +33,10 @@ def check_rows(table: Table) -> list[str]:
 
     Row numbers count the rows of their file from 1, after a line of column names.
     Raises DataError with every fault of the table: cells that are not text (found in reading),
-    empty texts and labels, null bytes, lone surrogates, ids that occur twice, weights that are
-    not positive, parents that are not there, fewer than two classes to train on (of several labels
-    a row: none that some rows have and others lack). Of rows that are written: no assistant's turn
-    or not at the end, empty prompts and completions; one category is enough.
+    empty texts and labels, null bytes and lone surrogates (of groups too), ids that occur twice,
+    weights that are not positive, parents that are not there, fewer than two classes to train on
+    (of several labels a row: none that some rows have and others lack). Of rows that are written:
+    no assistant's turn or not at the end, empty prompts and completions; one category is enough.
     """
     faults = list(table.faults)
     joined = joined_labels(table.parts.values())
@@ -89,6 +89,9 @@ def _part_faults(rows: Rows, where: str, joined: tuple[str, str] | None) -> Iter
     else:
         named.insert(0, ("text", rows.texts.tolist()))
         yield from _mixed_kinds(rows, where)
+    if rows.groups is not None:
+        blank_is_none = [cell if cell and cell.strip() else None for cell in rows.groups.tolist()]
+        named.append(("group", blank_is_none))
     for role, cells in named:
         for what, is_faulty, advice in CELL_FAULTS:
             numbers = faulty_rows(cells, is_faulty)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.data.cell_faults import faulty_rows, has_half_surrogate
+from equipoise.data.raw import LISTED
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import DecidingMeasure, check_class
@@ -33,7 +35,7 @@ from equipoise.progress import Progress
 from equipoise.recipe import Recipe
 from equipoise.records.decision import write_decision
 from equipoise.records.predictions import write_predictions
-from equipoise.records.rows import Splits
+from equipoise.records.rows import Rows, Splits
 from equipoise.records.run import BaselineRecord, Comparison
 from equipoise.records.scores import write_scores
 
@@ -149,18 +151,32 @@ def _check_settings(prepared: Prepared) -> list[str]:
             f"prior: states no share for class {name!r}"
             for name in sorted(set(prepared.classes) - set(recipe.prior))
         ]
-    column = recipe.group_column
-    if column is not None and names_of_groups(prepared.splits.validation, column) is None:
-        where = f"no column {column!r}" if column else "no group column"
-        faults.append(
-            f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
-            "another column with per_group_thresholds:column=NAME"
-        )
+    if recipe.group_column is not None:
+        faults += _group_faults(prepared.splits.validation, recipe.group_column)
     if not faults and not prepared.several:
         faults = treatment_faults(prepared, recipe.specs)
     if faults:
         raise SettingsError(*faults)
     return warnings
+
+
+def _group_faults(rows: Rows, column: str) -> list[str]:
+    """What keeps the remedy from deciding by the groups of these rows, by which it is fitted."""
+    names = names_of_groups(rows, column)
+    if names is None:
+        where = f"no column {column!r}" if column else "no group column"
+        return [
+            f"remedy per_group_thresholds: the rows have {where}; name one with --group, or "
+            "another column with per_group_thresholds:column=NAME"
+        ]
+    halves = faulty_rows(names.tolist(), has_half_surrogate)  # decision.json could not hold them
+    if halves:
+        ids = ", ".join(rows.ids[np.array(halves[:LISTED]) - 1])
+        return [
+            f"remedy per_group_thresholds: names in column {column!r} hold half a surrogate pair, "
+            f"such as those of rows {ids}; write the pair, or the character itself"
+        ]
+    return []
 
 
 def _reloaded_logits(out: Path, prepared: Prepared) -> dict[str, NDArray[np.float64]]:

@@ -110,3 +110,16 @@ def test_rows_of_two_kinds_are_told(tmp_path: Path, cells: str, what: str) -> No
     with pytest.raises(DataError) as caught:
         check_rows(read_rows(path))
     assert f"rows of two kinds are mixed: there is {what}" in caught.value.faults[0]
+
+
+@pytest.mark.parametrize("cell", [r"Ada\ud83d", r"Ada\u0000"])
+def test_groups_are_looked_at_like_other_names(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    whos = (cell, "", " ", "Bo")
+    lines = [f'{{"text": "t{n}", "label": "{n % 2}", "who": "{w}"}}' for n, w in enumerate(whos)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        check_rows(read_rows(path, columns=ColumnNames(group=("who",))))
+    (said,) = caught.value.faults
+    assert ": group with " in said
+    assert "in row 1;" in said
