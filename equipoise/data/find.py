@@ -112,9 +112,11 @@ def _read_folder(folder: Path, encoding: str | None) -> dict[str, RawPart]:
                 shards.append(_read_file(path, encoding))
             except DataError as error:
                 faults.extend(error.faults)
-        if shards:
-            where = shards[0].where if len(shards) == 1 else f"{folder}/{split}"
-            parts[split] = join_parts(where, shards)
+        try:
+            if shards:
+                parts[split] = join_parts(f"{folder}/{split}", shards)
+        except DataError as error:
+            faults.extend(error.faults)
     if faults:
         raise DataError(*faults)
     return parts

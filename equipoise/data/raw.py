@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from equipoise.errors import DataError
 
 LISTED = 10
 """Row numbers listed per kind of fault; the count of the rest follows."""
@@ -25,6 +27,10 @@ class RawPart:
     """Columns stored as class numbers: the name of each number (Hugging Face `ClassLabel`)."""
     text_only: bool = False
     """Whether the form knows nothing but text (.csv, .tsv), so that a list is written as JSON."""
+    by_row: bool = False
+    """Whether each row names its own columns (JSON lines), so that one may be in some rows only."""
+    absent: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns that no row of some shards has: those shards."""
 
 
 class _Broken:
@@ -44,20 +50,62 @@ def listing(numbers: Sequence[int], noun: str = "row") -> str:
     return f"{noun}{'' if len(numbers) == 1 else 's'} {shown}{ending}"
 
 
+def capped(faults: list[str], where: str, what: str) -> tuple[str, ...]:
+    """The first `LISTED` faults, and how many more there are of what is wrong."""
+    if len(faults) <= LISTED:
+        return tuple(faults)
+    return (*faults[:LISTED], f"{where}: {len(faults) - LISTED:,} more {what}; mend them likewise")
+
+
 def join_parts(where: str, parts: list[RawPart]) -> RawPart:
-    """The shards of one split as one part, with the columns of the first; a shard that lacks one
-    of them gets None cells there."""
+    """The shards of one split as one part. Of JSON lines the columns of any shard are taken, with
+    None where a shard lacks one.
+
+    Raises DataError for shards of other forms whose columns or class names are not those of the
+    first: what is a group in one of them would be none in the other.
+    """
+    first = parts[0]
     if len(parts) == 1:
-        return parts[0]
-    cells: dict[str, list[Any]] = {name: [] for name in parts[0].cells}
+        return first
+    faults = [fault for part in parts[1:] for fault in _unlike(part, first)]
+    if faults:
+        raise DataError(*capped(faults, where, "columns of shards differ"))
+    cells: dict[str, list[Any]] = {name: [] for part in parts for name in part.cells}
+    absent: dict[str, list[str]] = {}
     for part in parts:
         for name, column in cells.items():
             column.extend(part.cells.get(name, [None] * part.rows))
+            if name not in part.cells:
+                absent.setdefault(name, []).append(part.where)
     return RawPart(
         where=where,
         cells=cells,
         rows=sum(part.rows for part in parts),
         faults=tuple(fault for part in parts for fault in part.faults),
-        class_names=parts[0].class_names,
         text_only=all(part.text_only for part in parts),
+        class_names=first.class_names,
+        absent={name: tuple(shards) for name, shards in absent.items()},
     )
+
+
+def _unlike(part: RawPart, first: RawPart) -> Iterable[str]:
+    """Faults of a shard that can't stand in one table with the first."""
+    if not (part.by_row and first.by_row) and part.cells.keys() != first.cells.keys():
+        lacks = [name for name in first.cells if name not in part.cells]
+        adds = [name for name in part.cells if name not in first.cells]
+        differs = [
+            f"{verb} the column{'' if len(names) == 1 else 's'} {', '.join(map(repr, names[:3]))}"
+            f"{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+            for verb, names in (("lacks", lacks), ("adds", adds))
+            if names
+        ]
+        yield (
+            f"{part.where}: {' and '.join(differs)}, unlike {first.where}; give all shards of one "
+            "part the same columns"
+        )
+    for name in [name for name in first.cells if name in part.cells]:
+        if part.class_names.get(name) != first.class_names.get(name):
+            yield (
+                f"{part.where}: stores other names for the numbers of {name!r} than {first.where}; "
+                "write all shards of one part with the same names"
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -180,7 +180,21 @@ def _of_part(
             )
         if names and not missing:
             found[role] = names
+        if role not in may_lack and getattr(columns, role):
+            faults += [fault for name in names for fault in _absent(part, name, role)]
     return found
+
+
+def _absent(part: RawPart, name: str, role: str) -> Iterable[str]:
+    """A fault if whole shards lack the column: a group there would be none, without a word."""
+    for column in columns_in(name) if role in JOINED else (name,):
+        shards = part.absent.get(column, ())
+        if shards:
+            more = f" (and {len(shards) - 1} more lack)" if len(shards) > 1 else ""
+            yield (
+                f"{shards[0]}: no row has the column {column!r} for the {role}, which other shards "
+                f"have{more}; add it there, with null where a row has none"
+            )
 
 
 _READ: dict[Form, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from equipoise.data.raw import BROKEN, LISTED, RawPart
+from equipoise.data.raw import BROKEN, RawPart, capped
 from equipoise.errors import DataError, SettingsError
 
 _BOMS = (
@@ -144,7 +144,7 @@ def parse_delimited(text: str, where: str, *, tabs: bool) -> RawPart:
     if names is None or not records:
         raise DataError(f"{where}: holds no rows, only a line of column names; add rows")
     columns = dict(zip(names, (list(c) for c in zip(*records, strict=True)), strict=True))
-    faults = _capped(ragged, where, "lines do not fit")
+    faults = capped(ragged, where, "lines do not fit")
     return RawPart(where, columns, len(records), faults, text_only=True)
 
 
@@ -177,7 +177,7 @@ def parse_json_lines(text: str, where: str) -> RawPart:
                 )
         records.append(record)
     if faults and len(faults) == len(records):
-        raise DataError(*_capped(faults, where, "lines are not JSON objects"))
+        raise DataError(*capped(faults, where, "lines are not JSON objects"))
     if not records:
         raise DataError(f"{where}: holds no rows; write one JSON object per line")
     names = list(dict.fromkeys(name for record in records if record for name in record))
@@ -185,7 +185,8 @@ def parse_json_lines(text: str, where: str) -> RawPart:
         name: [BROKEN if record is None else record.get(name) for record in records]
         for name in names
     }
-    return RawPart(where, cells, len(records), _capped(faults, where, "lines are not JSON objects"))
+    mend = capped(faults, where, "lines are not JSON objects")
+    return RawPart(where, cells, len(records), mend, by_row=True)
 
 
 def json_name(value: Any) -> str:
@@ -223,9 +224,3 @@ def _header(cells: list[str], where: str, line: int) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _capped(faults: list[str], where: str, what: str) -> tuple[str, ...]:
-    if len(faults) <= LISTED:
-        return tuple(faults)
-    return (*faults[:LISTED], f"{where}: {len(faults) - LISTED:,} more {what}; mend them likewise")
