@@ -123,7 +123,8 @@ def _to_rows(
     part: RawPart, roles: Roles, prefix: str | None, target: _Target, faults: list[str]
 ) -> Rows:
     """One part with its roles filled. `prefix` keeps row numbers of several parts apart."""
-    taken = {name for role, names in roles.items() if role != "time" for name in names}
+    # Times are read from the columns, also where a group, an id or an amount stands in the same.
+    taken = {name for names in roles.values() for name in names} - set(roles.get("time", ()))
     ids = roles.get("id", (None,))[0]
     weight = roles.get("weight", (None,))[0]
     cost = roles.get("cost", (None,))[0]
