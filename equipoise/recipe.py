@@ -76,7 +76,9 @@ class Recipe(BaseModel):
     """What the run is compared with; None: all three where the states are cached anyway, else
     TF-IDF, and plain where all remedies act on the decision and no second training is needed."""
     keep_texts: bool = True
-    """Keep the judged rows' texts in the run folder, for the report."""
+    """Keep the judged rows' texts in the run folder, for the report, and quote texts in warnings.
+    Of a run that writes, `written.parquet` holds what was asked, written and right all the same:
+    measures, comparisons and `equipoise judge` read it; the report alone then shows no texts."""
 
     @field_validator("remedies")
     @classmethod

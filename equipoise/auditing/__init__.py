@@ -51,7 +51,8 @@ def audit_table(
             them, ModelError if the model that was named can't be loaded.
     """
     start = time.perf_counter()
-    warnings = [said for said in check_rows(table) if not any(part in said for part in _FINDINGS)]
+    checked = check_rows(table, keep_texts=keep_texts)
+    warnings = [said for said in checked if not any(part in said for part in _FINDINGS)]
     given, notes = gather(table, costs=costs, seed=seed, keep_texts=keep_texts)
     warnings += given.cost_doubts
     seconds = {"reading and dividing": time.perf_counter() - start}

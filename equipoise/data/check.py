@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
@@ -16,20 +16,24 @@ from equipoise.data.check_written import repeated_prompts, written_faults
 from equipoise.data.joined_labels import joined_labels
 from equipoise.data.made import made_faults
 from equipoise.data.normalise import plain_key
-from equipoise.data.raw import LISTED, listing
+from equipoise.data.raw import LISTED, listing, occur
 from equipoise.data.table import TRAIN, Table
 from equipoise.errors import DataError
 from equipoise.records.rows import Rows, label_text, names_in
 from equipoise.records.turns import ANY_CATEGORY
 
 _POINT_ZERO = re.compile(r"(-?\d+)\.0+")
+_QUOTED = 60
+"""Characters of a quoted text."""
 FEW_ROWS = 3
 """A class needs a row each for training, validation and test."""
 
 
-def check_rows(table: Table) -> list[str]:
+def check_rows(table: Table, *, keep_texts: bool = True) -> list[str]:
     """Warnings, one line each, about rows that can be used but deserve a look; the caller may add
     its own to the list.
+
+    keep_texts  Whether warnings may quote texts; else they name rows by their ids.
 
     Row numbers count the rows of their file from 1, after a line of column names.
     Raises DataError with every fault of the table: cells that are not text (found in reading),
@@ -67,7 +71,7 @@ def check_rows(table: Table) -> list[str]:
         *_look_alike_numbers(table),
         *_rare_classes(table),
         *_classes_across_parts(table),
-        *_conflicting_labels(table),
+        *_conflicting_labels(table, keep_texts),
         *repeated_prompts(table),
         *_shared_ids(table),
     ]
@@ -252,30 +256,40 @@ def _labels(labels: list[str]) -> str:
     return ", ".join(map(repr, labels[:LISTED])) + more
 
 
-def _conflicting_labels(table: Table) -> Iterable[str]:
+def _conflicting_labels(table: Table, keep_texts: bool) -> Iterable[str]:
     said = _words(table)
-    seen: dict[str, set[str]] = {}
-    first: dict[str, str] = {}
-    rows_of: Counter[str] = Counter()
-    for rows in table.parts.values():
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    rows_of: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for part, rows in table.parts.items():
         if rows.labels is None:
             continue
-        for text, label in zip(rows.texts.tolist(), rows.labels.tolist(), strict=True):
+        # Ids that were given may occur in another part too; the others name theirs.
+        where = f"{part} " if len(table.parts) > 1 and "id" in table.columns else ""
+        columns = (rows.ids, rows.texts, rows.labels)
+        for name, text, label in zip(*(column.tolist() for column in columns), strict=True):
             key = plain_key(text)
-            seen.setdefault(key, set()).add(label)
-            first.setdefault(key, text)
-            rows_of[key] += 1
-    conflicts = [key for key, labels in seen.items() if len(labels) > 1]
+            labels_of[key].add(label)
+            rows_of[key].append((text, where + name))
+    conflicts = [key for key, labels in labels_of.items() if len(labels) > 1]
     if conflicts:
         shown = "; ".join(
-            f"{_cut(first[key])!r} as "
-            f"{' and '.join(repr(label_text(label)) for label in sorted(seen[key]))}"
+            f"{_quoted(rows_of[key]) if keep_texts else _named(rows_of[key])} as "
+            f"{' and '.join(repr(label_text(label)) for label in sorted(labels_of[key]))}"
             for key in conflicts[:3]
         )
         yield (
-            f"{len(conflicts):,} {said.texts} occur under different {said.labels} "
-            f"({sum(rows_of[key] for key in conflicts):,} rows), such as {shown}"
+            f"{occur(len(conflicts), said.texts)} under different {said.labels} "
+            f"({sum(len(rows_of[key]) for key in conflicts):,} rows), such as {shown}"
         )
+
+
+def _quoted(rows: list[tuple[str, str]]) -> str:
+    text = rows[0][0]
+    return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "...")
+
+
+def _named(rows: list[tuple[str, str]]) -> str:
+    return listing([name for _, name in rows])
 
 
 def _shared_ids(table: Table) -> Iterable[str]:
@@ -289,7 +303,3 @@ def _shared_ids(table: Table) -> Iterable[str]:
                     f"{len(shared):,} ids occur both in {part} and in {other}; "
                     "rows are told apart by their split as well"
                 )
-
-
-def _cut(text: str, characters: int = 60) -> str:
-    return text if len(text) <= characters else text[: characters - 3] + "..."

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from equipoise.data.cell_faults import CELL_FAULTS
 from equipoise.data.normalise import plain_key
-from equipoise.data.raw import LISTED, listing
+from equipoise.data.raw import LISTED, listing, occur
 from equipoise.data.table import Table
 from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.turns import ASSISTANT, PLAIN, Turn, answer, is_learned
@@ -153,7 +153,7 @@ def repeated_prompts(table: Table) -> Iterable[str]:
     several = [key for key, own in answers.items() if len(own) > 1]
     if several:
         yield (
-            f"{len(several):,} prompts occur with different completions "
+            f"{occur(len(several), 'prompts')} with different completions "
             f"({sum(held[key] for key in several):,} rows); each row is learned, and rows of one "
             "prompt stay on one side of every split"
         )

@@ -42,12 +42,20 @@ BROKEN = _Broken()
 """Stands in the cells of a line that was reported already, so that rows keep their numbers."""
 
 
-def listing(numbers: Sequence[int], noun: str = "row") -> str:
+def listing(numbers: Sequence[int | str], noun: str = "row") -> str:
     """ "row 3", "rows 3, 7, 9", or "rows 3, 7, ... (and 90 more)"."""
     shown = ", ".join(str(number) for number in numbers[:LISTED])
     more = len(numbers) - LISTED
     ending = f" (and {more:,} more)" if more > 0 else ""
     return f"{noun}{'' if len(numbers) == 1 else 's'} {shown}{ending}"
+
+
+def occur(count: int, nouns: str) -> str:
+    """
+    >>> occur(1, "texts"), occur(1200, "texts")
+    ('1 text occurs', '1,200 texts occur')
+    """
+    return f"{count:,} {nouns} occur" if count != 1 else f"1 {nouns.removesuffix('s')} occurs"
 
 
 def capped(faults: list[str], where: str, what: str) -> tuple[str, ...]:

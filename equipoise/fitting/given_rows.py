@@ -24,7 +24,7 @@ def checked_rows(table: Table, recipe: Recipe, kind: Kind[Any]) -> list[str]:
     """The warnings of `check_rows`; raises its faults together with those that the base shows. Its
     weights, which may take long to come, are not waited for."""
     try:
-        return check_rows(table)
+        return check_rows(table, keep_texts=recipe.keep_texts)
     except DataError as error:
         raise DataError(*error.faults, *_shown_by_base(table, recipe, kind)) from None
 

@@ -64,8 +64,20 @@ def test_texts_with_two_labels(tmp_path: Path) -> None:
     said = warnings(tmp_path, train="Hello there,x\nb,y\nc,z\nc,z\n", test="hello  THERE,y\n")
     conflict = [line for line in said if "different labels" in line]
     assert conflict == [
-        "1 texts occur under different labels (2 rows), such as 'Hello there' as 'x' and 'y'"
+        "1 text occurs under different labels (2 rows), such as 'Hello there' as 'x' and 'y'"
     ]
+
+
+def test_texts_with_two_labels_may_be_named_by_their_ids(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("text,label\nHello there,x\nb,y\nc,z\nhello  THERE,y\n", encoding="utf-8")
+    only = "1 text occurs under different labels (2 rows), such as rows "
+    (said, _) = sorted(check_rows(read_rows(path), keep_texts=False))
+    assert said == only + "1, 4 as 'x' and 'y'"
+    (tmp_path / "test.csv").write_text("text,label\nc,x\nb,y\ne,z\n", encoding="utf-8")
+    (said,) = check_rows(read_rows(tmp_path), keep_texts=False)
+    shown = "rows train-1, train-4 as 'x' and 'y'; rows train-3, test-1 as 'x' and 'z'"
+    assert said == f"2 texts occur under different labels (4 rows), such as {shown}"
 
 
 def test_ids_of_two_parts(tmp_path: Path) -> None:

@@ -312,8 +312,8 @@ def test_warnings_speak_of_categories(tmp_path: Path) -> None:
         "categories 'News' and 'news' differ only by case or spaces and count as different "
         "categories",
         "categories with too few rows to be trained, chosen and judged on: 'news' (1)",
-        "1 prompts occur under different categories (2 rows), such as 'p1' as 'News' and 'news'",
-        "1 prompts occur with different completions (2 rows)",
+        "1 prompt occurs under different categories (2 rows), such as 'p1' as 'News' and 'news'",
+        "1 prompt occurs with different completions (2 rows)",
     ]
 
 
