@@ -49,6 +49,12 @@ class Repeated:
     """By (judged part, part it was found in)."""
     conflict_classes: list[str]
     """Classes in conflict, most rows first."""
+    apart: int
+    """Pairs of look-alikes that no split keeps together: chains of them are cut where they would
+    tie more rows than the cap of `equipoise.data.duplicates`."""
+    untied: dict[tuple[str, str], int]
+    """By (judged part, part it was found in): rows that look like one of the other part that a run
+    would keep, since they are apart."""
 
 
 def find_alike(given: Given, *, seed: int) -> Alike:
@@ -85,6 +91,8 @@ def repeats(given: Given, alike: Alike) -> Repeated:
         conflicts=list(_conflict_examples(given, alike, conflict_of_text, crossing)),
         leaks={key: examples for key, (_, examples) in found.items()},
         conflict_classes=[given.classes[k] for k in labels[order].tolist()],
+        apart=_apart(given, alike),
+        untied={key: _untied(given, alike, *key) for key in found},
     )
 
 
@@ -134,6 +142,18 @@ def _conflict_examples(
         label = given.classes[int(given.labels[right])]
         other = f": {given.texts[right]!s:.120}" if given.keep_texts else ""
         yield given.example(left, f"row {given.name_of(right)} is {label!r}{other}")
+
+
+def _apart(given: Given, alike: Alike) -> int:
+    cluster = given.clusters[alike.first]  # equal texts always share one
+    return int((cluster[alike.links.left] != cluster[alike.links.right]).sum())
+
+
+def _untied(given: Given, alike: Alike, judged: str, of: str) -> int:
+    nearer = [part for part in (VALIDATION, TEST) if part != of]
+    tied = np.isin(given.clusters, given.clusters[np.isin(given.parts, nearer)])
+    _, near = _matches(given, alike, (given.parts == of) & ~tied)
+    return int((near[alike.text_of[given.parts == judged]] >= 0).sum())
 
 
 def _leaks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from make_given import rows_of
 
 from equipoise.audit.findings import labels
@@ -56,6 +57,24 @@ def test_leaks_say_how() -> None:
     assert said.do.startswith("leave out the train rows that they are tied to, as equipoise train")
     assert [e.id for e in said.examples] == ["2", "4", "6"]
     assert said.examples[0].note == "the same text is in row train 1"
+
+
+def test_look_alikes_that_are_apart_are_not_said_to_be_kept_together() -> None:
+    """A chain that is cut behind its second row: the third looks like it, and stays elsewhere."""
+    chain = [LONG, LONG + "s", LONG + "st", "something else altogether"]
+    given = rows_of(chain, ["a"] * 4, ["train", "train", "test", "test"])
+    together, cut = (
+        replace(given, clusters=np.array(clusters)) for clusters in ([0, 0, 0, 1], [0, 0, 1, 2])
+    )
+    found = repeats(together, find_alike(together, seed=0))
+    (repeat,), (leak,) = duplicates(together, found), leaks(together, found)
+    assert "; every split keeps them on one side, and intervals count them once" in repeat.do
+    assert "tied to, as equipoise train does; scores" in leak.do
+    found = repeats(cut, find_alike(cut, seed=0))
+    pairs = found.record.alike_pairs - 1  # of the three all but the first two
+    (repeat,), (leak,) = duplicates(cut, found), leaks(cut, found)
+    assert f"equal texts on one side, and look-alikes but for {pairs} pair" in repeat.do
+    assert "does (but 1 test row also looks like train rows that it keeps, where" in leak.do
 
 
 def test_nothing_repeats_nothing_is_said() -> None:

@@ -31,12 +31,24 @@ def leaks(given: Given, repeated: Repeated) -> Iterator[Finding]:
             weight="serious",
             says=f"{leak.rows:,} of {total:,} {leak.judged} rows "
             f"{_ties(leak)} {leak.of} rows ({', '.join(how)})",
-            do=f"leave out the {leak.of} rows that they are tied to, as equipoise train does; "
-            "scores of a model that was trained on those are too good",
+            do=f"leave out the {leak.of} rows that they are tied to, as equipoise train does"
+            f"{_but_for(repeated.untied[leak.judged, leak.of], leak)}; scores of a model that was "
+            "trained on those are too good",
             rows=leak.rows,
             classes=[],
             examples=repeated.leaks[leak.judged, leak.of],
         )
+
+
+def _but_for(untied: int, leak: Leak) -> str:
+    """What equipoise train keeps all the same."""
+    if not untied:
+        return ""
+    also = "also look" if untied > 1 else "also looks"
+    return (
+        f" (but {rows_(untied, f'{leak.judged} row')} {also} like {leak.of} rows that it keeps, "
+        "where long chains of look-alikes are cut)"
+    )
 
 
 def undivided(given: Given) -> Iterator[Finding]:

@@ -123,9 +123,18 @@ def duplicates(given: Given, repeated: Repeated) -> Iterator[Finding]:
         kind="duplicates",
         weight="look" if share >= 0.05 else "note",
         says=says,
-        do="nothing, if they repeat in use as well; every split keeps them on one side, and "
-        "intervals count them once",
+        do=f"nothing, if they repeat in use as well; {_kept_together(repeated.apart)}",
         rows=r.repeated,
         classes=[],
         examples=repeated.duplicates,
+    )
+
+
+def _kept_together(apart: int) -> str:
+    if not apart:
+        return "every split keeps them on one side, and intervals count them once"
+    return (
+        "every split keeps equal texts on one side, and look-alikes but for "
+        f"{rows_(apart, 'pair')} at which long chains of them are cut; intervals count once what "
+        "stays together"
     )
