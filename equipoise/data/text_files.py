@@ -90,52 +90,58 @@ def decode(raw: bytes, where: str, encoding: str | None = None) -> str:
         ) from None
 
 
-def _delimiter(first: str) -> str:
-    """What splits a file whose first line this is.
+_QUOTED = r'(?:\A|(?<=[,;\t]))"[^"]*+(?:""[^"]*+)*+"'
+"""A quoted cell; a quote inside of an unquoted one stands for itself, as `csv` has it."""
+_RECORD = re.compile(rf"(?:{_QUOTED}|[^\r\n])*")
+_SAID = re.compile(r'[\r\n]*("?)sep=([^\w"\r\n])\1(?=[\r\n])')
+"""Excel's line that says what divides the cells of the lines below."""
+
+
+def _delimiter(text: str) -> str:
+    """What splits a file whose text this is: what its line of column names holds most of.
 
     >>> _delimiter('id;text;"a, b, c, d"'), _delimiter("id;text,"), _delimiter("text")
     (';', ',', ',')
+    >>> _delimiter('\\n"text, \\n(body, title)";label\\n1,5;a'), _delimiter('5";6";7,8')
+    (';', ';')
     """
-    bare = re.sub(r'"[^"]*"', "", first)
+    named = _RECORD.match(text.lstrip("\r\n"))
+    bare = re.sub(_QUOTED, "", named[0] if named else "")
     return max(",;\t", key=bare.count)
 
 
 def parse_delimited(text: str, where: str, *, tabs: bool) -> RawPart:
-    """Cells of a .csv or .tsv file; its first line names the columns.
+    """Cells of a .csv or .tsv file; its first record names the columns.
 
-    A .csv whose first line holds, outside of quotes, more semicolons than commas (as Excel writes
-    in half of Europe), or more tabs, is split at those. Blank lines are skipped. Lines with too
-    many or too few cells are faults.
+    A .csv whose first record holds, outside of quotes, more semicolons than commas (as Excel writes
+    in half of Europe), or more tabs, is split at those; any file at what a line `sep=;` before it
+    says. Blank lines are skipped. Lines with too many or too few cells are faults, and so are
+    cells that are, between tabs, most likely two lines.
     """
     # The default limit of 131,072 characters per cell is shorter than a long document.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    first = text.split("\n", 1)[0]
-    delimiter = "\t" if tabs else _delimiter(first)
+    said = _SAID.match(text)
+    if said:
+        text = text[said.end() :]
+    before = 0 if said is None else len(said[0].splitlines()) - 1
+    delimiter = said[2] if said else "\t" if tabs else _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records: list[list[Any]] = []
-    ragged: list[str] = []
+    wrong: list[str] = []
     names: list[str] | None = None
-    begun = 0
+    begun = before
     try:
         for cells in reader:
-            line, begun = begun + 1, reader.line_num
+            line, begun = begun + 1, before + reader.line_num
             if not cells:
                 continue
             if names is None:
                 names = _header(cells, where, line)
-            elif len(cells) == len(names):
-                records.append(cells)
-            else:
-                records.append([BROKEN] * len(names))
-                advice = (
-                    f"quote cells that hold a {_NAMES[delimiter]}"
-                    if len(cells) > len(names)
-                    else "add what is missing"
-                )
-                ragged.append(
-                    f"{where}: line {line} has {_count(len(cells), 'cell')}, the first line "
-                    f"{len(names)}; {advice}"
-                )
+                continue
+            fault = _record_fault(cells, len(names), delimiter)
+            records.append(cells if fault is None else [BROKEN] * len(names))
+            if fault is not None:
+                wrong.append(f"{where}: line {line} {fault}")
     except csv.Error as error:
         raise DataError(
             f"{where}: the record that begins in line {begun + 1} can't be read ({error}); close "
@@ -144,8 +150,26 @@ def parse_delimited(text: str, where: str, *, tabs: bool) -> RawPart:
     if names is None or not records:
         raise DataError(f"{where}: holds no rows, only a line of column names; add rows")
     columns = dict(zip(names, (list(c) for c in zip(*records, strict=True)), strict=True))
-    faults = capped(ragged, where, "lines do not fit")
+    faults = capped(wrong, where, "lines do not fit")
     return RawPart(where, columns, len(records), faults, text_only=True)
+
+
+def _record_fault(cells: list[str], columns: int, delimiter: str) -> str | None:
+    if len(cells) != columns:
+        advice = (
+            f"quote cells that hold a {_NAMES.get(delimiter, delimiter)}"
+            if len(cells) > columns
+            else "add what is missing"
+        )
+        return f"has {_count(len(cells), 'cell')}, the first line {columns}; {advice}"
+    if delimiter == "\t" and any("\t" in cell and _BREAK.search(cell) for cell in cells):
+        # Files that quote nothing let a text begin with a quote, which `csv` closes lines later.
+        return (
+            "begins a quoted cell that goes on over a tab and a line break, as if two lines were "
+            "one; where quotes stand for themselves, put the cell in quotes and write each of its "
+            "own twice, else write the rows as .csv with commas or as .jsonl"
+        )
+    return None
 
 
 def parse_json_lines(text: str, where: str) -> RawPart:
@@ -204,6 +228,7 @@ def json_name(value: Any) -> str:
     return "an object" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
 
 
+_BREAK = re.compile(r"[\r\n]")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
