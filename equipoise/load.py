@@ -228,13 +228,13 @@ class LoadedRun:
         check_table(table)
         recipe = Recipe.model_validate(self.manifest.recipe)
         deciding = self._deciding(recipe.measure, measure)
-        rows = table.joined()
+        rows = table.joined(ids_apart=True)
         if rows.written:
             raise DataError(
                 f"{table.source}: holds rows to be written, and this run classifies; give rows "
                 "with a text and a label"
             )
-        check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
+        check_rows(table, trains=False)
         if rows.labels is None:
             raise DataError(f"{table.source}: has no labels; name the column with --label")
         labels = self._labels(rows, table.source)

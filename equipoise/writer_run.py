@@ -197,7 +197,7 @@ class LoadedWriterRun:
         check_table(table)
         recipe = self.recipe
         rows = self._written(table)
-        check_rows(Table(table.source, {"test": rows}, table.columns, "", table.faults))
+        check_rows(table, trains=False)
         if rows.labels is None:
             raise DataError(f"{table.source}: has no answers; name them with --completion")
         self._check_special(rows)
@@ -243,7 +243,7 @@ class LoadedWriterRun:
         return written, replace(scores, notes=tuple(notes), warnings=(*table.warnings, *seen))
 
     def _written(self, table: Table) -> Rows:
-        rows = table.joined()
+        rows = table.joined(ids_apart=True)
         if not rows.written:
             raise DataError(
                 f"{table.source}: holds rows to be classified, and this run writes; give rows with "

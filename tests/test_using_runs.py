@@ -76,6 +76,20 @@ def test_ids_and_groups_may_be_missing_from_new_rows(run: Path, tmp_path: Path) 
         assert done.code == 0, done.stderr
 
 
+def test_files_of_a_folder_may_each_count_their_rows(tiny_run: Path, tmp_path: Path) -> None:
+    """As training and `predict` take them; within a file an id still names one row."""
+    for part, seed in (("train", 3), ("test", 4)):
+        write_rows(tmp_path / f"{part}.csv", seed=seed)
+    labelled, _ = equipoise.load(tiny_run).evaluate(read_rows(tmp_path))
+    assert labelled.ids[[0, -1]].tolist() == ["train-m0", "test-m95"]
+    with (tmp_path / "test.csv").open("a", encoding="utf-8") as file:
+        file.write("m0,one more,bank,c0\n")
+    with pytest.raises(DataError) as caught:
+        equipoise.load(tiny_run).evaluate(read_rows(tmp_path))
+    (said,) = caught.value.faults
+    assert said.startswith(f"{tmp_path} (test): the id 'm0' occurs 2 times, in rows 1, 97;")
+
+
 def test_a_missing_column_is_explained_by_what_it_is_for(run: Path, tmp_path: Path) -> None:
     why = {
         "Msg Body": "for the text; its columns are 'Nr.', 'Thema (final)', 'Kunden-Nr', 'Betrag'",

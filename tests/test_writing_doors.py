@@ -16,6 +16,7 @@ import pytest
 
 import equipoise
 from equipoise.data.read import read_rows
+from equipoise.data.table import ColumnNames
 from equipoise.errors import DataError
 from equipoise.options import columns_named
 from equipoise.records.run import Comparison, read_manifest
@@ -170,6 +171,17 @@ def test_predict_answers_rows_without_answers(
             found = list(csv.DictReader(file))
         assert [row["id"] for row in found] == [line["id"] for line in bare]
         assert list(found[0]) == ["id", "category", "written"]
+
+
+def test_evaluate_takes_files_that_each_count_their_rows(
+    run: Path, rows: Path, tmp_path: Path
+) -> None:
+    lines = [json.loads(line) for line in (rows / "test.jsonl").read_text().splitlines()]
+    for part, own in (("train", lines[:8]), ("test", lines[8:16])):
+        write_jsonl(tmp_path / f"{part}.jsonl", [x | {"id": n} for n, x in enumerate(own)])
+    names = ColumnNames(prompt="question", completion="answer", category="topic")
+    written, _ = equipoise.load(run).evaluate(read_rows(tmp_path, columns=names), decode_rows=0)
+    assert written.ids[[0, -1]].tolist() == ["train-0", "test-7"]
 
 
 def test_evaluate_writes_texts_and_scores(run: Path, rows: Path, tmp_path: Path) -> None:

@@ -29,11 +29,13 @@ FEW_ROWS = 3
 """A class needs a row each for training, validation and test."""
 
 
-def check_rows(table: Table, *, keep_texts: bool = True) -> list[str]:
+def check_rows(table: Table, *, keep_texts: bool = True, trains: bool = True) -> list[str]:
     """Warnings, one line each, about rows that can be used but deserve a look; the caller may add
     its own to the list.
 
     keep_texts  Whether warnings may quote texts; else they name rows by their ids.
+    trains      Whether rows may train; rows that are only judged may be of one class, and come
+                without those that they were made from.
 
     Row numbers count the rows of their file from 1, after a line of column names.
     Raises DataError with every fault of the table: cells that are not text (found in reading),
@@ -46,8 +48,8 @@ def check_rows(table: Table, *, keep_texts: bool = True) -> list[str]:
     joined = joined_labels(table.parts.values())
     for part, rows in table.parts.items():
         faults.extend(_part_faults(rows, table.where(part), joined))
-    train = table.train
-    if train is not None:  # rows that are only judged may come without those they were made from
+    train = table.train if trains else None
+    if train is not None:
         faults.extend(made_faults(table))
     if table.written:
         pass  # there is as much to learn in one category as in several

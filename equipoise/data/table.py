@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -144,11 +144,20 @@ class Table:
         """What a part is called in what is said of its rows."""
         return self.source if len(self.parts) == 1 else f"{self.source} ({part})"
 
-    def joined(self) -> Rows:
-        """The rows of all parts, in order; a column that one of them lacks is left out."""
+    def joined(self, *, ids_apart: bool = False) -> Rows:
+        """The rows of all parts, in order; a column that one of them lacks is left out.
+
+        ids_apart  Where an id occurs in several parts, as where each file counts its own rows, put
+                   the name of its part before every id: "train-7".
+        """
         parts = list(self.parts.values())
         if len(parts) == 1:
             return parts[0]
+        if ids_apart and len({id for part in parts for id in part.ids}) < sum(map(len, parts)):
+            parts = [
+                replace(part, ids=text_column([f"{name}-{id}" for id in part.ids]))
+                for name, part in self.parts.items()
+            ]
 
         def column(name: str) -> Any:
             columns = [getattr(part, name) for part in parts]

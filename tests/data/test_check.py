@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,16 @@ def test_groups_are_looked_at_like_other_names(tmp_path: Path, cell: str) -> Non
     (said,) = caught.value.faults
     assert ": group with " in said
     assert "in row 1;" in said
+
+
+def test_rows_that_are_only_judged_may_be_of_one_class(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / f"{part}.csv").write_text(f"id,text,label\n1,{part},x\n", encoding="utf-8")
+    table = read_rows(tmp_path)
+    check_rows(table, trains=False)
+    with pytest.raises(DataError, match="the training rows hold one class"):
+        check_rows(table)
+    assert table.joined().ids.tolist() == ["1", "1"], "predict tells their parts beside"
+    assert table.joined(ids_apart=True).ids.tolist() == ["train-1", "test-1"]
+    only = replace(table, parts={"test": table.parts["test"]})
+    assert only.joined(ids_apart=True).ids.tolist() == ["1"]
