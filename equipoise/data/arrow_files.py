@@ -69,7 +69,8 @@ def read_hub(name: str) -> dict[str, RawPart]:
 
 
 def from_arrow(table: Any, where: str, class_names: dict[str, tuple[str, ...]]) -> RawPart:
-    """Raises DataError if the table has no rows or names a column twice."""
+    """Raises DataError if the table has no rows, names a column twice, or holds cells that Python
+    has no value for."""
     names = table.column_names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -78,7 +79,18 @@ def from_arrow(table: Any, where: str, class_names: dict[str, tuple[str, ...]]) 
         )
     if table.num_rows == 0:
         raise DataError(f"{where}: holds no rows; add rows")
-    cells = {name: column.to_pylist() for name, column in zip(names, table.columns, strict=True)}
+    cells: dict[str, list[Any]] = {}
+    faults = []
+    for name, column in zip(names, table.columns, strict=True):
+        try:
+            cells[name] = column.to_pylist()
+        except (ValueError, OverflowError) as error:
+            faults.append(
+                f"{where}: the column {name!r} can't be read ({str(error)[:200]}); write texts as "
+                "UTF-8, and dates of the years 1 to 9999"
+            )
+    if faults:
+        raise DataError(*faults)
     return RawPart(where, cells, table.num_rows, class_names=class_names)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from equipoise.data.arrow_files import read_hub, read_parquet
+from equipoise.data.cell_faults import has_half_surrogate
 from equipoise.data.raw import RawPart, join_parts, listing
 from equipoise.data.table import TEST, TRAIN, VALIDATION, WHOLE
 from equipoise.data.text_files import decode, parse_delimited, parse_json_lines, read_bytes
@@ -33,6 +34,9 @@ def read_parts(source: str | Path, encoding: str | None = None) -> dict[str, Raw
     Raises DataError if there is nothing to read, or what there is can't be read.
     """
     name = str(source)
+    if has_half_surrogate(name):  # so Python holds bytes that are none; no record could name them
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        raise DataError(f"{shown[:400]}: the name is not UTF-8; rename the file or its folder")
     if name.startswith("hf:"):
         return _named(read_hub(name), name)
     path = Path(source)

@@ -59,7 +59,7 @@ def decode(raw: bytes, where: str, encoding: str | None = None) -> str:
     """Text of a file: by its byte order mark, else `encoding`, else UTF-8.
 
     Raises DataError with the offset of the first byte that does not fit; SettingsError if Python
-    knows no such encoding.
+    knows no such encoding, or one that is not for files.
     """
     mark, marked = next(((m, e) for m, e in _BOMS if raw.startswith(m)), (b"", None))
     chosen = marked or encoding or "utf-8"
@@ -87,6 +87,11 @@ def decode(raw: bytes, where: str, encoding: str | None = None) -> str:
         )
         raise DataError(
             f"{where}: byte {offset} (line {line}, 0x{raw[offset]:02x}) is not {chosen}; {advice}"
+        ) from None
+    except ValueError as error:  # a name with a null byte, or a codec that is for no files
+        raise SettingsError(
+            f"encoding {chosen!r} can't be used for {where} ({error}); use utf-8, utf-16, "
+            "latin-1, cp1252, ..."
         ) from None
 
 
