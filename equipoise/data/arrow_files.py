@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ def read_hub(name: str) -> dict[str, RawPart]:
 def from_arrow(table: Any, where: str, class_names: dict[str, tuple[str, ...]]) -> RawPart:
     """Raises DataError if the table has no rows, names a column twice, or holds cells that Python
     has no value for."""
+    import pyarrow as pa
+
     names = table.column_names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -83,7 +86,8 @@ def from_arrow(table: Any, where: str, class_names: dict[str, tuple[str, ...]]) 
     faults = []
     for name, column in zip(names, table.columns, strict=True):
         try:
-            cells[name] = column.to_pylist()
+            own = column.to_pylist()
+            cells[name] = list(map(_number, own)) if pa.types.is_decimal(column.type) else own
         except (ValueError, OverflowError) as error:
             faults.append(
                 f"{where}: the column {name!r} can't be read ({str(error)[:200]}); write texts as "
@@ -92,6 +96,17 @@ def from_arrow(table: Any, where: str, class_names: dict[str, tuple[str, ...]]) 
     if faults:
         raise DataError(*faults)
     return RawPart(where, cells, table.num_rows, class_names=class_names)
+
+
+def _number(cell: Decimal | None) -> int | float | None:
+    """A DECIMAL, as databases write ids and amounts, as the number it is.
+
+    >>> _number(Decimal("7.00")), _number(Decimal("7.50")), _number(None)
+    (7, 7.5, None)
+    """
+    if cell is None:
+        return None
+    return int(cell) if cell == int(cell) else float(cell)
 
 
 def _stored_class_names(metadata: dict[bytes, bytes] | None) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import date
 from numbers import Real
 from typing import Any
 
@@ -35,7 +36,8 @@ def texts(part: RawPart, column: str, faults: list[str]) -> Column:
 
 
 def names(part: RawPart, column: str, role: str, faults: list[str]) -> Column:
-    """Cells that name something (class, row): text, or numbers and truth values as their text."""
+    """Cells that name something (class, row): text, or numbers and truth values as their text; of
+    groups dates too."""
     cells = part.cells[column]
     if all(type(cell) is str for cell in cells):
         return text_column(cells)
@@ -43,7 +45,8 @@ def names(part: RawPart, column: str, role: str, faults: list[str]) -> Column:
     values: list[str | None] = []
     wrong: list[int] = []
     for number, cell in enumerate(cells, start=1):
-        name = name_of(cell, classes)
+        dated = role == "group" and isinstance(cell, date)
+        name = cell.isoformat() if dated else name_of(cell, classes)
         if name is None and cell is not BROKEN:
             wrong.append(number)
         values.append(name)
