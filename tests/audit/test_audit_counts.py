@@ -9,6 +9,7 @@ import pytest
 from make_given import make_given, rows_of
 
 from equipoise.audit.counts import balance, class_facts, effective_numbers
+from equipoise.audit.findings.context import telling_groups
 from equipoise.audit.findings.texts import strange_language
 from equipoise.audit.given import Given, TokenFacts
 from equipoise.audit.groups import groups, telling
@@ -184,3 +185,17 @@ def test_columns_of_different_length_are_refused() -> None:
         replace(given, clusters=np.arange(2))
     with pytest.raises(ShapeError, match="probe has 5 columns; expected 2"):
         replace(given, probe=np.zeros((6, 5)))
+
+
+def test_a_class_of_few_groups_is_told_by_what_they_are_worth() -> None:
+    """Of x one group holds ten of twenty rows; of y two hold three each."""
+    given = rows_of([f"text {n}" for n in range(26)], ["x"] * 20 + ["y"] * 6)
+    names = ["big"] * 10 + [f"g{n}" for n in range(10)] + ["h0", "h1"] * 3
+    given = replace(given, groups=text_column(names))
+    found = groups(given, seed=0)
+    assert found is not None
+    (said,) = [one for one in telling_groups(given, found) if one.kind == "few_groups"]
+    worth = {c.name: c.effective for c in found.classes}
+    assert worth["x"] == pytest.approx(1 / (0.5**2 + 10 * 0.05**2))
+    expected = "'y' (2 groups), 'x' (11 groups, worth 3.6 equal ones)"
+    assert said.says == f"2 classes rest on few groups: {expected}"

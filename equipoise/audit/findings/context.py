@@ -12,7 +12,7 @@ from equipoise.audit.groups import telling
 from equipoise.audit.repeats import SHOWN
 from equipoise.audit.say import classes_, percent, plural, ratio, rows_
 from equipoise.records.audit import Balance, Example, Finding
-from equipoise.records.audit_context import Drift, Groups
+from equipoise.records.audit_context import ClassGroups, Drift, Groups
 
 FEW_GROUPS = 5.0
 """A class that rests on fewer (effective) groups says more of them than of itself."""
@@ -45,7 +45,7 @@ def telling_groups(given: Given, groups: Groups | None) -> Iterator[Finding]:
         )
     few = sorted((c for c in groups.classes if c.effective < FEW_GROUPS), key=lambda c: c.effective)
     if few:
-        shown = ", ".join(f"{c.name!r} {c.groups:,}" for c in few[:3])
+        shown = ", ".join(f"{c.name!r} ({_worth(c)})" for c in few[:3])
         own = np.isin(given.labels, [given.classes.index(c.name) for c in few])
         yield Finding(
             kind="few_groups",
@@ -63,6 +63,13 @@ def telling_groups(given: Given, groups: Groups | None) -> Iterator[Finding]:
                 for c in few[:SHOWN]
             ],
         )
+
+
+def _worth(few: ClassGroups) -> str:
+    """Its groups, and how many equal ones they are worth where that is fewer."""
+    less = f"{few.effective:.1f}"
+    worth = f", worth {less} equal ones" if float(less) < few.groups else ""
+    return rows_(few.groups, "group") + worth
 
 
 def _one_sided(given: Given, groups: Groups) -> Iterator[Example]:
