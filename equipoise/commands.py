@@ -166,7 +166,8 @@ def evaluate_with(
 
     if out is not None:
         check_scores_folder(out)
-    asked = None if measure is None else measure_asked(measure)
+    with quiet_output():  # a file of the user's own may print
+        asked = None if measure is None else measure_asked(measure)
     manifest = read_manifest(run)
     if manifest.writes:
         _refuse_decisions(run, measure=measure is not None, estimate_prior=estimate_prior)

@@ -55,6 +55,15 @@ def test_a_function_of_the_users_own(tiny_run: Path, given: Path) -> None:
     assert name in shown.stdout
 
 
+def test_what_the_users_file_prints_is_no_part_of_the_answer(tiny_run: Path, given: Path) -> None:
+    path = given / "chatty.py"
+    path.write_text("print('at import')\n" + MEASURES)
+    asked = ("evaluate", tiny_run, given / "rows.csv", "--measure", f"{path}:found", "--json")
+    done = run_cli(*asked)
+    assert json.loads(done.stdout)["measures"]
+    assert "at import" in done.stderr
+
+
 def test_a_measure_of_one_class(tiny_run: Path, given: Path) -> None:
     table = read_rows(str(given / "rows.csv"))
     text = "recall_at_fpr:class=music,fpr=0.1"
