@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.remedies.prior import same_shares
+
 Array = NDArray[np.float64]
 
 
@@ -36,6 +38,21 @@ def sigmoid(z: NDArray[Any]) -> Array:
     return np.asarray(np.where(z >= 0, 1, small) / (1 + small), dtype=np.float64)
 
 
+def label_worth(log_target: Array, log_rows: Array, log_train: Array) -> Array:
+    """(2, K) what a row without and with each label counts for that label's threshold: 1, or under
+    stated shares what `prior.class_worth` says of the two.
+
+    log_target, log_rows, log_train  (K,) log-odds of the label's share, as there.
+
+    >>> label_worth(np.zeros(1), np.log([1 / 9]), np.log([1 / 9])).round(2).tolist()
+    [[0.56], [5.0]]
+    """
+    if same_shares(log_target, log_train):
+        return np.ones((2, len(log_target)))
+    sides = np.array([[-1.0], [1.0]])
+    return np.asarray(sigmoid(sides * log_target) / sigmoid(sides * log_rows))
+
+
 def moved_by_training(source: Array, given: Array, target: Array) -> Array:
     """(K,) nats that training has added to each label's log-odds: the offsets that decisions start
     from, as `prior.trained_correction` says for classes. Zeros where somebody states shares.
@@ -43,6 +60,6 @@ def moved_by_training(source: Array, given: Array, target: Array) -> Array:
     source, given, target  (K,) log-odds: under which the logits are probabilities; of the training
                            rows before any remedy; that probabilities are given for.
     """
-    if not np.allclose(target, given, atol=1e-6):
+    if not same_shares(target, given):
         return np.zeros_like(source)
     return np.asarray(source - given, dtype=np.float64)

@@ -61,6 +61,34 @@ def shares_of_rows(
     return np.asarray(np.log(shares), dtype=np.float64)
 
 
+def same_shares(log_target: NDArray[np.float64], log_train: NDArray[np.float64]) -> bool:
+    """Whether the shares, or log-odds, that probabilities are given for are those of training:
+    nobody has stated any, or the same."""
+    return bool(np.allclose(log_target, log_train, atol=1e-6))
+
+
+def class_worth(
+    log_target: NDArray[np.float64],
+    log_rows: NDArray[np.float64],
+    log_train: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """(K,) what a row of each class counts where decisions are fitted: 1, or under stated shares
+    its share by these over that of the rows, so that the rows stand for rows of those shares.
+
+    log_target, log_rows, log_train  (K,) log shares: that probabilities are given for; of rows such
+                                     as those fitted on (`shares_of_rows`); of the training rows.
+
+    >>> train, stated = np.log([0.9, 0.1]), np.log([0.5, 0.5])
+    >>> class_worth(stated, train, train).round(2)
+    array([0.56, 5.  ])
+    >>> class_worth(train, stated, train)
+    array([1., 1.])
+    """
+    if same_shares(log_target, log_train):
+        return np.ones_like(log_target)
+    return np.exp(log_target - log_rows)
+
+
 def _log_likelihood(
     counts: NDArray[np.float64], log_shares: NDArray[np.float64], strength: float
 ) -> float:
@@ -107,7 +135,7 @@ def trained_correction(
     others the offsets are zeros: whoever states shares wants decisions under them, and the scores
     are moved from log_source to them already (a balanced target would be corrected twice).
     """
-    if log_target is not None and not np.allclose(log_target, log_given, atol=1e-6):
+    if log_target is not None and not same_shares(log_target, log_given):
         return np.zeros_like(log_source)
     moved = log_source - log_given
     return np.asarray(moved - moved[np.argmax(log_given)], dtype=np.float64)

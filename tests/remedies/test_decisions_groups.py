@@ -9,7 +9,7 @@ from equipoise.remedies.decisions.offsets import fit_measure_offsets, keep_limit
 from equipoise.remedies.decisions.values import AlertLimit, evaluate
 from equipoise.remedies.spec import parse_remedies
 
-from .scored import fit, rows
+from .scored import FLAT, SHARES, fit, rows
 
 GROUPS = np.array(["north", "south", "", "tiny"], dtype=object)
 
@@ -75,7 +75,7 @@ def test_what_offsets_per_group_need():
 def flagged(logits, labels, alert, start=None):
     log_p = log_posterior(fit([], logits, labels), logits)
     begin = np.zeros(3) if start is None else start
-    offsets, note = keep_limit(log_p, labels, alert, begin)
+    offsets, note = keep_limit(log_p, labels, alert, begin, np.ones(len(labels)))
     assert note.startswith(f"offset for {alert.name}")
     return np.argmax(log_p + offsets, axis=1) == alert.of, offsets
 
@@ -96,6 +96,17 @@ def test_a_false_positive_rate_is_kept(limit):
     assert found[others].sum() == int(limit * others.sum())
     # The class's own rows are free: all above the edge are caught.
     assert found[labels == 1].mean() > found[others].mean()
+
+
+def test_a_budget_is_one_of_rows_that_have_the_stated_shares():
+    logits, labels = rows(3000)
+    alert = AlertLimit("budget", 2, 0.3, True)
+    given = {"log_target": FLAT, "log_train": SHARES, "measure": alert}
+    rule = fit(["measure_offsets"], logits, labels, **given)
+    assert "counted by the shares that are stated" in rule.notes[-1]
+    fresh, _ = rows(10_000, seed=1, shares=FLAT)
+    flagged = decide(rule, posterior(rule, fresh - FLAT + SHARES)) == 2
+    assert flagged.mean() == pytest.approx(0.3, abs=0.03)
 
 
 def test_rows_that_tie_at_the_edge_are_left_out():

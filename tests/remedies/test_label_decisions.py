@@ -150,16 +150,20 @@ class TestThresholds:
         counts = (np.sum(part, 0, float) for part in (y & d, d, y))
         assert label_measure(measure, *counts, 200.0) == pytest.approx(theirs[measure])
 
+    @pytest.mark.parametrize("worth", [(1, 1), (0.5, 4)])
     @pytest.mark.parametrize("measure", LABEL_VALUES)
-    def test_the_common_offset_is_the_best_of_all(self, measure: str) -> None:
+    def test_the_common_offset_is_the_best_of_all(
+        self, measure: str, worth: tuple[float, float]
+    ) -> None:
         """Against every place where a decision changes, tried one by one."""
         z, y = drawn(40, seed=3)
-        (found,) = set(common_offset(z, y, measure).tolist())
+        w = np.where(y, worth[1], worth[0]).astype(float)
+        (found,) = set(common_offset(z, y, w, measure).tolist())
 
         def value(offset: float) -> float:
             d = (z + offset >= 0).astype(int)
-            counts = (np.sum(part, 0, float) for part in (y & d, d, y))
-            return float(label_measure(measure, *counts, 40.0))
+            counts = (np.sum(w * part, 0) for part in (y & d, d, y, np.ones_like(y)))
+            return float(label_measure(measure, *counts))
 
         places = np.sort(-z.ravel())
         tried = [value(offset) for offset in (*places + 1e-9, places[0] - 1, places[-1] + 1)]
@@ -199,7 +203,7 @@ class TestThresholds:
         z, y = drawn(1000)
         y[:, 2] = 0
         offsets, _ = fit(z, y)
-        assert offsets[2] == common_offset(z, y, "macro_f1")[2]
+        assert offsets[2] == common_offset(z, y, np.ones(y.shape), "macro_f1")[2]
 
     def test_rare_labels_stay_nearer_to_the_common_threshold(self) -> None:
         z, y = drawn(3000)
@@ -212,8 +216,29 @@ class TestThresholds:
         )  # fmt: skip
         drawn_back, note = fit(z, y)
         if "per label" in note:
-            common = common_offset(z, y, "macro_f1")[2]
+            common = common_offset(z, y, np.ones(y.shape), "macro_f1")[2]
             assert abs(drawn_back[2] - common) < abs(loose[2] - common)
+
+    @pytest.mark.parametrize("measure", ["macro_f1", "hamming_loss"])
+    def test_they_are_for_the_shares_that_are_stated(self, measure: str) -> None:
+        """Labels that a tenth of the rows have, thresholds for half of the rows: those that half of
+        the rows would have had them at, near a half; not those of such rows as there are."""
+        tenth, even, rng = np.full(3, np.log(1 / 9)), ZERO, np.random.default_rng(0)
+
+        def rows_of(log_share: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+            y = (rng.random((n, 3)) < sigmoid(log_share)).astype(np.int64)
+            return 2 * (rng.normal(size=y.shape) + 2 * y - 1) + tenth, y
+
+        z, y = rows_of(tenth, 3000)
+        fitted = fit_label_rule(
+            parse_remedies(["measure_offsets"]), z, y, classes=("a", "b", "c"), log_source=tenth,
+            log_target=even, log_train=tenth, start=ZERO, measure=measure,
+        )  # fmt: skip
+        assert "counted by the shares that are stated" in fitted.notes[-1]
+        fresh, truth = rows_of(even, 20_000)
+        best = f1_score(truth, fresh - tenth >= 0, average="macro")
+        assert f1_score(truth, posterior(fitted, fresh) >= label_thresholds(fitted),
+                        average="macro") > best - 0.01  # fmt: skip
 
     def test_micro_f1_has_one_threshold(self) -> None:
         z, y = drawn(2000)
@@ -282,7 +307,7 @@ def test_copies_are_no_further_evidence_for_thresholds(measure: str) -> None:
     lone = np.arange(60)
     errors = [
         _gain_errors(
-            *(np.repeat(table, times, axis=0) for table in (labels, plain)),
+            *(np.repeat(t, times, axis=0) for t in (labels, np.ones(labels.shape), plain)),
             [np.repeat(other, times, axis=0)],
             measure,
             np.repeat(lone, times),

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -85,7 +87,7 @@ def test_no_search_over_two_classes_beats_ours():
     for name in VALUES:
         from equipoise.remedies.decisions.offsets import _ascend
 
-        found = _ascend(log_p, labels, name, np.zeros(2), 0.0, 3)
+        found = _ascend(log_p, labels, np.ones(400), name, np.zeros(2), 0.0, 3)
         ours = evaluate(name, labels, np.argmax(log_p + found, axis=1), 2)
         margins = log_p[:, 0] - log_p[:, 1]
         every = [
@@ -104,12 +106,20 @@ def test_the_staircase_is_the_measure_itself():
     labels = rng.choice(6, 80, p=[0.4, 0.3, 0.1, 0.1, 0.1, 0])
     start = rng.integers(0, 6, 80)
     order = rng.permutation(np.flatnonzero(start != 2))
-    for name in VALUES:
-        fast = line._staircase(2, start, order, labels, class_value(name), 6)
+    for name, weights in product(VALUES, (np.ones(80), rng.uniform(0.1, 9, 80))):
+        fast = line._staircase(2, start, order, labels, weights, class_value(name), 6)
         for r in range(len(order) + 1):
             now = start.copy()
             now[order[:r]] = 2
-            assert fast[r] == pytest.approx(evaluate(name, labels, now, 6), abs=1e-12)
+            assert fast[r] == pytest.approx(evaluate(name, labels, now, 6, weights), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_row_of_weight_two_is_a_row_twice(name):
+    logits, labels = rows(300)
+    decided, times = logits.argmax(axis=1), np.arange(300) % 3
+    twice = evaluate(name, np.repeat(labels, times), np.repeat(decided, times), 3)
+    assert evaluate(name, labels, decided, 3, times.astype(float)) == pytest.approx(twice)
 
 
 def test_a_function_as_measure_finds_what_the_name_finds():
@@ -123,7 +133,7 @@ def test_a_function_as_measure_finds_what_the_name_finds():
         evaluate(
             "macro_f1",
             truth,
-            decided(fit(["measure_offsets"], logits, labels, measure=m), fresh),
+            decided(fit(["measure_offsets"], logits, labels, measure=m, log_train=SHARES), fresh),
             3,
         )
         for m in ("macro_f1", macro_f1)
@@ -156,7 +166,8 @@ def test_a_measure_without_a_value_in_most_resamples_earns_no_offsets():
         rng = np.random.default_rng(seed)
         labels = np.repeat([0, 1, 2], [150, 146, 4])
         logits = rng.normal(size=(300, 3))
-        asked = {"log_source": FLAT, "log_target": FLAT, "measure": mean_recall, "seed": seed}
+        asked = {"log_source": FLAT, "log_target": FLAT, "log_train": FLAT}
+        asked |= {"measure": mean_recall, "seed": seed}
         rule = fit(["measure_offsets"], logits, labels, **asked)
         assert "nan" not in rule.notes[-1]
         kept.append(rule.kind == "offsets")
@@ -196,7 +207,7 @@ def test_naming_of_classes_changes_no_decision(measure):
     new = np.array([2, 0, 1])
     turn = np.argsort(new)
     texts = ["temperature", "measure_offsets"]
-    rule = fit(texts, logits, labels, measure=measure)
+    rule = fit(texts, logits, labels, measure=measure, log_train=SHARES)
     renamed = fit(
         texts,
         logits[:, turn],
@@ -204,6 +215,7 @@ def test_naming_of_classes_changes_no_decision(measure):
         measure=measure,
         log_source=SHARES[turn],
         log_target=SHARES[turn],
+        log_train=SHARES[turn],
     )
     np.testing.assert_allclose(renamed.offsets, rule.offsets[turn], atol=1e-9)
     np.testing.assert_array_equal(decided(renamed, logits[:, turn]), new[decided(rule, logits)])
@@ -214,8 +226,47 @@ def test_what_is_expected_of_a_class_may_be_less_than_a_row():
     20 right of 20.5, class 1 half a row right of half a row."""
     held = np.array([[1.0, 0.0]] * 20 + [[0.5, 0.5]])
     decided = np.array([0] * 20 + [1])
-    found = _value(VALUES["balanced_accuracy"], held, decided)
+    found = _value(VALUES["balanced_accuracy"], held, decided, np.ones(2))
     assert found == pytest.approx((20 / 20.5 + 1) / 2)
+
+
+DEFAULT = ["temperature", "plugin_adjustment", "measure_offsets"]
+
+
+@pytest.mark.parametrize("texts", [DEFAULT, DEFAULT[:2], ["measure_offsets"]])
+@pytest.mark.parametrize("measure", ["macro_f1", "accuracy", "balanced_accuracy"])
+def test_decisions_for_stated_shares_are_good_on_rows_that_have_them(texts, measure):
+    """Fitted on 80 : 15 : 5, stated and judged as balanced, where the largest probability is best
+    already: what offsets cost is noise of few rows."""
+    logits, labels = rows(1500)
+    fresh, truth = rows(20_000, seed=1, shares=FLAT)
+    fresh = fresh - FLAT + SHARES
+    given = {"log_target": FLAT, "log_train": SHARES, "measure": measure}
+    plain, fitted = (fit(names, logits, labels, **given) for names in (texts[:0], texts))
+    best, found = (evaluate(measure, truth, decided(r, fresh), 3) for r in (plain, fitted))
+    assert found > best - 0.015
+    assert "counted by the shares that are stated" in fitted.notes[-1]
+
+
+def test_scores_that_are_off_under_stated_shares_are_put_right():
+    """The first class is called too likely, by 1.5 nats."""
+    tilt = np.array([1.5, 0, 0])
+    logits, labels = rows(1500)
+    given = {"log_target": FLAT, "log_train": SHARES, "measure": "accuracy"}
+    rule = fit(["measure_offsets"], logits + tilt, labels, **given)
+    fresh, truth = rows(20_000, seed=1, shares=FLAT)
+    ours = evaluate("accuracy", truth, decided(rule, fresh - FLAT + SHARES + tilt), 3)
+    left, best = (evaluate("accuracy", truth, (fresh + t).argmax(axis=1), 3) for t in (tilt, 0))
+    assert left + 0.02 < best - 0.01 < ours
+
+
+def test_a_function_has_no_offsets_for_stated_shares():
+    logits, labels = rows(200)
+    asked = {"log_train": SHARES, "measure": lambda y, d, k: float((y == d).mean())}
+    assert "shares" not in fit(["measure_offsets"], logits, labels, **asked).notes[-1]
+    rule = fit(["measure_offsets"], logits, labels, log_target=FLAT, **asked)
+    assert rule.kind == "argmax"
+    assert "a function can't be told of the shares stated" in rule.notes[-1]
 
 
 @pytest.mark.parametrize("copies", [2, 20])
@@ -228,7 +279,7 @@ def test_copies_of_rows_are_no_further_evidence(copies):
         _gain_error(
             "macro_f1",
             *(np.repeat(column, times) for column in (labels, decided, without)),
-            3,
+            np.ones(3),
             np.repeat(lone, times),
             np.random.default_rng(1),
         )

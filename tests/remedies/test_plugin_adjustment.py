@@ -98,6 +98,21 @@ def test_rows_of_other_shares_expect_the_measure_under_their_own():
     assert seen == pytest.approx(expected, abs=0.03)
 
 
+def test_rows_by_their_worth_stand_for_rows_of_other_shares():
+    """Rows of 90 : 8 : 2, each counted by what balanced ones have more or less of its class: seen
+    and expected are then nearly those of balanced rows."""
+    even = np.log(np.full(3, 1 / 3))
+    log_p, labels, log_train = drawn(4, 1.3, rows=20_000)
+    start, worth = np.zeros(3), np.exp(even - log_train)
+    stated = log_p + even - log_train
+    stated -= np.logaddexp.reduce(stated, axis=1, keepdims=True)
+    _, said = plugin_adjustment(stated, labels, "macro_f1", start, even, log_train, worth)
+    balanced, truth, _ = drawn(5, 1.3, rows=20_000, shares=(1 / 3, 1 / 3, 1 / 3))
+    _, wanted = plugin_adjustment(balanced, truth, "macro_f1", start, even, even)
+    ours, theirs = ([float(w) for w in re.findall(r"0\.\d{4}", s)] for s in (said, wanted))
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+
 def test_a_measure_that_is_no_sum_over_classes_is_left_alone():
     log_p, labels, log_share = drawn(0, 1.8, rows=50)
 

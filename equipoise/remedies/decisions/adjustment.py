@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.remedies.decisions.values import VALUES, ClassValue, Measure, name_of
+from equipoise.remedies.decisions.values import (
+    VALUES,
+    ClassValue,
+    Measure,
+    counted_by,
+    name_of,
+    summed,
+)
 from equipoise.remedies.remedy import NotNegative
 
 _STRENGTHS = np.linspace(0.0, 1.0, 21)
@@ -44,6 +51,7 @@ def plugin_adjustment(
     start: NDArray[np.float64],
     log_target: NDArray[np.float64],
     log_measured: NDArray[np.float64],
+    worth: NDArray[np.float64] | None = None,
     *,
     most: NotNegative = 1.0,
 ) -> tuple[NDArray[np.float64], str]:
@@ -53,15 +61,17 @@ def plugin_adjustment(
     For strengths from 0 to `most` in steps of a twentieth the decision is argmax(log p + start -
     strength x log_target). Seen is the measure on the labels. Expected is the measure on the counts
     that the probabilities promise: row i is right with probability p[i, decided], and class k has
-    sum_i p[i, k] rows, p under the shares that the measure is for. A few rows of a rare class say
-    little of what is seen, and a class without rows nothing, where what is expected knows every
-    row; what is seen corrects what overconfident probabilities promise. The mean of the two is
-    smoothed over neighbouring strengths, which keeps a lucky one from being taken; its highest
-    place is. 0 is found where classes are told apart, about a half where rare ones are blurred.
+    sum_i p[i, k] rows, p under the shares of these rows. Both count what a class has by its worth.
+    A few rows of a rare class say little of what is seen, and a class without rows nothing, where
+    what is expected knows every row; what is seen corrects what overconfident probabilities
+    promise. The mean of the two is smoothed over neighbouring strengths, which keeps a lucky one
+    from being taken; its highest place is. 0 is found where classes are told apart, about a half
+    where rare ones are blurred.
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, start (K,) nats, log_target
-              (K,) log shares that probabilities are given for, log_measured (K,) of the rows that
-              the measure is to be good on. Returns (K,) offsets in nats, and a sentence.
+              (K,) log shares that probabilities are given for, log_measured (K,) of rows such as
+              these, worth (K,) what a row of each class counts (`prior.class_worth`), None: 1.
+              Returns (K,) offsets in nats, and a sentence.
     Settings  most: no unit, 0 or more: the strength at which the search ends.
     Helps     where rare classes matter as much as common ones and are hard to tell apart: macro-F1
               at moderate and extreme imbalance.
@@ -77,10 +87,11 @@ def plugin_adjustment(
         return start, f"no adjustment: what {name} is expected to be can't be summed over classes"
     if not len(labels):
         return start, f"no adjustment for {name}: there are no labelled rows to choose it on"
-    p, truth = np.exp(_moved(log_p, log_measured - log_target)), np.eye(log_p.shape[1])[labels]
+    each = np.ones(log_p.shape[1]) if worth is None else worth
+    p, truth = np.exp(_moved(log_p, log_measured - log_target)), np.eye(len(each))[labels]
     strengths = _STRENGTHS * most
     decided = [np.argmax(log_p + start - s * log_target, axis=1) for s in strengths]
-    seen, expected = ([_value(value, held, d) for d in decided] for held in (truth, p))
+    seen, expected = ([_value(value, held, d, each) for d in decided] for held in (truth, p))
     mean = (np.array(seen) + np.array(expected)) / 2
     apart = _STRENGTHS[:, None] - _STRENGTHS
     near = np.exp(-((apart / _NEAR) ** 2) / 2)
@@ -91,7 +102,7 @@ def plugin_adjustment(
     return offsets, (
         f"decisions take {strengths[best]:.2g} x the log class shares out of log p: {name} is "
         f"{seen[best]:.4f} on {len(labels)} rows and expected to be {expected[best]:.4f} so, "
-        f"{seen[0]:.4f} and {expected[0]:.4f} without"
+        f"{seen[0]:.4f} and {expected[0]:.4f} without{counted_by(each)}"
     )
 
 
@@ -103,10 +114,18 @@ def _moved(log_p: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(moved - np.logaddexp.reduce(moved, axis=1, keepdims=True))
 
 
-def _value(value: ClassValue, held: NDArray[np.float64], decided: NDArray[np.int64]) -> float:
-    """The measure where row i is of class k by held[i, k]: 0 and 1, or what is expected."""
-    classes = held.shape[1]
-    right = np.bincount(decided, held[np.arange(len(held)), decided], minlength=classes)
-    taken = np.bincount(decided, minlength=classes).astype(np.float64)
-    rows = held.sum(axis=0)
-    return float(np.dot(value.scale(rows), value.per_class(right.astype(np.float64), taken, rows)))
+def _value(
+    value: ClassValue,
+    held: NDArray[np.float64],
+    decided: NDArray[np.int64],
+    worth: NDArray[np.float64],
+) -> float:
+    """The measure where row i is of class k by held[i, k]: 0 and 1, or what is expected; (K,) worth
+    is what a row of each class counts."""
+    classes, counts = held.shape[1], held * worth
+    # A division by the row's sum, which is 1 but for rounding: rows of like worth count exactly 1.
+    row_counts = counts.sum(axis=1) / held.sum(axis=1)
+    right = summed(decided, counts[np.arange(len(held)), decided], classes)
+    taken = summed(decided, row_counts, classes)
+    rows = counts.sum(axis=0)
+    return float(np.dot(value.scale(rows), value.per_class(right, taken, rows)))

@@ -23,7 +23,12 @@ from equipoise.remedies.decisions.apply import (
 from equipoise.remedies.decisions.deferral import fit_deferral
 from equipoise.remedies.decisions.table import DECISIONS
 from equipoise.remedies.decisions.values import Measure
-from equipoise.remedies.prior import log_shares, shares_of_rows, trained_correction
+from equipoise.remedies.prior import (
+    class_worth,
+    log_shares,
+    shares_of_rows,
+    trained_correction,
+)
 from equipoise.remedies.remedy import Remedy, RemedySpec, bind, lookup
 
 Array = NDArray[np.float64]
@@ -102,10 +107,9 @@ def fit_rule(
 
 def _of_rows(rule: DecisionRule, rows: _Rows) -> dict[str, Any]:
     """What remedies need that follows from the rows and the rule so far."""
-    # Who states shares wants decisions that are good under them, else the rows show what to expect.
-    by_training = np.array_equal(rule.log_target, rows.log_train)
     return {
-        "log_measured": rows.log_shares if by_training else rule.log_target,
+        "worth": class_worth(rule.log_target, rows.log_shares, rows.log_train),
+        "log_measured": rows.log_shares,
         "log_target": rule.log_target,
         "log_p": log_posterior(rule, rows.logits),
         "start": rule.offsets,

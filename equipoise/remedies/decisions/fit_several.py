@@ -15,6 +15,7 @@ from equipoise.remedies.decisions.label_offsets import fit_label_offsets
 from equipoise.remedies.decisions.label_temperature import fit_label_temperature
 from equipoise.remedies.decisions.several import decide_labels, label_log_odds, label_posterior
 from equipoise.remedies.decisions.table import DECISIONS
+from equipoise.remedies.log_odds import label_worth
 from equipoise.remedies.prior import shares_of_rows
 from equipoise.remedies.remedy import RemedySpec, lookup
 
@@ -78,16 +79,19 @@ def fit_label_rule(
     )
     weigh = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
     tied = np.arange(n) if clusters is None else np.asarray(clusters)
+    of_rows = _log_odds_of_rows(labels, weigh, log_train)
     for spec in sorted(specs, key=lambda spec: list(DECISIONS).index(spec.name)):
         remedy = lookup(DECISIONS, spec, "a remedy of the decision")
         if remedy.kind == "calibration" and remedy.labels != "one":
-            shift = _log_odds_of_rows(labels, weigh, log_train) - rule.log_source
+            shift = of_rows - rule.log_source
             temperature, note = fit_label_temperature(z, labels, weigh, shift, **spec.settings)
             rule = replace(rule, temperature=temperature, notes=(*rule.notes, note))
         elif remedy.kind == "offsets" and remedy.labels != "one":
             rng = np.random.default_rng(seed)
+            moved = label_log_odds(rule, z)
+            worth = label_worth(rule.log_target, of_rows, log_train)
             offsets, note = fit_label_offsets(
-                label_log_odds(rule, z), labels, measure, rule.offsets, tied, rng, **spec.settings
+                moved, labels, measure, rule.offsets, tied, rng, worth, **spec.settings
             )
             rule = replace(rule, offsets=offsets, notes=(*rule.notes, note))
         elif remedy.kind == "fallback":

@@ -21,6 +21,7 @@ def per_group_thresholds(
     clusters: Ints,
     groups: NDArray[np.object_],
     rng: np.random.Generator,
+    worth: Array | None = None,
     *,
     column: str = "",
     fewest_rows: AtLeastOne = 100,
@@ -44,7 +45,7 @@ def per_group_thresholds(
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, measure as in
               `measure_offsets`, start (K,) common offsets, clusters (n,), groups (n,) str, None or
-              "" for rows without one. Returns {group: (K,) offsets} and a sentence.
+              "" for rows without one, worth as there. Returns {group: (K,) offsets}, a sentence.
     Settings  column: the column that names the group; empty: the rows' group columns, which are
               never on both sides of a split unless the splits are given. fewest_rows: labelled
               rows of a group, 1 or more. shrink_rows: rows, 0 or more; a class with so many rows in
@@ -60,7 +61,7 @@ def per_group_thresholds(
     ]
     found: dict[str, Array] = {}
     for (name, rows), stream in zip(large, rng.spawn(len(large)), strict=True):
-        own = (log_p[rows], labels[rows], measure, start, clusters[rows], stream)
+        own = (log_p[rows], labels[rows], measure, start, clusters[rows], stream, worth)
         offsets, _ = fit_measure_offsets(*own, shrink_rows=shrink_rows)
         if not np.array_equal(offsets, start):
             found[name] = offsets

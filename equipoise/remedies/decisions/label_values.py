@@ -16,21 +16,21 @@ from equipoise.errors import SettingsError
 from equipoise.remedies.decisions.values import over
 
 Array = NDArray[np.float64]
-Value = Callable[[Array, Array, Array, float], Array]
+Value = Callable[[Array, Array, Array, Array | float], Array]
 """(both, decided, held, rows) -> value of each label, elementwise; larger is better."""
 
 
-def _f1(both: Array, decided: Array, held: Array, rows: float) -> Array:
+def _f1(both: Array, decided: Array, held: Array, rows: Array | float) -> Array:
     return over(2 * both, decided + held)
 
 
-def _balanced(both: Array, decided: Array, held: Array, rows: float) -> Array:
+def _balanced(both: Array, decided: Array, held: Array, rows: Array | float) -> Array:
     recall = over(both, held)
     left_out = 1 - over(decided - both, rows - held)
     return np.asarray((recall + left_out) / 2)
 
 
-def _right(both: Array, decided: Array, held: Array, rows: float) -> Array:
+def _right(both: Array, decided: Array, held: Array, rows: Array | float) -> Array:
     return np.asarray(1 - (held + decided - 2 * both) / rows)
 
 
@@ -63,7 +63,9 @@ def label_weights_of(name: str, held: Array) -> Array:
     return np.asarray(raw / np.maximum(raw.sum(axis=-1, keepdims=True), 1e-300))
 
 
-def label_measure(name: str, both: Array, decided: Array, held: Array, rows: float) -> Array:
+def label_measure(
+    name: str, both: Array, decided: Array, held: Array, rows: Array | float
+) -> Array:
     """(...) the measure, from counts (..., L); larger is better."""
     value = label_value(name)
     if name in SHARED:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.remedies.decisions.values import ClassValue, Measure, class_value, evaluate
+from equipoise.remedies.decisions.values import ClassValue, Measure, class_value, evaluate, summed
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,12 +26,20 @@ _SLOW_TRIALS = 24
 
 
 def best_on_line(
-    k: int, thresholds: Array, rivals: Ints, labels: Ints, current: float, measure: Measure, n: int
+    k: int,
+    thresholds: Array,
+    rivals: Ints,
+    labels: Ints,
+    weights: Array,
+    current: float,
+    measure: Measure,
+    n: int,
 ) -> float:
     """The offset for class k that maximises the measure; `current` unless another is better.
 
-    thresholds, rivals, labels (rows,); n: number of classes. Among equals the offset nearest to
-    `current` is taken, in the middle of its step.
+    thresholds, rivals, labels, weights (rows,): what each row counts, which a function as measure
+    takes for 1; n: number of classes. Among equals the offset nearest to `current` is taken, in the
+    middle of its step.
     """
     near = np.abs(thresholds - current) <= REACH
     order = np.flatnonzero(near)[np.argsort(thresholds[near], kind="stable")]
@@ -44,7 +52,7 @@ def best_on_line(
     start = np.where(thresholds < current - REACH, k, rivals)
     in_parts = isinstance(measure, str | ClassValue)
     if isinstance(measure, str | ClassValue):
-        values = _staircase(k, start, order, labels, class_value(measure), n)
+        values = _staircase(k, start, order, labels, weights, class_value(measure), n)
         values[np.diff(edges) < _NARROW] = -np.inf
     else:
         values = np.full(len(middles), -np.inf)
@@ -72,28 +80,33 @@ def _spread(wide: Ints, rows: int) -> Ints:
     return picked
 
 
-def _staircase(k: int, start: Ints, order: Ints, labels: Ints, value: ClassValue, n: int) -> Array:
+def _staircase(
+    k: int, start: Ints, order: Ints, labels: Ints, weights: Array, value: ClassValue, n: int
+) -> Array:
     """(m + 1,) value of the measure on each step: after 0, 1, ... m rows of `order` went to k."""
-    rows = np.bincount(labels, minlength=n).astype(np.float64)
-    right = np.bincount(labels[labels == start], minlength=n).astype(np.float64)
-    taken = np.bincount(start, minlength=n).astype(np.float64)
+    met = labels == start
+    rows, taken = summed(labels, weights, n), summed(start, weights, n)
+    right = summed(labels[met], weights[met], n)
     scale = value.scale(rows)
     m = len(order)
-    truth, rival = labels[order], start[order]
+    truth, rival, each = labels[order], start[order], weights[order]
 
-    gained = np.concatenate([[0.0], np.cumsum(truth == k)])
-    own = scale[k] * value.per_class(right[k] + gained, taken[k] + np.arange(m + 1.0), rows[k])
+    gained, grown = (
+        np.concatenate([[0.0], np.cumsum(part)]) for part in (each * (truth == k), each)
+    )
+    own = scale[k] * value.per_class(right[k] + gained, taken[k] + grown, rows[k])
 
     # Rows lost by the same rival, in order: the r-th loss changes its counts by known amounts.
     by_rival = np.argsort(rival, kind="stable")
-    who = rival[by_rival]
+    who, each = rival[by_rival], each[by_rival]
     first = np.searchsorted(who, who)  # where each rival's rows begin
-    lost = np.arange(m) - first + 1.0
-    hits = np.cumsum(truth[by_rival] == who)
-    hit = (truth[by_rival] == who).astype(np.float64)
-    lost_right = hits - (hits[first] - hit[first])
+    hit = each * (truth[by_rival] == who)
+    lost, lost_right = (
+        so_far - (so_far[first] - part[first])
+        for part, so_far in ((each, np.cumsum(each)), (hit, np.cumsum(hit)))
+    )
     after = value.per_class(right[who] - lost_right, taken[who] - lost, rows[who])
-    before = value.per_class(right[who] - lost_right + hit, taken[who] - lost + 1, rows[who])
+    before = value.per_class(right[who] - lost_right + hit, taken[who] - lost + each, rows[who])
     change = np.empty(m)
     change[by_rival] = scale[who] * (after - before)
 

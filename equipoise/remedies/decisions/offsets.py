@@ -13,6 +13,7 @@ from equipoise.remedies.decisions.values import (
     AlertLimit,
     Measure,
     class_value,
+    counted_by,
     evaluate,
     name_of,
 )
@@ -31,6 +32,7 @@ def fit_measure_offsets(
     start: Array,
     clusters: Ints,
     rng: np.random.Generator,
+    worth: Array | None = None,
     *,
     shrink_rows: NotNegative = 10.0,
     folds: Annotated[int, Field(ge=2)] = 5,
@@ -46,10 +48,12 @@ def fit_measure_offsets(
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, start (K,) nats: no offsets, or
               those that another remedy has set; clusters (n,) any numbers, equal for duplicates,
-              which stay in one fold. Returns (K,) offsets in nats and a sentence.
+              which stay in one fold; worth (K,) what a row of each class counts
+              (`prior.class_worth`), None: 1. Returns (K,) offsets in nats and a sentence.
               measure: "macro_f1", "balanced_accuracy" and "accuracy" are searched exactly; a
-              function (labels, decided, K) -> value, larger is better, at 24 places per class; for
-              an `AlertLimit` the offset of its class is set by `keep_limit`, the others stay.
+              function (labels, decided, K) -> value, larger is better, at 24 places per class, and
+              not at all where classes count unlike, which it can't be told; for an `AlertLimit`
+              the offset of its class is set by `keep_limit`, the others stay.
     Settings  shrink_rows: rows, 0 or more; at this many rows half of the way is kept.
               folds: 2 or more. passes: rounds, 1 or more.
     Helps     where the measure is not what argmax of calibrated probabilities maximises: F1, or
@@ -60,11 +64,15 @@ def fit_measure_offsets(
               metrics, NeurIPS; Narasimhan et al. 2015, Consistent multiclass algorithms for
               complex performance measures, ICML.
     """
+    each = np.ones(log_p.shape[1]) if worth is None else worth
+    weights = each[labels]
     if isinstance(measure, AlertLimit):
-        return keep_limit(log_p, labels, measure, start)
+        return keep_limit(log_p, labels, measure, start, weights)
     name = name_of(measure)
     if isinstance(measure, str):
         class_value(measure)  # an unknown name is an error, however few the rows
+    elif callable(measure) and not (each == 1).all():
+        return start, f"no offsets for {name}: a function can't be told of the shares stated"
     if len(np.unique(labels)) < 2 or len(np.unique(clusters)) < 2 * folds:
         return start, f"no offsets for {name}: {len(labels)} labelled rows are too few"
     fold = stratified_folds(labels, clusters, folds, rng)
@@ -72,38 +80,43 @@ def fit_measure_offsets(
     decided = without.copy()
     for f in range(folds):
         seen, held = fold != f, fold == f
-        fitted = _ascend(log_p[seen], labels[seen], measure, start, shrink_rows, passes)
-        decided[held] = np.argmax(log_p[held] + fitted, axis=1)
-    before, after = (evaluate(measure, labels, d, log_p.shape[1]) for d in (without, decided))
-    error = _gain_error(measure, labels, decided, without, log_p.shape[1], clusters, rng)
+        part = (log_p[seen], labels[seen], weights[seen])
+        decided[held] = np.argmax(
+            log_p[held] + _ascend(*part, measure, start, shrink_rows, passes), axis=1
+        )
+    before, after = (evaluate(measure, labels, d, len(each), weights) for d in (without, decided))
+    error = _gain_error(measure, labels, decided, without, each, clusters, rng)
     figures = (
         f"{name} on unseen folds {after:.4f} with them, {before:.4f} without "
-        f"(standard error of the gain {error:.4f})"
+        f"(standard error of the gain {error:.4f}){counted_by(each)}"
     )
     if not after - before > error:
         return start, f"no offsets for {name}: {figures}"
-    offsets = _ascend(log_p, labels, measure, start, shrink_rows, passes)
+    offsets = _ascend(log_p, labels, weights, measure, start, shrink_rows, passes)
     return offsets, f"offsets for {name} fitted on {len(labels)} rows: {figures}"
 
 
-def keep_limit(log_p: Array, labels: Ints, alert: AlertLimit, start: Array) -> tuple[Array, str]:
+def keep_limit(
+    log_p: Array, labels: Ints, alert: AlertLimit, start: Array, weights: Array
+) -> tuple[Array, str]:
     """`start`, with the offset of one class as high as its limit allows on these rows.
 
     Row i is decided for class k from the offset max_j (log p_ij + start_j) - log p_ik upwards, so
     the offset lies half-way between the last row that fits and the first that does not. Rows that
     tie at the edge are all left out.
 
-    Shapes  as `fit_measure_offsets`.
+    Shapes  as `fit_measure_offsets`; weights (n,) what each row counts.
     """
     k = alert.of
     others = log_p + start
     others[:, k] = -np.inf
     needed = others.max(axis=1) - log_p[:, k]
     counted = np.ones(len(labels), dtype=bool) if alert.counts_all else labels != k
-    prices = np.sort(needed[counted])
+    order = np.argsort(needed[counted], kind="stable")
+    prices, used = needed[counted][order], np.cumsum(weights[counted][order])
     if not len(prices) or log_p.shape[1] < 2:
         return start, f"no offset for {alert.name}: there are no labelled rows to set it on"
-    fit = int(np.floor(alert.share * len(prices) + 1e-9))
+    fit = int(np.searchsorted(used, alert.share * used[-1] + 1e-9, side="right"))
     below = prices[fit - 1] if fit else prices[0] - 2 * _STEP
     above = prices[fit] if fit < len(prices) else prices[-1] + 2 * _STEP
     if fit and below == above:
@@ -115,6 +128,7 @@ def keep_limit(log_p: Array, labels: Ints, alert: AlertLimit, start: Array) -> t
     return offsets, (
         f"offset for {alert.name}: {fit} of {len(prices)} rows that count are decided for the "
         f"class, and {caught} of its {np.count_nonzero(labels == k)} rows are among those decided"
+        f"{counted_by(weights)}"
     )
 
 
@@ -127,7 +141,7 @@ def _gain_error(
     labels: Ints,
     decided: Ints,
     without: Ints,
-    classes: int,
+    worth: Array,
     clusters: Ints,
     rng: np.random.Generator,
 ) -> float:
@@ -136,8 +150,11 @@ def _gain_error(
     gains = []
     for times in drawn_times(clusters, _RESAMPLES, rng):
         rows = np.repeat(np.arange(len(labels)), times)
-        values = (evaluate(measure, labels[rows], d[rows], classes) for d in (decided, without))
-        gains.append(next(values) - next(values))
+        drawn = labels[rows]
+        with_, plain = (
+            evaluate(measure, drawn, d[rows], len(worth), worth[drawn]) for d in (decided, without)
+        )
+        gains.append(with_ - plain)
     known = np.array(gains)[np.isfinite(gains)]
     return float(np.std(known)) if 2 * len(known) >= len(gains) else np.inf
 
@@ -172,7 +189,13 @@ def stratified_folds(labels: Ints, clusters: Ints, folds: int, rng: np.random.Ge
 
 
 def _ascend(
-    log_p: Array, labels: Ints, measure: Measure, start: Array, shrink_rows: float, passes: int
+    log_p: Array,
+    labels: Ints,
+    weights: Array,
+    measure: Measure,
+    start: Array,
+    shrink_rows: float,
+    passes: int,
 ) -> Array:
     rows = np.bincount(labels, minlength=log_p.shape[1])
     first = np.full(len(rows), len(labels))
@@ -187,7 +210,8 @@ def _ascend(
             rivals, best_other = ranked.without(k)
             thresholds = best_other - log_p[:, k]
             current = float(ranked.offsets[k])
-            found = best_on_line(k, thresholds, rivals, labels, current, measure, len(rows))
+            line = (k, thresholds, rivals, labels, weights, current)
+            found = best_on_line(*line, measure, len(rows))
             if found != current:
                 ranked.move(k, found)
                 moved = True

@@ -15,7 +15,7 @@ from equipoise.remedies.decisions.temperature import fit_temperature
 from equipoise.remedies.decisions.vector import vector_scaling_calibration
 from equipoise.remedies.remedy import Remedy
 
-_FOR_OFFSETS = ("log_p", "labels", "measure", "start", "clusters", "rng")
+_FOR_OFFSETS = ("log_p", "labels", "measure", "start", "clusters", "rng", "worth")
 
 _LINES = (
     Remedy(
@@ -75,7 +75,7 @@ _LINES = (
         plugin_adjustment,
         "Narasimhan et al. 2015",
         True,
-        ("log_p", "labels", "measure", "start", "log_target", "log_measured"),
+        ("log_p", "labels", "measure", "start", "log_target", "log_measured", "worth"),
     ),
     Remedy(
         "measure_offsets",

@@ -67,17 +67,27 @@ VALUES: dict[str, ClassValue] = {
 
 
 def evaluate(
-    measure: Measure, labels: NDArray[np.int64], decided: NDArray[np.int64], classes: int
+    measure: Measure,
+    labels: NDArray[np.int64],
+    decided: NDArray[np.int64],
+    classes: int,
+    weights: Array | None = None,
 ) -> float:
-    """The measure's value. Raises SettingsError for an unknown name."""
+    """The measure's value where each row counts for its entry of weights (n,); None: for 1. A
+    function knows no weights. Raises SettingsError for an unknown name."""
     assert not isinstance(measure, AlertLimit), "a limit is kept, not maximised"
     if callable(measure):
         return float(measure(labels, decided, classes))
-    value = class_value(measure)
-    rows = np.bincount(labels, minlength=classes).astype(np.float64)
-    right = np.bincount(labels[labels == decided], minlength=classes).astype(np.float64)
-    taken = np.bincount(decided, minlength=classes).astype(np.float64)
+    each = np.ones(len(labels)) if weights is None else weights
+    value, hit = class_value(measure), labels == decided
+    rows, taken = summed(labels, each, classes), summed(decided, each, classes)
+    right = summed(labels[hit], each[hit], classes)
     return float(np.dot(value.scale(rows), value.per_class(right, taken, rows)))
+
+
+def summed(labels: NDArray[np.int64], weights: Array, classes: int) -> Array:
+    """(K,) what the rows of each class count together."""
+    return np.bincount(labels, weights, minlength=classes).astype(np.float64)
 
 
 def net_benefit(of: int, threshold: float, name: str) -> ClassValue:
@@ -89,6 +99,11 @@ def net_benefit(of: int, threshold: float, name: str) -> ClassValue:
         return np.asarray((np.arange(len(rows)) == of) / rows.sum(), dtype=np.float64)
 
     return ClassValue(lambda right, decided, _: right - odds * (decided - right), scale, name)
+
+
+def counted_by(weights: Array) -> str:
+    """What a note adds to its figures where rows do not count 1 each."""
+    return "" if (weights == 1).all() else ", rows counted by the shares that are stated"
 
 
 def class_value(name: str | ClassValue) -> ClassValue:
