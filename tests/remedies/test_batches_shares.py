@@ -22,7 +22,7 @@ from equipoise.remedies.batches.shares import (
 )
 from equipoise.remedies.prior import drawn_counts
 from equipoise.remedies.source import log_source
-from equipoise.remedies.spec import parse_remedy
+from equipoise.remedies.spec import parse_remedies, parse_remedy
 
 LABELS = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [400, 100, 4]))
 
@@ -235,6 +235,24 @@ def test_group_weights_by_hand():
         group_weights(labels, 2, groups=groups, by="group"), [0.75] * 4 + [1.5] * 2
     )
     np.testing.assert_allclose(group_weights(labels, 2, groups=groups, power=0.0), np.ones(6))
+
+
+def test_group_weights_leave_class_shares_to_a_second_training_that_draws_alike():
+    labels = np.repeat([0, 1], [900, 100])
+    both = parse_remedies(["group_weights", "crt"])
+    meaningless = np.arange(1000) % 2
+    np.testing.assert_allclose(build_row_weights(both, labels, 2, groups=meaningless), 1)
+    # Of each class a tenth is of another group: within a class it counts as much as the rest.
+    tenth = (np.arange(1000) % 10 == 0).astype(np.int64)
+    found = build_row_weights(both, labels, 2, groups=tenth)
+    for k in (0, 1):
+        of_class = labels == k
+        assert found[of_class].mean() == pytest.approx(1)
+        shares = np.bincount(tenth[of_class], found[of_class])
+        assert shares[0] == pytest.approx(shares[1])
+    # Alone they make classes count alike, as ever.
+    alone = build_row_weights(both[:1], labels, 2, groups=tenth)
+    np.testing.assert_allclose(np.bincount(labels, alone), [500, 500])
 
 
 def test_group_weights_without_groups_say_what_is_missing():

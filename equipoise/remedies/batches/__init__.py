@@ -110,11 +110,16 @@ def build_row_weights(
 ) -> NDArray[np.float64]:
     """(n,) weight per row as fed out of all the row weight remedies in `specs` (others are passed
     over); mean 1, and ones without such a remedy. `given` holds what they need, per row as fed.
+    Beside a stage, which draws classes alike, those that make up for class shares have mean 1
+    within each class: they balance groups there, and classes no second time.
     """
-    weights = np.ones(len(labels))
+    weights, staged = np.ones(len(labels)), bool(of_kind(specs, "stage"))
     for spec in of_kind(specs, "row_weights"):
         remedy = lookup(BATCHES, spec, "a remedy on batches")
-        weights = weights * remedy.function(labels, classes, **bind(remedy, spec.settings, given))
+        found = remedy.function(labels, classes, **bind(remedy, spec.settings, given))
+        if staged and remedy.corrects_prior:
+            found = found * np.bincount(labels)[labels] / np.bincount(labels, found)[labels]
+        weights = weights * found
     return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 

@@ -37,7 +37,8 @@ def retrained_head(
     equally often.
 
     Places are filled as by `balanced_sampler`. The loss is the run's, with the class shares as
-    drawn here, so that nothing is made up for twice; class weights come out as 1.
+    drawn here, so that nothing is made up for twice; class weights come out as 1, and weights of
+    groups have mean 1 within each class.
 
     Shapes    labels (n,) in 0..classes-1. Returns draws (epochs, places) and where the head starts.
     Settings  head_epochs: of this second training; none: as many as the first had. epoch_rows:
