@@ -175,6 +175,17 @@ def test_logits_are_those_of_the_normalised_head(tau):
     np.testing.assert_array_equal(decided(both, x @ weights.T + bias), exact.argmax(axis=1))
 
 
+def test_estimated_shares_take_the_place_of_normalised_logits():
+    x, weights, bias, labels = head()
+    z = x @ weights.T + bias
+    given = {"head_norms": np.linalg.norm(weights, axis=1), "head_bias": bias, "log_train": SHARES}
+    assert fit(["tau_normalisation"], z, labels, **given).kind == "offsets"
+    rule = fit(["tau_normalisation", "prior_shift"], z, labels, **given)
+    assert rule.rescale is not None
+    assert rule.kind == "argmax"
+    np.testing.assert_array_equal(decided(rule, z), posterior(rule, z).argmax(axis=1))
+
+
 def test_tau_nought_and_equal_norms_change_nothing():
     x, weights, bias, labels = head()
     z = x @ weights.T + bias

@@ -88,9 +88,7 @@ def fit_rule(
     k = len(classes)
     chosen = _in_table_order(specs)
     rows = _known_rows(logits, labels, weights, clusters, groups, amounts, log_train, k)
-    if start is None or any(remedy.kind == "prior" for _, remedy in chosen):
-        # Whoever asks for the shares of the rows wants decisions under them.
-        start = np.zeros(k)
+    start = np.zeros(k) if start is None else start
     source, target, begin = (
         np.asarray(x, dtype=np.float64) for x in (log_source, log_target, start)
     )
@@ -203,7 +201,9 @@ def _prior(
 ) -> DecisionRule:
     record, note = remedy.function(**arguments)
     rule = replace(rule, prior_shift=record, notes=(*rule.notes, note))
-    return with_estimated_prior(rule, rows.logits)
+    # Whoever asks for the shares of the rows wants decisions under them, not by what training or
+    # the head's norms have left as offsets.
+    return with_estimated_prior(_with_offsets(rule, np.zeros_like(rule.offsets)), rows.logits)
 
 
 def _offsets(
