@@ -40,6 +40,7 @@ from equipoise.records.rows import Column, Rows, text_column
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.scores import Scores
 from equipoise.remedies.decisions.apply import with_estimated_prior
+from equipoise.remedies.table import REMEDIES
 from equipoise.writer_run import LoadedWriterRun
 
 
@@ -121,8 +122,8 @@ class LoadedRun:
         wants decisions under them. Raises SettingsError where offsets were asked for."""
         if self.rule.kind != "offsets":
             return self.rule
-        fitted = {spec.name for spec in Recipe.model_validate(self.manifest.recipe).specs}
-        if fitted & {"measure_offsets", "posthoc_logit_adjustment", "per_group_thresholds"}:
+        fitted = {REMEDIES[s.name].kind for s in Recipe.model_validate(self.manifest.recipe).specs}
+        if fitted & {"offsets", "group_offsets"}:
             raise SettingsError(
                 "estimate_prior: this run decides by offsets that were made for the class shares "
                 "of its own rows, and hold for no others; train with --remedy temperature "

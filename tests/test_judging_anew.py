@@ -121,12 +121,18 @@ def test_the_prior_of_new_rows_by_either_command(
     assert found.probabilities.tolist() == wanted.probabilities.tolist()
 
 
-def test_offsets_of_one_prior_are_not_taken_to_another(tiny_run: Path) -> None:
+@pytest.mark.parametrize(
+    "remedy",
+    ["measure_offsets", "plugin_adjustment", "posthoc_logit_adjustment", "per_group_thresholds"],
+)
+def test_offsets_of_one_prior_are_not_taken_to_another(tiny_run: Path, remedy: str) -> None:
     from dataclasses import replace
 
     import numpy as np
 
     run = equipoise.load(tiny_run)
+    recipe = run.manifest.recipe | {"remedies": ["temperature", remedy]}
+    run.manifest = run.manifest.model_copy(update={"recipe": recipe})
     run.rule = replace(run.rule, kind="offsets", offsets=np.array([0.0, 0.5, 1.0]))
     with pytest.raises(SettingsError, match="hold for no others"):
         run.predict(["a song"], estimate_prior=True)
