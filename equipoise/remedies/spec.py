@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipoise.errors import SettingsError
@@ -119,11 +120,19 @@ def _checked(name: str, given: dict[str, Any], faults: list[str]) -> RemedySpec:
 
 
 def _typed(setting: Setting, value: Any) -> Any:
-    """The value as its type. Text is read as a number or word; other types are not bent."""
-    if isinstance(value, str) and value.lower() in ("none", "null") and setting.default is None:
-        return None
+    """The value as its type. Text is read as a number or word; other types are not bent, and
+    numpy's numbers are those they hold."""
+    if isinstance(value, np.generic):
+        value = value.item()
     adapter: TypeAdapter[Any] = TypeAdapter(setting.type, config=ConfigDict(allow_inf_nan=False))
     if isinstance(value, str):
+        choices = get_args(setting.type)
+        if value.lower() in ("none", "null") and type(None) in choices:
+            return None
+        # Of a list of numbers pydantic knows no text.
+        listed = {str(choice): choice for choice in choices if isinstance(choice, int)}
+        if value in listed:
+            return listed[value]
         return adapter.validate_strings(value)
     return adapter.validate_python(value, strict=True)
 

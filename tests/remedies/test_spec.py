@@ -1,3 +1,6 @@
+from typing import get_args
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +98,35 @@ def test_settings_from_python_are_not_bent():
 def test_text_and_back(asked):
     spec = remedy_spec(*asked)
     assert parse_remedy(remedy_text(spec)) == spec
+
+
+def test_every_choice_can_be_said_in_text():
+    said = [
+        (name, setting.name, choice)
+        for name, remedy in REMEDIES.items()
+        for setting in remedy.settings
+        for choice in (*get_args(setting.type), *([True, False] if setting.type is bool else []))
+        if choice is type(None) or isinstance(choice, str | int)
+    ]
+    assert ("near_miss", "version", 2) in said
+    assert ("smote", "most_made", type(None)) in said
+    for name, key, choice in said:
+        value = None if choice is type(None) else choice
+        text = f"{name}:{key}={str(value).lower()}"
+        assert parse_remedy(text).settings[key] == value, text
+        spec = remedy_spec(name, {key: value})
+        assert parse_remedy(remedy_text(spec)) == spec, text
+
+
+def test_numbers_of_numpy_are_numbers():
+    spec = remedy_spec("balanced_sampler", {"epoch_rows": np.int64(5)})
+    assert type(spec.settings["epoch_rows"]) is int
+    assert remedy_text(spec) == "balanced_sampler:epoch_rows=5"
+    assert remedy_spec("focal", {"gamma": np.float32(0.5)}).settings == {"gamma": 0.5}
+    assert remedy_spec("class_weights", {"twice": np.bool_(True)}).twice
+    assert (
+        "valid integer" in faults(remedy_spec, "balanced_sampler", {"epoch_rows": np.float64(5)})[0]
+    )
 
 
 def test_defaults_pass_their_own_ranges_and_make_the_shortest_text():
