@@ -228,7 +228,7 @@ def _fitted_measures() -> tuple[str, ...]:
 
 def make_recipe(settings: dict[str, Any]) -> Recipe:
     """Raises SettingsError naming every faulty setting at once."""
-    if settings.get("costs") is not None and "remedies" not in settings:
+    if settings.get("costs") is not None and settings.get("remedies") is None:
         settings = settings | {"remedies": COST_REMEDIES}
     try:
         return Recipe.model_validate(settings)

@@ -140,6 +140,14 @@ def test_a_column_that_no_cost_is_times_of_is_refused():
     assert priced.columns(ColumnNames(cost="betrag")).cost == "betrag"
 
 
+def test_costs_decide_where_a_recipe_names_no_remedies():
+    costs = {"default": 2}
+    unsaid, null = (make_recipe({"costs": costs} | more) for more in ({}, {"remedies": None}))
+    assert "costs" in [spec.name for spec in null.specs]
+    assert null == unsaid
+    assert make_recipe({"costs": costs, "remedies": []}).remedies == ()
+
+
 def test_deferral_by_cost_needs_costs():
     with pytest.raises(SettingsError, match="needs the remedy costs"):
         make_recipe({"remedies": ["deferral:by=cost"]})
