@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -62,8 +62,8 @@ class Recipe(BaseModel):
     write: WriteConfig = WriteConfig()
     """How rows whose target is text are fed and judged."""
     remedies: tuple[str, ...] | None = None
-    """Treatments of imbalance, as NAME[:key=value,...]; None: the default for the rows and the
-    measure (`equipoise.defaults`)."""
+    """Treatments of imbalance, as NAME[:key=value,...] or a mapping with name and settings, which
+    is kept as that text; None: the default for the rows and the measure (`equipoise.defaults`)."""
     measure: str = "macro_f1"
     """What decides between decision rules and arms; expected_cost when costs are given."""
     prior: Literal["train", "balanced"] | dict[str, float] = "train"
@@ -79,6 +79,21 @@ class Recipe(BaseModel):
     """Keep the judged rows' texts in the run folder, for the report, and quote texts in warnings.
     Of a run that writes, `written.parquet` holds what was asked, written and right all the same:
     measures, comparisons and `equipoise judge` read it; the report alone then shows no texts."""
+
+    @field_validator("remedies", mode="before")
+    @classmethod
+    def _remedies_as_text(cls, remedies: Any) -> Any:
+        """Text stays as it is written, for the recipe's id is made of it."""
+        listed = remedies if isinstance(remedies, list | tuple) else ()
+        if not any(isinstance(remedy, Mapping) for remedy in listed):
+            return remedies
+        from equipoise.remedies.spec import parse_remedies, remedy_text  # as below
+
+        try:
+            read = zip(listed, parse_remedies(listed), strict=True)
+        except SettingsError as error:
+            raise ValueError("\n".join(error.faults)) from None
+        return tuple(said if isinstance(said, str) else remedy_text(spec) for said, spec in read)
 
     @field_validator("remedies")
     @classmethod

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from equipoise.costs import read_costs
+from equipoise.errors import SettingsError
 from equipoise.recipe import Recipe, make_recipe, read_recipe
 from equipoise.remedies.table import REMEDIES
 from tests.cli_runner import run_cli
@@ -198,6 +199,23 @@ def test_files_that_are_shown_can_be_read(tmp_path: Path) -> None:
     assert recipe.train.choose_by == "recall:fraud"
     prior = read_recipe(tmp_path / "prior.yaml")
     assert make_recipe({"prior": prior}).prior == prior
+
+
+def test_remedies_of_a_recipe_are_texts_or_mappings(tmp_path: Path) -> None:
+    """As the guide to remedies says; a mapping is the same recipe as its text, to the id."""
+    (tmp_path / "recipe.yaml").write_text(
+        "remedies:\n- name: smote\n  most_made: null\n- {name: near_miss, version: 2}\n"
+        "- {name: temperature}\n- 'focal:gamma=2'\n"
+    )
+    found = make_recipe(read_recipe(tmp_path / "recipe.yaml"))
+    text = ("smote:most_made=None", "near_miss:version=2", "temperature", "focal:gamma=2")
+    assert found.remedies == text
+    assert found.id == make_recipe({"remedies": text}).id
+    faulty = [{"name": "focal", "gama": 1}, {"gamma": 2}, 3, "focsl"]
+    with pytest.raises(SettingsError) as caught:
+        make_recipe({"remedies": faulty})
+    assert len(caught.value.faults) == 4
+    assert "did you mean gamma?" in caught.value.faults[0]
 
 
 def test_a_recipe_survives_being_written_and_read(tmp_path: Path) -> None:
