@@ -148,6 +148,10 @@ def test_groups_by_a_column_are_decided_by_their_own_offsets(
         fitted(rows, tiny_base, tmp_path / "none", "per_group_thresholds:column=plant")
     with pytest.raises(SettingsError, match="no group column; name one with --group"):
         fitted(rows, tiny_base, tmp_path / "none", "per_group_thresholds")
+    with pytest.raises(SettingsError, match="recall_at_budget keeps a limit over all rows"):
+        fitted(
+            rows, tiny_base, tmp_path / "none", "per_group_thresholds:column=site", measure=BUDGET
+        )
     assert not (tmp_path / "none").exists()
     run = fitted(
         rows, tiny_base, tmp_path / "run", "per_group_thresholds:column=site,fewest_rows=5"

@@ -45,6 +45,8 @@ _NUMBERS: dict[str, tuple[str, ...]] = {
 """The number that each takes beside the class: one of these."""
 
 KINDS = tuple(_NUMBERS)
+LIMITED = ("recall_at_budget", "recall_at_fpr")
+"""Kinds that keep within a limit, for which one threshold is set."""
 OWN = "python"
 
 

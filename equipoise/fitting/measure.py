@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from equipoise.errors import SettingsError
 from equipoise.evaluate.deciding import (
+    LIMITED,
     DecidingMeasure,
     OwnFunction,
     call_own,
@@ -66,6 +67,6 @@ def for_thresholds(
         return net_benefit(of, limit, measure.text)
     if measure.kind == "recall_at_budget" and limit >= 1:
         limit = min(1.0, limit / judged_rows)
-    if measure.kind in ("recall_at_budget", "recall_at_fpr"):
+    if measure.kind in LIMITED:
         return AlertLimit(measure.text, of, limit, measure.kind == "recall_at_budget")
     return measure.text

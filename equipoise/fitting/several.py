@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from equipoise.data.memberships import NO_LABEL, rarest_labels
 from equipoise.evaluate.compare import MEASURES
+from equipoise.evaluate.deciding import LIMITED
 from equipoise.evaluate.several.compare import LABEL_MEASURES
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.treatment import Treatment, of_kind
@@ -16,6 +17,7 @@ from equipoise.records.decision import DecisionRule
 from equipoise.records.run import RemedyRecord
 from equipoise.remedies.batches.order import natural_order
 from equipoise.remedies.decisions.fit_several import CrossFittedLabels, cross_fitted_labels
+from equipoise.remedies.decisions.groups import no_limit_by_group
 from equipoise.remedies.decisions.label_values import LABEL_VALUES
 from equipoise.remedies.decisions.values import VALUES
 from equipoise.remedies.log_odds import log_odds, moved_by_training
@@ -92,7 +94,10 @@ def measure_faults(prepared: Prepared) -> list[str]:
     recipe, measure = prepared.recipe, prepared.measure
     if not isinstance(measure, str):
         several = "a measure by which users decide is of one class, and "
-        return [f"measure: {several}these rows may have several labels"] if prepared.several else []
+        if prepared.several:
+            return [f"measure: {several}these rows may have several labels"]
+        by_group = recipe.group_column is not None and measure.kind in LIMITED
+        return [no_limit_by_group(measure.kind)] if by_group else []
     known, fitted = (LABEL_MEASURES, LABEL_VALUES) if prepared.several else (MEASURES, VALUES)
     rows = "may have several labels" if prepared.several else "have one label each"
     if measure not in known:

@@ -65,6 +65,9 @@ def test_what_offsets_per_group_need():
         fit(["per_group_thresholds"], logits, labels)
     with pytest.raises(SettingsError, match="both decide"):
         parse_remedies(["per_group_thresholds", "costs"])
+    limit = AlertLimit("recall_at_fpr", 0, 0.1, False)
+    with pytest.raises(SettingsError, match="recall_at_fpr keeps a limit over all rows"):
+        fit(["per_group_thresholds"], logits, labels, groups=logits[:, 0] > 0, measure=limit)
     empty = fit(["per_group_thresholds"], logits, labels, groups=np.full(50, "", dtype=object))
     assert not empty.group_offsets
 

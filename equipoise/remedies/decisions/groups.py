@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.errors import SettingsError
 from equipoise.remedies.decisions.offsets import fit_measure_offsets
-from equipoise.remedies.decisions.values import Measure, name_of
+from equipoise.remedies.decisions.values import AlertLimit, Measure, name_of
 from equipoise.remedies.remedy import AtLeastOne, NotNegative
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+def no_limit_by_group(measure: str) -> str:
+    """Why a measure that keeps within a limit is refused."""
+    return (
+        f"remedy per_group_thresholds: {measure} keeps a limit over all rows, and no group can "
+        "earn a threshold of its own for it; leave the remedy out, or give another measure"
+    )
 
 
 def per_group_thresholds(
@@ -44,17 +53,21 @@ def per_group_thresholds(
     channel or site it is only a calibration.
 
     Shapes    log_p (n, K) log probabilities, labels (n,) in 0..K-1, measure as in
-              `measure_offsets`, start (K,) common offsets, clusters (n,), groups (n,) str, None or
-              "" for rows without one, worth as there. Returns {group: (K,) offsets}, a sentence.
+              `measure_offsets` but no `AlertLimit`, start (K,) common offsets, clusters (n,),
+              groups (n,) str, None or "" for rows without one, worth as there. Returns
+              {group: (K,) offsets} and a sentence.
     Settings  column: the column that names the group; empty: the rows' group columns, which are
               never on both sides of a split unless the splits are given. fewest_rows: labelled
               rows of a group, 1 or more. shrink_rows: rows, 0 or more; a class with so many rows in
               the group keeps half of its way.
+    Raises    SettingsError for an `AlertLimit`: its threshold is set, not earned on unseen rows.
     Helps     where groups differ in class shares or in how well their texts are read.
     Harms     small groups (noise), and trust: two like rows are decided unlike.
     Source    Hardt et al. 2016, Equality of opportunity in supervised learning, arXiv:1610.02413;
               Corbett-Davies et al. 2017, arXiv:1701.08230 (what such thresholds cost).
     """
+    if isinstance(measure, AlertLimit):
+        raise SettingsError(no_limit_by_group(measure.name))
     names = sorted({str(g) for g in groups if g})
     large = [
         (name, rows) for name in names if len(rows := np.flatnonzero(groups == name)) >= fewest_rows
