@@ -31,7 +31,7 @@ from equipoise.remedies.batches.second_stage import Start
 from equipoise.remedies.losses import Loss, build_loss
 from equipoise.remedies.losses.wrappers import Wrapper
 from equipoise.remedies.losses.wrapping import build_wrapper
-from equipoise.remedies.prior import drawn_counts
+from equipoise.remedies.prior import counts_drawn_alike, drawn_counts
 from equipoise.remedies.remedy import RemedySpec
 from equipoise.remedies.rows import RowsStep, choose_rows, synthesise
 from equipoise.remedies.source import log_source
@@ -219,7 +219,7 @@ def _arranged(
     counts: NDArray[Any] = np.bincount(labels, minlength=classes)
     if of_kind(specs, "stage"):
         # What is made up for by drawing must not be made up for by weights or the loss as well.
-        counts = drawn_counts(labels, head.draws, classes)
+        counts = counts_drawn_alike(labels, head.draws, classes)
     class_weights = build_weights(specs, counts, **given)
     weights = class_weights[labels] * row_weights
     losses, wrappers = of_kind(specs, "loss"), of_kind(specs, "wrapper")

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from equipoise.errors import DataError, SettingsError
 from equipoise.remedies.batches import BATCHES, build_order, build_weights, class_weights
 from equipoise.remedies.batches.order import balanced_order
-from equipoise.remedies.prior import drawn_counts
+from equipoise.remedies.losses import build_loss
+from equipoise.remedies.prior import counts_drawn_alike, drawn_counts
 from equipoise.remedies.spec import parse_remedy
 
 from . import checks
@@ -94,6 +96,26 @@ def test_epoch_rows_sets_the_length_of_an_epoch():
     order = build_order([spec], labels, 3, 2, np.random.default_rng(0))
     assert order.shape == (2, 9)
     np.testing.assert_allclose(drawn_counts(labels, order, 3), [3, 3, 3])
+
+
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_places_left_over_make_no_class_a_rare_one(epochs):
+    """100 places an epoch are no whole number for each of three classes."""
+    labels = np.repeat([0, 1, 2, 4], [80, 15, 5, 0])
+    order = balanced_order(labels, 5, epochs, np.random.default_rng(0))
+    assert len(set(drawn_counts(labels, order, 5)[:3])) > 1
+    counts = counts_drawn_alike(labels, order, 5)
+    assert counts[0] == counts[1] == counts[2] == pytest.approx(100 / 3)
+    assert not counts[3:].any()
+    # Equal classes are all smoothed as the largest is.
+    logits, rows = torch.randn(3, 5, generator=torch.Generator().manual_seed(0)), torch.arange(3)
+    aware, plain = (
+        build_loss(parse_remedy(text), counts)(logits, rows, 0.0)
+        for text in ("label_aware_smoothing:epsilon=0.3", "label_smoothing:epsilon=0.3")
+    )
+    torch.testing.assert_close(aware, plain)
+    natural = np.arange(100)[None]
+    np.testing.assert_array_equal(counts_drawn_alike(labels, natural, 5), [80, 15, 5, 0, 0])
 
 
 def test_two_samplers_are_refused():
