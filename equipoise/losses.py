@@ -123,8 +123,9 @@ def for_trainer(
                    `lambda: trainer.state.global_step / trainer.state.max_steps`.
     settings       of the loss: gamma=2, tau=1.
 
-    Raises SettingsError for unknown names and settings, ShapeError for counts or weights that do
-    not fit the logits, DataError if the loss needs shares and a class has no rows.
+    Raises SettingsError for unknown names and settings and for weights that leave no row to learn
+    from, ShapeError for counts or weights that do not fit the logits, DataError if the loss needs
+    shares and a class has no rows.
     """
     numbers = _counts(counts, labels)
     function, spec = _bound(loss, settings, numbers, costs, progress)
@@ -298,4 +299,9 @@ def _weights(asked: Any, counts: Any) -> Tensor | None:
     if len(counts) != len(found):
         raise ShapeError(f"{len(found)} class weights for {len(counts)} classes in the counts")
     rows = torch.from_numpy(counts)
+    if not (rows * found).any():
+        raise SettingsError(
+            f"class_weights {asked!r} leave nothing to learn from: no class has both rows and a "
+            "weight above 0; give one to a class that has rows"
+        )
     return found * (rows.sum() / (rows * found).sum())

@@ -215,6 +215,7 @@ def test_half_precision_outputs():
         ({"class_weights": "balanced", "counts": [1, 2]}, SettingsError, "expected inverse"),
         ({"class_weights": [1, -1]}, ShapeError, "one weight, 0 or more"),
         ({"class_weights": [1, 1], "counts": [1, 2, 3]}, ShapeError, "2 class weights for 3"),
+        ({"class_weights": [0.0, 1.0], "counts": [10, 0]}, SettingsError, "leave nothing to learn"),
         (
             {"loss": "logit_adjusted", "class_weights": "inverse", "counts": [1, 2]},
             SettingsError,
