@@ -12,7 +12,8 @@ epoch's number is all the state there is.
     promised = presence_sampler(labels, epochs=3, seed=0, batch_rows=32, below=0.02)
 
 What a step promises is promised to the optimizer's step: per_device_train_batch_size × processes ×
-gradient_accumulation_steps rows, which `SamplerMixin` compares with `batch_rows`.
+gradient_accumulation_steps rows, which `SamplerMixin` compares with `batch_rows`; accelerate's
+`split_batches` cuts a batch among the processes, and these multiply nothing.
 """
 
 from __future__ import annotations
@@ -287,19 +288,27 @@ class SamplerMixin:
                 f"make it with epochs={epochs}"
             )
         asked = self.sampler.batch_rows
-        rows = (
-            arguments.train_batch_size
-            * arguments.gradient_accumulation_steps
-            * max(1, arguments.world_size)
-        )
+        rows = _step_rows(arguments)
         if asked is not None and (rows != asked or arguments.dataloader_drop_last):
             raise SettingsError(
                 f"the sampler keeps its promise for steps of {asked} rows; the Trainer takes "
-                f"{rows} (per_device_train_batch_size × gradient_accumulation_steps × processes)"
+                f"{rows} (per_device_train_batch_size × gradient_accumulation_steps"
+                + (")" if _splits(arguments) else " × processes)")
                 + (" and drops the last step" if arguments.dataloader_drop_last else "")
                 + f"; make the sampler with batch_rows={rows}, or change the arguments"
             )
         return self.sampler
+
+
+def _step_rows(arguments: Any) -> int:
+    """Rows of one optimizer step, over all processes and micro-batches."""
+    rows: int = arguments.train_batch_size * arguments.gradient_accumulation_steps
+    return rows if _splits(arguments) else rows * max(1, arguments.world_size)
+
+
+def _splits(arguments: Any) -> bool:
+    """Whether the processes share one batch out, in place of taking one each."""
+    return bool(getattr(arguments.accelerator_config, "split_batches", False))
 
 
 def _epoch_setter(sampler: OrderSampler) -> Any:

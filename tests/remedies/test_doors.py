@@ -365,6 +365,23 @@ def test_a_promise_that_the_trainer_would_break_is_refused(more, says, tmp_path)
         trainer.train()
 
 
+@pytest.mark.parametrize(("split", "rows"), [(False, 16), (True, 8)])
+def test_batches_that_processes_share_are_no_larger_step(split, rows, tmp_path, monkeypatch):
+    trainer = BalancedTrainer(
+        model=tiny_bert(),
+        args=arguments(
+            tmp_path, gradient_accumulation_steps=2, accelerator_config={"split_batches": split}
+        ),
+        train_dataset=Rows(),
+    )
+    monkeypatch.setattr(type(trainer.args), "world_size", 2)
+    trainer.sampler = presence_sampler(LABELS, epochs=1, seed=0, batch_rows=rows)
+    assert trainer._get_train_sampler() is trainer.sampler
+    trainer.sampler = presence_sampler(LABELS, epochs=1, seed=0, batch_rows=24 - rows)
+    with pytest.raises(SettingsError, match=f"the Trainer takes {rows}"):
+        trainer._get_train_sampler()
+
+
 @pytest.mark.parametrize("resumed_at", [0, 2])
 def test_processes_share_out_each_epoch_resumed_or_not(resumed_at):
     """As accelerate cuts batches for 3 processes; the wrappers of a resume hide the sampler from
