@@ -35,7 +35,7 @@ from equipoise.fitting.record import run_manifest, save_order
 from equipoise.models.able import check_able
 from equipoise.models.load import Base
 from equipoise.models.methods import head_kind
-from equipoise.models.processes import check_launch, process_number, wait_for_all
+from equipoise.models.processes import check_launch, go_on_alone, process_number, wait_for_all
 from equipoise.models.quiet import own_draws
 from equipoise.models.tracking import Tracking
 from equipoise.models.trainer import Measure
@@ -296,8 +296,7 @@ def _trained(
         if process_number() == 0:
             abandon(opened)
         raise
-    if process_number() > 0:
-        raise SystemExit(0)  # the first process of a distributed run writes the folder
+    go_on_alone()  # the first process of a distributed run writes the folder
     with timed(seconds, "saving"):
         history.settle()
         kind.save(out, prepared, arm)

@@ -150,11 +150,14 @@ def test_two_processes_leave_one_run_in_place_of_another(
 ) -> None:
     out = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     args = ["train", tiny_rows, "--model", tiny_base, "--method", "full", "--epochs", "1"]
-    args += ["--baseline", "none", "--out", out, "--json", "--quiet", "--force"]
+    args += ["--remedy", "class_weights", "--baseline", "plain"]  # which is trained by one of them
+    args += ["--out", out, "--json", "--quiet", "--force"]
     said = run_processes(["-m", "equipoise.cli", *map(str, args)], 2)
     records = [json.loads(one[one.index("{") :]) for one in said if "{" in one]
     assert [record["resumed"] for record in records] == [False]  # the first process alone speaks
-    assert read(out / "run.json")["training"]["epochs_run"] == 1
+    manifest = read(out / "run.json")
+    assert manifest["training"]["epochs_run"] == 1
+    assert [baseline["name"] for baseline in manifest["baselines"]] == ["plain"]
     assert not {"checkpoints", ".replaced"} & {path.name for path in out.iterdir()}
 
 
