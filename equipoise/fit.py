@@ -311,7 +311,7 @@ def check_asked(recipe: Recipe, own: DecidingMeasure | None, seed: int) -> None:
     if not 0 <= seed <= _LARGEST_SEED:
         raise SettingsError(f"seed is {seed}; give a whole number from 0 to {_LARGEST_SEED}")
     check_launch()
-    check_able(recipe.train)
+    check_able(recipe.model, recipe.train)
     check_places(recipe.model, recipe.train, recipe.specs)
     head = head_kind(recipe.model)
     for spec in recipe.specs:

@@ -150,7 +150,8 @@ class TrainConfig(_Settings):
     """Added to the loss: l1 × the sum of absolute trained weights."""
     l2_sp: NonNegativeFloat = 0.0
     """Added to the loss: l2_sp × half the sum of squares by which trained weights of the body have
-    moved from where they started (L2-SP, arXiv:1802.01483): holds on to what the base knows."""
+    moved from where they started (L2-SP, arXiv:1802.01483): holds on to what the base knows. Not
+    for `head`, which trains none."""
     clip_norm: NonNegativeFloat = 1.0
     """Largest gradient norm; 0 leaves gradients as they are."""
     batch_rows: PositiveInt = 32
@@ -164,7 +165,7 @@ class TrainConfig(_Settings):
     """Arithmetic of the body's forward and backward pass in training; weights, head, loss and all
     predictions stay in float32. `auto`: bf16 where the processor has instructions for it."""
     gradient_checkpointing: bool = False
-    """Compute activations twice and hold them once."""
+    """Compute activations twice and hold them once. Not for `prefix`."""
     choose_by: str = "last"
     """Validation measure that chooses the epoch kept: a measure's name, or `recall:CLASS`,
     `f1:CLASS`, `precision:CLASS`. `last` keeps the last epoch: when the rate falls to nothing,

@@ -145,6 +145,8 @@ class WeightedTrainer(Trainer):
                 self.l2_sp / 2 * (p - self.start[n].to(p)).square().sum()
                 for n, p in body_weights(self.model)
             ]
+        if not found:  # L2-SP where nothing but a head is trained
+            return torch.zeros((), device=self.args.device)
         return torch.stack(found).sum()
 
     def _weighted_losses(self, run: Pass, labels: Tensor, weights: Tensor) -> Tensor:

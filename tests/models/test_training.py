@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from equipoise.errors import DivergedError, ModelError
+from equipoise.errors import DivergedError, ModelError, SettingsError
+from equipoise.models.able import check_able
 from equipoise.models.classifier import SequenceClassifier
-from equipoise.models.config import TrainConfig
+from equipoise.models.config import ModelConfig, TrainConfig
 from equipoise.models.feed import Feed
 from equipoise.models.heads import LinearHead
 from equipoise.models.outputs import predict_feed
@@ -112,6 +113,28 @@ def test_l2_sp_keeps_the_body_near_its_start(bases: Bases, tmp_path: Path) -> No
     (free_body, free_head), (held_body, held_head) = moved
     assert held_body < 0.2 * free_body
     assert held_head > 0.2 * free_head  # a head starts from nothing that is worth keeping
+
+
+def test_l2_sp_holds_nothing_of_a_head_trained_alone(bases: Bases, tmp_path: Path) -> None:
+    """As in the second training of the head behind a training that it held."""
+    after = []
+    for l2_sp in (0.0, 1.0):
+        classifier, base, _, _ = make(bases("bert", 2), method="head")
+        feed = make_feed(base, ROWS)
+        train(classifier, feed, tmp_path / str(l2_sp), epochs=1, l2_sp=l2_sp)
+        after.append(weights_of(classifier))
+    assert after[0] == after[1]
+
+
+def test_settings_that_a_method_has_no_use_or_place_for_are_refused() -> None:
+    held = TrainConfig(l2_sp=1.0, track=("papyrus",))
+    with pytest.raises(SettingsError, match="l2_sp: holds on to the weights of the body") as told:
+        check_able(ModelConfig(method="head"), held)
+    assert len(told.value.faults) == 2
+    twice = TrainConfig(gradient_checkpointing=True)
+    with pytest.raises(SettingsError, match="gradient_checkpointing: PEFT's prefix tuning"):
+        check_able(ModelConfig(method="prefix"), twice)
+    check_able(ModelConfig(method="light"), TrainConfig(l2_sp=1.0, gradient_checkpointing=True))
 
 
 def test_l1_makes_weights_small(bases: Bases, tmp_path: Path) -> None:
