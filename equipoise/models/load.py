@@ -308,10 +308,13 @@ def _pooling(folder: Path, causal: bool) -> str:
 def _is_causal(config: Any) -> bool:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
-    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and (
-        type(config) not in MODEL_FOR_MASKED_LM_MAPPING
-        or bool(getattr(config, "is_decoder", False))
+    writes, fills = (
+        type(config) in own for own in (MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING)
     )
+    if not writes and not fills:  # transformers has no such kind; the code that comes with it may
+        brought = getattr(config, "auto_map", None) or {}
+        writes, fills = (f"AutoModelFor{way}LM" in brought for way in ("Causal", "Masked"))
+    return writes and (not fills or bool(getattr(config, "is_decoder", False)))
 
 
 def _window(config: Any, tokenizer: Any) -> int:

@@ -151,3 +151,27 @@ def test_the_offline_package_must_hold_the_hubs_own_weights(
     with pytest.raises(ModelError, match="its weights are not the hub's"):
         find_base(ModelConfig(name=DEFAULT_MODEL))
     assert len(OFFLINE_SHA256) == 64
+
+
+@pytest.mark.parametrize(
+    ("brings", "causal"), [(["CausalLM"], True), (["CausalLM", "MaskedLM"], False), ([], False)]
+)
+def test_a_decoder_with_code_of_its_own_is_a_decoder(
+    bases: Bases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brings: list[str], causal: bool
+) -> None:
+    # transformers copies the code there and imports it from there.
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "own"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder = Path(copytree(bases("llama", 2), tmp_path / "base"))
+    (folder / "tiny.py").write_text(
+        "from transformers import LlamaConfig\n\n\n"
+        "class TinyConfig(LlamaConfig):\n    model_type = 'tiny'\n",
+        encoding="utf-8",
+    )
+    config = json.loads((folder / "config.json").read_text())
+    mapped = {f"AutoModelFor{way}": "tiny.Tiny" for way in brings}
+    config |= {"model_type": "tiny", "auto_map": {"AutoConfig": "tiny.TinyConfig"} | mapped}
+    (folder / "config.json").write_text(json.dumps(config))
+    base = find_base(ModelConfig(name=str(folder), trust_remote_code=True), weights=False)
+    assert base.causal is causal
+    assert base.pooling == ("last" if causal else "mean")
