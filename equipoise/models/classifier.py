@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,14 +16,22 @@ from equipoise.models.trainable import Trainable
 class SequenceClassifier(Trainable):
     """Token ids, cached states or pooled vectors in; one score per class out.
 
-    `head` None means that `body` is an AutoModelForSequenceClassification with a head of its own.
+    `head` None means that `body` is an AutoModelForSequenceClassification with a head of its own,
+    whose modules `own_head` names.
     """
 
     def __init__(
-        self, body: nn.Module, head: nn.Module | None, *, pooling: str, causal: bool
+        self,
+        body: nn.Module,
+        head: nn.Module | None,
+        *,
+        pooling: str,
+        causal: bool,
+        own_head: Sequence[str] = (),
     ) -> None:
         super().__init__(body, pooling=pooling, causal=causal)
         self.head = head
+        self._own_head = tuple(own_head)
         self._extra = _decoder_inputs(body) if causal else frozenset()
 
     def forward(
@@ -57,6 +66,13 @@ class SequenceClassifier(Trainable):
         """Pooled vectors (rows, width) of the body as it is now."""
         out = self._run_body(input_ids, attention_mask, states, without_head=True)
         return self._pool(out.last_hidden_state, attention_mask)
+
+    def head_weights(self) -> list[nn.Parameter]:
+        if self.head is not None:
+            return list(self.head.parameters())
+        body: Any = self.body
+        base: nn.Module = body.get_base_model() if hasattr(body, "peft_config") else body
+        return [p for name in self._own_head for p in base.get_submodule(name).parameters()]
 
     def _run_body(
         self,

@@ -72,7 +72,9 @@ def build_classifier(
         body.requires_grad_(False)
     if settings.method in PEFT_METHODS:
         body = with_peft(body, base, settings, own_head)
-    classifier = SequenceClassifier(body, head, pooling=base.pooling, causal=base.causal)
+    classifier = SequenceClassifier(
+        body, head, pooling=base.pooling, causal=base.causal, own_head=own_head
+    )
     if settings.method == "light":
         notes += train_upper(classifier, settings, least=LEAST_TRAINED)
     if settings.method == "adapter":

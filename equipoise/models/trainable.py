@@ -36,6 +36,11 @@ class Trainable(nn.Module):
         """Pooled vectors (rows, width) of the body as it is now."""
         raise NotImplementedError
 
+    def head_weights(self) -> list[nn.Parameter]:
+        """Weights of a head that was drawn at random: there is nothing in them to hold on to, and
+        they learn at a rate of their own."""
+        return []
+
     def train(self, mode: bool = True) -> Any:
         """Frozen parts stay in evaluation mode: dropout there would be noise that nothing learns
         from, and cached states have none."""

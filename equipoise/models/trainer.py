@@ -26,6 +26,7 @@ from equipoise.errors import DivergedError
 from equipoise.models.feed import Batch, Fed, PlannedBatches
 from equipoise.models.outputs import predict_feed
 from equipoise.models.passes import Pass
+from equipoise.models.trainable import Trainable
 
 RowLoss = Callable[[Tensor, Tensor, float], Tensor]
 """(logits (rows, classes), labels (rows,), share of the optimizer steps done before this one, 0 to
@@ -171,11 +172,11 @@ class WeightedTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW with a rate of its own for the head, and decay on weight matrices only."""
         if self.optimizer is None:
-            trained = model if model is not None else self.model
-            devices = {p.device.type for p in trained.parameters() if p.requires_grad}
+            # Another model is given where it is sharded alone, which `check_launch` refuses.
+            devices = {p.device.type for p in self.model.parameters() if p.requires_grad}
             self.optimizer = torch.optim.AdamW(
                 parameter_groups(
-                    trained,
+                    self.model,
                     self.args.learning_rate,
                     self.head_learning_rate,
                     self.args.weight_decay,
@@ -231,11 +232,11 @@ class WeightedTrainer(Trainer):
         return self.state
 
 
-def body_weights(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+def body_weights(model: Trainable) -> list[tuple[str, nn.Parameter]]:
     """Trained weights that the base came with, or that stand in its layers; a head starts from
     nothing that is worth keeping."""
-    named = model.named_parameters()
-    return [(n, p) for n, p in named if p.requires_grad and not n.startswith("head.")]
+    head = {id(p) for p in model.head_weights()}
+    return [(n, p) for n, p in model.named_parameters() if p.requires_grad and id(p) not in head]
 
 
 class EpochKeeper(TrainerCallback):
@@ -304,13 +305,14 @@ def remove_checkpoint(folder: Path) -> None:
 
 
 def parameter_groups(
-    model: nn.Module, body_rate: float, head_rate: float, decay: float
+    model: Trainable, body_rate: float, head_rate: float, decay: float
 ) -> list[dict[str, Any]]:
     """Trained weights by (head or body, decayed or not), in an order that never changes."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    heads = {id(p) for p in model.head_weights()}
+    for parameter in model.parameters():
         if parameter.requires_grad:
-            head = name.removeprefix("module.").startswith("head.")
+            head = id(parameter) in heads
             decayed = parameter.ndim > 1 and not head
             groups.setdefault((head, decayed), []).append(parameter)
     return [

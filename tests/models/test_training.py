@@ -18,7 +18,7 @@ from equipoise.models.feed import Feed
 from equipoise.models.heads import LinearHead
 from equipoise.models.outputs import predict_feed
 from equipoise.models.train import resolved_precision
-from equipoise.models.trainer import parameter_groups
+from equipoise.models.trainer import body_weights, parameter_groups
 from equipoise.remedies.batches.weights import class_weights
 from equipoise.remedies.losses import build_loss
 from equipoise.remedies.spec import parse_remedies
@@ -414,6 +414,19 @@ def test_the_head_has_a_rate_of_its_own_and_no_decay(bases: Bases) -> None:
     assert all(p.ndim == 1 for p in by_rate[1e-3, 0.0])
     count = sum(len(g["params"]) for g in groups)
     assert count == sum(p.requires_grad for p in classifier.parameters())
+
+
+@pytest.mark.parametrize("method", ["full", "light", "lora", "prefix"])
+def test_a_native_head_is_a_head_too(bases: Bases, method: str) -> None:
+    classifier, _, _, _ = make(bases("bert", 2), method=method, head="native")
+    head = {id(p): n for n, p in classifier.named_parameters() if ".classifier." in n}
+    trained = {id(p) for p in classifier.parameters() if p.requires_grad}
+    groups = parameter_groups(classifier, 1e-3, 1e-2, 0.1)
+    (own,) = [g for g in groups if g["lr"] == 1e-2]
+    assert own["weight_decay"] == 0.0
+    assert {id(p) for p in own["params"]} == head.keys() & trained
+    assert len(own["params"]) == 2
+    assert {id(p) for _, p in body_weights(classifier)} == trained - head.keys()
 
 
 @pytest.mark.parametrize("way", ["class_weights", "weighted_cross_entropy"])
