@@ -27,11 +27,10 @@ from equipoise.models.batches import StepPlan
 from equipoise.models.cache import CachedStates
 from equipoise.models.feed import Fed
 from equipoise.models.save import default_device
-from equipoise.models.states import pooled_vectors
 from equipoise.models.train import Trained
 from equipoise.models.writing.build import build_writer
 from equipoise.models.writing.feed import WrittenFeed, bare_feed
-from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.outputs import base_vectors, row_log_probs
 from equipoise.models.writing.sequences import Sequences
 from equipoise.models.writing.writer import Writer, packing_holds
 from equipoise.progress import Progress
@@ -129,7 +128,8 @@ def _treated(
         if states is not None:
             return states.vectors
         tokens = prepared.tokens["train"]
-        return pooled_vectors(writer, prepared.base, tokens, progress=watch.progress)
+        assert isinstance(tokens, Sequences)
+        return base_vectors(writer, prepared.base, tokens, progress=watch.progress)
 
     def probe() -> Probe:
         feed = feed_of(prepared, "train", states, packs)

@@ -1,4 +1,4 @@
-"""How likely a writer holds the right texts, row by row."""
+"""What a writer says of rows: how likely it holds the right texts, and their vectors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from equipoise.models.batches import length_batches
+from equipoise.models.load import Base
 from equipoise.models.memory import in_halves
+from equipoise.models.states import Progress, pooled_vectors
 from equipoise.models.writing.feed import WrittenFeed
+from equipoise.models.writing.sequences import Sequences
+from equipoise.models.writing.writer import Writer
 
 _ROWS, _TOKENS = 64, 8_192
 
@@ -40,3 +44,13 @@ def row_log_probs(model: nn.Module, feed: WrittenFeed) -> NDArray[np.float64]:
         out[rows] = np.concatenate(in_halves(rows, log_probs))
     model.train(was_training)
     return out
+
+
+def base_vectors(
+    writer: Writer, base: Base, tokens: Sequences, *, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """(n, width) pooled states of each row by the base as it came: of a decoder over the whole row,
+    of an encoder-decoder over what it reads."""
+    read = tokens if tokens.sources is None else tokens.sources
+    with writer.as_it_came():
+        return pooled_vectors(writer, base, read, progress=progress)

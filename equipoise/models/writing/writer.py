@@ -69,8 +69,13 @@ class Writer(Trainable):
     def vectors(
         self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None
     ) -> Tensor:
-        """Mean (rows, width) over each row's states behind the last layer; padding stands on the
-        right. Only of decoders."""
+        """Mean (rows, width) over each row's states behind the last layer, of an encoder-decoder
+        that of the encoder; padding stands on the right. A body that puts virtual tokens in front
+        has to be `as_it_came`."""
+        body: Any = self.body
+        if self.two_parts:
+            read = body.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
+            return _mean(read.last_hidden_state, attention_mask)
         positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
         kept: list[Tensor] = []
 
@@ -79,7 +84,6 @@ class Writer(Trainable):
             return (given[0][:, :1], *given[1:])  # nobody asks for the scores
 
         hook = writing_head(self.body).register_forward_pre_hook(keep)
-        body: Any = self.body
         try:
             with self.entering(states):
                 body(
@@ -90,9 +94,14 @@ class Writer(Trainable):
                 )
         finally:
             hook.remove()
-        mask = attention_mask[..., None].to(kept[0].dtype)
-        mean: Tensor = (kept[0] * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return mean
+        return _mean(kept[0], attention_mask)
+
+
+def _mean(states: Tensor, attention_mask: Tensor) -> Tensor:
+    """(rows, width) mean of each row's states (rows, tokens, width)."""
+    mask = attention_mask[..., None].to(states.dtype)
+    mean: Tensor = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
+    return mean
 
 
 def writing_head(body: nn.Module) -> nn.Module:

@@ -20,7 +20,7 @@ from equipoise.models.config import Method, ModelConfig
 from equipoise.models.load import find_base
 from equipoise.models.states import ensure_states
 from equipoise.models.writing.feed import WrittenFeed, pack
-from equipoise.models.writing.outputs import row_log_probs
+from equipoise.models.writing.outputs import base_vectors, row_log_probs
 from equipoise.models.writing.save import load_writer, save_writer
 from equipoise.models.writing.writer import packing_holds
 from tests.models.tiny import DECODERS
@@ -173,6 +173,29 @@ def test_the_head_is_asked_for_learned_tokens_alone(tmp_path: Path) -> None:
     writer(**batch)
     assert seen == [(1, len(labels), 32)]
     assert len(labels) == feed.tokens.learned_lengths.sum()
+
+
+@pytest.mark.parametrize("architecture", ["llama", "t5", "bart"])
+def test_vectors_are_means_of_what_the_base_makes_of_the_row_or_its_source(
+    architecture: str, tmp_path: Path
+) -> None:
+    """Also where virtual tokens stand in front of the row, which know nothing of it yet."""
+    place = save_writing_base(tmp_path / "base", architecture, 2)
+    plain, _ = make_writer(place)
+    plain.eval()
+    tokens = random_sequences(5, sources=plain.two_parts)
+    methods: tuple[Method, ...] = ("lora", "prompt", "prefix")
+    for method in ("full", *(methods if architecture == "llama" else ("lora",))):
+        writer, base = make_writer(place, method, rank=3)
+        found = base_vectors(writer, base, tokens)
+        for row in range(len(tokens)):
+            read = tokens.sources if tokens.sources is not None else tokens
+            ids = torch.from_numpy(read.row(row).astype(np.int64))[None]
+            body: Any = plain.body
+            with torch.no_grad():
+                states = body.get_encoder()(ids) if plain.two_parts else body.model(ids)
+            mean = states.last_hidden_state[0].mean(0)
+            np.testing.assert_allclose(found[row], mean, rtol=0, atol=1e-5, err_msg=method)
 
 
 def test_what_cannot_write_is_refused(tmp_path: Path) -> None:
