@@ -161,6 +161,8 @@ class TestTrain:
         test = read_predictions(tmp_path / "run" / "predictions.parquet")
         assert all(test.decided)
         assert read(tmp_path / "run" / "run.json")["training"]["chosen_by"] == "micro_f1"
+        told = read(tmp_path / "run" / "model" / "config.json").get("problem_type")
+        assert told == ("multi_label_classification" if head == "native" else None)
 
     def test_lists_in_json_lines_are_divided_and_trained_alike(
         self, rows: Path, tiny_base: Path, tmp_path: Path

@@ -77,7 +77,10 @@ class Classifying:
 
     def save(self, out: Path, prepared: Prepared, arm: TrainedArm) -> None:
         model = prepared.recipe.model
-        save_classifier(out, arm.classifier, prepared.base, model, prepared.classes)
+        save_classifier(
+            *(out, arm.classifier, prepared.base, model, prepared.classes),
+            several=prepared.several,
+        )
 
     def judge(
         self,

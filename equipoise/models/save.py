@@ -51,14 +51,21 @@ def save_classifier(
     base: Base,
     settings: ModelConfig,
     classes: tuple[str, ...],
+    *,
+    several: bool = False,
 ) -> None:
-    """Write the three parts; the JSON last."""
+    """Write the three parts; the JSON last.
+
+    several  Whether a row may have several classes, each of which is then asked for by itself.
+    """
     body: Any = classifier.body
     kind = head_kind(settings)
     names = {str(i): name for i, name in enumerate(classes)}
     if kind == "native":
         body.config.id2label = names
         body.config.label2id = {name: i for i, name in enumerate(classes)}
+        # By this others know whether the scores' sigmoid or softmax is meant.
+        body.config.problem_type = f"{'multi' if several else 'single'}_label_classification"
     save_weights(folder, classifier, base, settings, classifier.head)
     write_json(
         folder / "classifier.json",

@@ -3,6 +3,7 @@ predicts the same from what it saved."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,17 @@ def test_native_heads_train_what_the_base_had_no_weights_for(
             rtol=0,
             atol=1e-6,
         )
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_native_head_says_whether_it_scores_one_label_or_several(
+    tmp_path: Path, bases: Bases, several: bool
+) -> None:
+    """So that transformers' own pipelines take the sigmoid or the softmax."""
+    classifier, base, settings, _ = make(bases("bert", 2), method="full", head="native")
+    save_classifier(tmp_path, classifier, base, settings, ROWS.classes, several=several)
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["problem_type"].startswith("multi" if several else "single")
 
 
 def test_another_base_under_the_same_name_is_refused(tmp_path: Path, bases: Bases) -> None:
