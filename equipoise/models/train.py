@@ -50,6 +50,7 @@ class Trained:
     steps: int
     best_step: int | None
     stopped: str | None
+    """Why training ended before its last step; None: it did not."""
     device_rows: int
     """Rows held at once in the end: fewer than asked for if memory ran out."""
 
@@ -230,14 +231,16 @@ def _run(job: _Job, device_rows: int) -> Trained:
         trainer.accelerator.wait_for_everyone()
     finally:
         restore_forward(classifier)
-    early = state.global_step < state.max_steps
+    stopped = None
+    if state.global_step < state.max_steps:
+        stopped = "stopped by a callback"
+        if keeper.has_stopped(state):
+            stopped = f"{config.patience} epochs without a better {config.choose_by}"
     return Trained(
         epochs_run=state.global_step / plan.steps,
         steps=state.global_step,
         best_step=best,
-        stopped=(
-            f"{config.patience} epochs without a better {config.choose_by}" if early else None
-        ),
+        stopped=stopped,
         device_rows=device_rows,
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import TrainerCallback
 
 from equipoise.errors import DivergedError, ModelError, SettingsError
 from equipoise.models.able import check_able
@@ -255,6 +256,17 @@ def test_patience_stops_early_and_says_so(bases: Bases, tmp_path: Path) -> None:
     assert trained.best_step == 12
     assert trained.stopped == "2 epochs without a better accuracy"
     assert weights_of(classifier) == kept[2]
+
+
+def test_a_callback_that_stops_the_training_is_not_taken_for_patience(
+    bases: Bases, tmp_path: Path
+) -> None:
+    class Enough(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_training_stop = state.global_step == 2
+
+    trained = run(bases, tmp_path, callbacks=[Enough()])[2]
+    assert (trained.steps, trained.stopped) == (2, "stopped by a callback")
 
 
 def test_patience_without_a_measure_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def train(
     log: list[dict[str, Any]] | None = None,
     stepped: Callable[[int, int], None] = lambda step, steps: None,
     seed: int = 3,
+    callbacks: Sequence[Any] = (),
     **settings: Any,
 ) -> Trained:
     """Batches of 8 rows, float32, the last epoch kept, unless `settings` say otherwise."""
@@ -72,6 +73,7 @@ def train(
         folder=folder,
         log_line=(log if log is not None else []).append,
         stepped=stepped,
+        callbacks=callbacks,
     )
 
 
