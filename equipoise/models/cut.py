@@ -1,7 +1,7 @@
 """The cut: layers below it are frozen, their output is computed once and enters at the cut.
 
 The model itself goes on building masks, positions and rotary tables from the token ids; only the
-states that would arrive at the first trained layer are replaced, by a hook. So any architecture
+states that would arrive at the first trained layer are replaced, by hooks. So any architecture
 whose layers stand in a list works, whatever it hands from layer to layer beside the states.
 """
 
@@ -56,6 +56,7 @@ class Cut:
         self._capture: Callable[[Tensor], None] | None = None
         self._lower: list[nn.Module] = list(layers[:number])
         self._returns: int | None = None
+        layers[number - 1].register_forward_hook(self._hand_on)
         layers[number].register_forward_pre_hook(self._enter, with_kwargs=True)
         self._learn_what_layers_return(body)
 
@@ -67,6 +68,7 @@ class Cut:
         """From now on the layers below the cut do nothing; states must be put in."""
         for i, layer in enumerate(self._lower):
             self.layers[i] = _Skipped(layer, self._returns)
+        self.layers[self.number - 1].register_forward_hook(self._hand_on)
 
     def restore_lower(self) -> None:
         for i, layer in enumerate(self._lower):
@@ -98,6 +100,16 @@ class Cut:
         for norm in final_norms(body, self.layers):
             yield from norm.parameters()
 
+    def _hand_on(self, _: nn.Module, __: Any, output: Any) -> Any:
+        """The layer at the cut is called with the states that are put in. Where activations are
+        computed twice, it is called with the same again in the backward pass, when `entering` is
+        over and, by the version of transformers, `_enter` is asked once more."""
+        if self._states is None:
+            return None
+        given = output[0] if isinstance(output, tuple) else output
+        states = self._states.to(given.dtype)
+        return (states, *output[1:]) if isinstance(output, tuple) else states
+
     def _enter(
         self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
@@ -106,6 +118,7 @@ class Cut:
             self._capture(given)
         if self._states is None:
             return None
+        # Once more than `_hand_on`, for models that change states on their way between two layers.
         # The same tensor type as the one replaced, so that autocast and double precision hold.
         states = self._states.to(given.dtype)
         return ((states, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": states})

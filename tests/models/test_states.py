@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.checkpoint import checkpoint
 
 from equipoise.models.cache import CacheSettings, StateCache, cache_size, clear_cache
 from equipoise.models.heads import start_from_class_means
@@ -132,6 +136,37 @@ def test_training_without_a_cache_ends_with_the_same_weights(
     for name, weight in after[0].items():
         np.testing.assert_allclose(after[1][name], weight, rtol=0, atol=1e-5, err_msg=name)
     assert any(np.abs(after[0][name] - moved[name]).max() > 1e-3 for name in moved)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "llama", "gpt2"])
+@pytest.mark.parametrize("skipping", [True, False])
+def test_the_layer_at_the_cut_may_be_computed_anew_from_outside(
+    bases: Bases, architecture: str, skipping: bool
+) -> None:
+    """As transformers 5.17 does where activations are computed twice: with the layer's hooks, in
+    the backward pass, when the states are no longer at hand."""
+    classifier, base, _, _ = make(bases(architecture), method="light", dropout=0.0)
+    cut, inputs = classifier.cut, make_feed(base, ROWS).batch(np.arange(4))
+    assert cut is not None
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    states = torch.randn(*ids.shape, 32, generator=torch.Generator().manual_seed(0))
+    if skipping:
+        cut.skip_lower()
+    layer = cut.layers[cut.number]
+    once = type(layer)
+
+    def twice(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return checkpoint(partial(once.__call__, self, **kwargs), *args, use_reentrant=False)
+
+    found = []
+    for kind in (once, type("Twice", (once,), {"__call__": twice})):
+        layer.__class__ = kind
+        classifier.train().zero_grad()
+        classifier(ids, mask, states).square().sum().backward()
+        trained = [(n, p) for n, p in classifier.named_parameters() if p.requires_grad]
+        found.append({name: weight.grad.clone() for name, weight in trained})
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient, rtol=0, atol=1e-5, msg=name)
 
 
 def test_a_base_in_another_number_format_has_states_of_its_own(
