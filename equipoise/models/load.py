@@ -20,7 +20,9 @@ from equipoise.records.files import file_sha256
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """The hub's own model.safetensors of the default encoder; the package must hold the same bytes."""
 
-_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
+_PIECES = ["*.txt", "*.model", "*.spm"]
+"""Files of a tokenizer that are no JSON."""
+_PATTERNS = ["*.json", "*.safetensors", *_PIECES, "*.jinja", "README.md"]
 _IGNORED = ["onnx/*", "openvino/*", "original/*", "gguf/*"]
 _POOLINGS = {
     "mean": "mean",
@@ -270,7 +272,7 @@ def _offline_package() -> Path | None:
 
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    kinds = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py", _POOLING_RULE)
+    kinds = ("*.json", "*.safetensors", *_PIECES, "*.jinja", "*.py", _POOLING_RULE)
     for path in sorted({path for kind in kinds for path in folder.glob(kind)}):
         name = path.relative_to(folder).as_posix()
         digest.update(f"{name}\x1f{file_sha256(path)}\x1e".encode())

@@ -103,6 +103,7 @@ def test_the_fingerprint_is_that_of_weights_configuration_and_tokenizer(
         "chat_template.jinja": "{{ messages }}",
         "1_Pooling/config.json": '{"pooling_mode_cls_token": true}',
         "modeling_own.py": "x = 1",
+        "target.spm": "pieces",
     }
     for name, text in added.items():
         path = folder / name

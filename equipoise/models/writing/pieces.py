@@ -49,6 +49,11 @@ class Pieces:
         """Token ids of texts, without special tokens around them."""
         return self._encode([(True, text) for text in texts])
 
+    def written_ids(self, texts: Sequence[str]) -> list[Ids]:
+        """As `ids`, of texts that an encoder-decoder writes: translators have pieces of their own
+        for the language that they write."""
+        return self._encode([(True, text) for text in texts], side="text_target")
+
     @cached_property
     def around(self) -> tuple[Ids, Ids]:
         """The special tokens that the tokenizer puts before and behind a text."""
@@ -69,16 +74,20 @@ class Pieces:
         if text[at:]:
             yield text[at:], False
 
-    def _encode(self, pieces: Sequence[tuple[bool, str]]) -> list[Ids]:
+    def _encode(self, pieces: Sequence[tuple[bool, str]], side: str = "text") -> list[Ids]:
         """Ids of (is it the beginning of its text, piece). Those within a text are read behind an
-        end token, since some tokenizers put a blank before whatever they take for a beginning."""
+        end token, since some tokenizers put a blank before whatever they take for a beginning.
+
+        side   What the tokenizer calls them: "text", or "text_target" if they are written.
+        """
         end, mark = self.tokenizer.eos_token_id, self.tokenizer.eos_token
         guarded = mark is not None and mark not in self._greedy
         found: list[Ids] = []
         for start in range(0, len(pieces), _CHUNK):
             chunk = pieces[start : start + _CHUNK]
+            marked = [text if first or not guarded else mark + text for first, text in chunk]
             lists = self.tokenizer(
-                [text if first or not guarded else mark + text for first, text in chunk],
+                **{side: marked},
                 add_special_tokens=False,
                 return_attention_mask=False,
                 return_token_type_ids=False,

@@ -161,7 +161,8 @@ def _two_parts(
         # Translators begin with the language that they write.
         base.tokenizer(text_target="a", return_special_tokens_mask=True)
     )
-    whole = [[*before, *ids, *(behind or [end])] for ids in pieces.ids(list(answers.values()))]
+    written = pieces.written_ids(list(answers.values()))
+    whole = [[*before, *ids, *(behind or [end])] for ids in written]
     lengths = dict(zip(answers, map(len, whole), strict=True))
     long = _long(sources.lengths, base, too_long) + _long(lengths, base, too_long)
     _refuse(sources.faults + faults, long)

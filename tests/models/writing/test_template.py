@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import normalizers
 
 from equipoise.errors import DataError, ModelError, SettingsError
 from equipoise.models.writing.chat import Chat, special_tokens
@@ -400,6 +401,22 @@ def test_encoder_decoders_read_and_write_apart() -> None:
     assert found.learned.all()
     asked_of = asked_ids(rows, base, new_tokens=3)
     assert [ids.tolist() for ids in asked_of] == [found.sources.row(k).tolist() for k in (0, 1)]
+
+
+def test_what_a_translator_writes_has_pieces_of_its_own() -> None:
+    """As Marian's tokenizers have, which are of two languages."""
+    tokenizer = make_tokenizer("bpe", None)
+    raw, reads = tokenizer.backend_tokenizer, normalizers.Replace("Sì", "Yes")
+    raw.normalizer = reads
+    tokenizer._switch_to_target_mode = lambda: setattr(
+        raw, "normalizer", normalizers.Replace("Yes", "Sì")
+    )
+    tokenizer._switch_to_input_mode = lambda: setattr(raw, "normalizer", reads)
+    asked_for = (Turn("user", "Yes?"), Turn("assistant", "Yes."))
+    found = sequences(text_column([asked_for]), TinyBase(tokenizer, two_parts=True))
+    assert found.sources is not None
+    assert tokenizer.decode(found.sources.row(0)) == "Yes?"
+    assert tokenizer.decode(found.row(0)) == "Sì.</s>"
 
 
 def test_encoder_decoders_cut_both_sides() -> None:
