@@ -7,6 +7,7 @@ RUN/head.safetensors      our head, and bottleneck adapters
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def save_classifier(
         {
             "schema": SCHEMA,
             "classes": list(classes),
-            "base": base.name,
+            "base": base_address(base, settings),
             "base_fingerprint": base.fingerprint,
             "settings": settings.model_dump(mode="json"),
             "head": kind,
@@ -84,6 +85,14 @@ def save_classifier(
     )
 
 
+def base_address(base: Base, settings: ModelConfig) -> str:
+    """Where the run finds its base: of PEFT methods, whose runs need it, the whole path of a
+    folder, since the run may be read from another working directory."""
+    if settings.method in PEFT_METHODS and Path(base.name).is_dir():
+        return os.path.abspath(base.name)
+    return base.name
+
+
 def save_weights(
     folder: Path, module: Trainable, base: Base, settings: ModelConfig, head: nn.Module | None
 ) -> None:
@@ -93,7 +102,7 @@ def save_weights(
     body: Any = module.body
     if settings.method in PEFT_METHODS:
         for config in body.peft_config.values():
-            config.base_model_name_or_path = base.name
+            config.base_model_name_or_path = base_address(base, settings)
     body.save_pretrained(folder / "model")
     base.tokenizer.save_pretrained(folder / "model")
     ours = {
@@ -119,7 +128,7 @@ def load_classifier(folder: Path, *, device: str | None = None) -> LoadedClassif
     body, tokenizer = load_saved_body(
         folder,
         settings,
-        record["base_fingerprint"],
+        (record["base"], record["base_fingerprint"]),
         native_labels=len(classes) if kind == "native" else None,
         writes=kind == "text",
     )
@@ -164,19 +173,25 @@ def default_device() -> str:
 def load_saved_body(
     folder: Path,
     settings: ModelConfig,
-    fingerprint: str,
+    trained_on: tuple[str, str],
     *,
     native_labels: int | None = None,
     writes: bool = False,
 ) -> tuple[nn.Module, Any]:
     """The body with its trained weights, and the tokenizer. Raises FolderError if a PEFT method's
-    base is another than it was."""
+    base is another than it was.
+
+    trained_on  `base_address` and fingerprint of the base.
+    """
     own = settings.model_copy(update={"name": str(folder / "model")})
     if settings.method not in PEFT_METHODS:
         base = find_base(own, writes=writes)
         return load_body(base, native_labels=native_labels, writes=writes)[0], base.tokenizer
     import peft
 
+    address, fingerprint = trained_on
+    if Path(address).is_dir():
+        settings = settings.model_copy(update={"name": address})
     base = find_base(settings, writes=writes)
     if base.fingerprint != fingerprint:
         raise FolderError(

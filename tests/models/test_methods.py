@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -207,8 +208,6 @@ def test_a_native_head_says_whether_it_scores_one_label_or_several(
 
 
 def test_another_base_under_the_same_name_is_refused(tmp_path: Path, bases: Bases) -> None:
-    from shutil import copytree
-
     from tests.models.tiny import save_base
 
     copytree(bases("bert"), tmp_path / "base")
@@ -218,6 +217,26 @@ def test_another_base_under_the_same_name_is_refused(tmp_path: Path, bases: Base
     save_base(tmp_path / "base", "bert", seed=1)
     with pytest.raises(FolderError, match=r"trained on other weights than .* holds now"):
         load_classifier(tmp_path / "run")
+
+
+def test_a_base_named_from_the_working_directory_is_found_from_another(
+    tmp_path: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = copytree(bases("bert", 2), tmp_path / "here" / "base")
+    monkeypatch.chdir(tmp_path / "here")
+    for method in ("lora", "full"):
+        classifier, base, settings, _ = make(Path("base"), method=method)
+        save_classifier(tmp_path / method, classifier, base, settings, ROWS.classes)
+    monkeypatch.chdir(tmp_path)
+    load_classifier(tmp_path / "lora")
+    added = json.loads((tmp_path / "lora" / "model" / "adapter_config.json").read_text())
+    assert added["base_model_name_or_path"] == str(place)
+    # A run that holds the whole model says nothing of where it was made.
+    assert str(tmp_path) not in (tmp_path / "full" / "classifier.json").read_text()
+    # Put elsewhere with all that stood beside it, the base is found by its name again.
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "there")
+    load_classifier(tmp_path / "lora")
 
 
 def test_virtual_tokens_leave_room_in_the_window(bases: Bases) -> None:

@@ -17,7 +17,7 @@ import torch
 from equipoise.errors import FolderError
 from equipoise.models.config import ModelConfig
 from equipoise.models.load import Base
-from equipoise.models.save import default_device, load_saved_body, save_weights
+from equipoise.models.save import base_address, default_device, load_saved_body, save_weights
 from equipoise.models.writing.build import add_to
 from equipoise.models.writing.ends import end_ids
 from equipoise.models.writing.writer import Writer, packing_holds
@@ -48,7 +48,7 @@ def save_writer(folder: Path, writer: Writer, base: Base, settings: ModelConfig)
         folder / WRITER,
         {
             "schema": SCHEMA,
-            "base": base.name,
+            "base": base_address(base, settings),
             "base_fingerprint": base.fingerprint,
             "settings": settings.model_dump(mode="json"),
             "two_parts": base.two_parts,
@@ -73,7 +73,8 @@ def load_writer(folder: Path, *, device: str | None = None) -> LoadedWriter:
     settings = ModelConfig.model_validate(record["settings"])
     if not (folder / "model").is_dir():
         raise FolderError(f"{folder / 'model'}: missing; make the run again")
-    body, tokenizer = load_saved_body(folder, settings, record["base_fingerprint"], writes=True)
+    trained_on = (record["base"], record["base_fingerprint"])
+    body, tokenizer = load_saved_body(folder, settings, trained_on, writes=True)
     writer = Writer(body, two_parts=record["two_parts"])
     if settings.method == "adapter":
         generator = torch.Generator().manual_seed(0)
