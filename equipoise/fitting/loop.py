@@ -16,7 +16,7 @@ from equipoise.models.batches import StepPlan, plan_steps
 from equipoise.models.cache import CachedStates, cache_settings
 from equipoise.models.feed import Fed
 from equipoise.models.methods import learning_rates
-from equipoise.models.states import ensure_states
+from equipoise.models.states import ensure_states_together
 from equipoise.models.tracking import Tracking
 from equipoise.models.train import Trained, train_classifier
 from equipoise.models.trainable import Trainable
@@ -63,13 +63,9 @@ def states_of(
     prepared: Prepared, model: Trainable, splits: Sequence[str], progress: Progress
 ) -> States:
     """States of the splits' rows at the model's cut, or pooled vectors alone if it has none."""
-    settings = cache_settings()
-    return {
-        split: ensure_states(
-            model, prepared.base, prepared.tokens[split], settings, progress=progress
-        )
-        for split in splits
-    }
+    parts = [prepared.tokens[split] for split in splits]
+    found = ensure_states_together(model, prepared.base, parts, cache_settings(), progress=progress)
+    return dict(zip(splits, found, strict=True))
 
 
 def uncached(model: Trainable, states: States) -> list[str]:

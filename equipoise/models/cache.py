@@ -154,15 +154,19 @@ class StateCache:
         self.key = key
         self.folder = settings.folder / key
         self._index: dict[bytes, tuple[str, int, int]] = {}
-        self._asked: list[bytes] = []
+        self._asked: set[bytes] = set()
         self._starts: dict[str, NDArray[np.int64]] = {}
         self._widths: dict[str, int] = {}
         self._read_segments()
 
+    def keep(self, keys: list[bytes]) -> None:
+        """Rows that are never dropped to make room."""
+        self._asked.update(keys)
+
     def missing(self, keys: list[bytes]) -> list[int]:
-        """Positions of the rows that no segment holds, each distinct row once. What is asked for
-        here is kept when room is made."""
-        self._asked = keys
+        """Positions of the rows that no segment holds, each distinct row once. What has been asked
+        for here is kept when room is made."""
+        self.keep(keys)
         seen: set[bytes] = set()
         out = []
         for i, key in enumerate(keys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -44,52 +44,72 @@ def ensure_states(
     *,
     progress: Progress | None = None,
 ) -> CachedStates | None:
-    """States and vectors of every row of `tokens`, the missing ones computed with the base's
-    untouched weights in float32 and evaluation mode.
+    """`ensure_states_together` of rows that are needed by themselves."""
+    return ensure_states_together(classifier, base, [tokens], settings, progress=progress)[0]
 
-    Returns None where they can't be had: the cache is off or too small, its folder can't be
-    written to, the disk is too full, or the model can't be cut. Then training recomputes the lower
-    layers in every step. Without a cut vectors are all there is, and those are small enough to be
-    held in memory instead.
+
+def ensure_states_together(
+    classifier: Trainable,
+    base: Base,
+    parts: Sequence[Tokens],
+    settings: CacheSettings,
+    *,
+    progress: Progress | None = None,
+) -> Sequence[CachedStates | None]:
+    """For each of the parts that a run needs at once, states and vectors of every row, the missing
+    ones computed with the base's untouched weights in float32 and evaluation mode.
+
+    All are None where they can't be had: the cache is off or too small for all of them, its folder
+    can't be written to, the disk is too full, or the model can't be cut. Then training recomputes
+    the lower layers in every step. Without a cut vectors are all there is, and those are small
+    enough to be held in memory instead.
     """
     cut = classifier.cut
     if cut is not None and not classifier.one_pass:
-        return None
+        return [None] * len(parts)
     layer = cut.number if cut is not None else "vectors"
     key = cache_key(
         base.fingerprint, layer, classifier.states_name, base.causal, _stored_as(classifier)
     )
     width = base.config.get_text_config().hidden_size
-    total = int(tokens.lengths.sum()) if cut is not None else len(tokens)
+    total = sum(int(p.lengths.sum()) if cut is not None else len(p) for p in parts)
     needed = total * width * 4
     if needed <= settings.limit_bytes and needed <= 0.9 * _free_bytes(settings):
         try:
-            return _from_cache(classifier, base, tokens, StateCache(settings, key), progress)
+            cache = StateCache(settings, key)
+            return _from_cache(classifier, base, parts, cache, progress) or [None] * len(parts)
         except OSError:
             pass  # a folder of somebody else's, or a disk that has filled up since
     if cut is not None:
-        return None
-    return vectors_alone(pooled_vectors(classifier, base, tokens, progress=progress))
+        return [None] * len(parts)
+    return [
+        vectors_alone(pooled_vectors(classifier, base, part, progress=progress)) for part in parts
+    ]
 
 
 def _from_cache(
     classifier: Trainable,
     base: Base,
-    tokens: Tokens,
+    parts: Sequence[Tokens],
     cache: StateCache,
     progress: Progress | None,
-) -> CachedStates | None:
-    """What is missing is computed first. Raises OSError if the cache can't be read or written."""
-    keys = row_keys(tokens)
+) -> list[CachedStates] | None:
+    """What is missing is computed first, a part at a time. Raises OSError if the cache can't be
+    read or written."""
+    keys = [row_keys(part) for part in parts]
     for _ in range(_ATTEMPTS):
-        missing = np.array(cache.missing(keys), dtype=np.int64)
-        if len(missing):
+        for own in keys:
+            cache.keep(own)  # room for one part must not be made of another's
+        for tokens, own in zip(parts, keys, strict=True):
+            missing = np.array(cache.missing(own), dtype=np.int64)
+            if not len(missing):
+                continue
             sample = tokens.take(missing[:8])
             if classifier.cut is not None and not _cut_holds(classifier, base, sample):
                 return None
-            _compute(classifier, base, tokens, missing, keys, cache, progress)
+            _compute(classifier, base, tokens, missing, own, cache, progress)
         try:
-            return cache.read(keys)
+            return [cache.read(own) for own in keys]
         except FileNotFoundError:
             # Another process needed the room just now: what it took is computed again.
             cache = StateCache(cache.settings, cache.key)

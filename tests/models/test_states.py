@@ -11,9 +11,15 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from equipoise.models.cache import CacheSettings, StateCache, cache_size, clear_cache
+from equipoise.models.cache import (
+    CacheSettings,
+    StateCache,
+    cache_size,
+    clear_cache,
+    row_keys,
+)
 from equipoise.models.heads import start_from_class_means
-from equipoise.models.states import ensure_states, pooled_vectors
+from equipoise.models.states import ensure_states, ensure_states_together, pooled_vectors
 from tests.models.conftest import Bases
 from tests.models.tiny import easy_rows, make, make_feed, token_rows
 from tests.models.training import train, weights_after
@@ -111,6 +117,27 @@ def test_rows_dropped_by_another_process_are_computed_again(
     assert times[1] > 0
     assert cache_size(settings) > 0
     assert len(states.row(0)) == tokens.lengths[0]
+
+
+def test_what_is_needed_at_once_has_room_at_once_or_none(bases: Bases, tmp_path: Path) -> None:
+    classifier, base, _, _ = make(bases("bert"), method="light")
+    parts = [token_rows(base, rows) for rows in (ROWS, easy_rows(20, seed=7))]
+    needed = sum(int(part.lengths.sum()) for part in parts) * 32 * 4
+    short = CacheSettings(tmp_path / "short", needed - 1)
+    assert ensure_states_together(classifier, base, parts, short) == [None, None]
+    # With keys and vectors beside the states, both take more: neither goes for the other.
+    enough = CacheSettings(tmp_path / "enough", needed)
+    for part, states in zip(
+        parts, ensure_states_together(classifier, base, parts, enough), strict=True
+    ):
+        assert states is not None
+        alone = ensure_states(classifier, base, part, CacheSettings(tmp_path / "alone", PLENTY))
+        assert alone is not None
+        assert all((states.row(i) == alone.row(i)).all() for i in range(len(part)))
+    assert cache_size(enough) > needed
+    (key,) = enough.folder.iterdir()
+    kept = StateCache(enough, key.name)
+    assert kept.missing([key for part in parts for key in row_keys(part)]) == []
 
 
 @pytest.mark.parametrize("architecture", ["bert", "llama"])
