@@ -22,6 +22,8 @@ class Trainable(nn.Module):
         self.one_pass = True
         """Whether a row is one sequence on its way through the body, so that it has states."""
         self.cut: Cut | None = None
+        self.upper: tuple[nn.Module, ...] = ()
+        """Layers that train where those below are frozen and there is no cut."""
         self.added: nn.ModuleList | None = None
         """Bottleneck adapters, which sit in hooks and so are registered here."""
 
@@ -45,9 +47,10 @@ class Trainable(nn.Module):
         """Frozen parts stay in evaluation mode: dropout there would be noise that nothing learns
         from, and cached states have none."""
         super().train(mode)
-        if mode and self.cut is not None:
+        upper = self.upper if self.cut is None else self.cut.layers[self.cut.number :]
+        if mode and upper:
             self.body.eval()
-            for layer in self.cut.layers[self.cut.number :]:
+            for layer in upper:
                 layer.train()
             for part in self._around_base():
                 part.train()

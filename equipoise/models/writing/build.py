@@ -70,7 +70,8 @@ def _upper_decoder(writer: Writer, settings: ModelConfig) -> list[str]:
     if layers is None:
         writer.body.requires_grad_(True)
         return [f"{type(writer.body).__name__}: its layers do not stand in a list; trained in full"]
-    for layer in layers[default_cut(len(layers), settings.trained_layers) :]:
+    writer.upper = tuple(layers[default_cut(len(layers), settings.trained_layers) :])
+    for layer in writer.upper:
         layer.requires_grad_(True)
     for norm in final_norms(decoder, layers):
         norm.requires_grad_(True)

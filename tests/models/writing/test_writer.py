@@ -149,6 +149,10 @@ def test_the_layers_that_write_are_the_decoders(architecture: str, tmp_path: Pat
     assert all("decoder" in name for name in trained)
     layers = {found[1] for name in trained if (found := re.search(r"(?:layers|block)\.(\d)", name))}
     assert layers == {"1"}
+    writer.train()
+    noisy = [name for name, module in writer.body.named_modules() if module.training]
+    assert noisy
+    assert all(re.search(r"decoder\.(?:layers|block)\.1|lm_head", name) for name in noisy)
     writer, base = make_writer(folder, "adapter")
     assert writer.added is not None
     assert len(writer.added) == 2
