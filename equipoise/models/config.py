@@ -145,7 +145,7 @@ class TrainConfig(_Settings):
     warmup_share: float = Field(default=0.06, ge=0, le=1)
     """Share of all steps spent warming up, 0 to 1."""
     weight_decay: NonNegativeFloat = 0.01
-    """Decoupled decay of weights, not of biases and norms."""
+    """Decoupled decay of weights; not of biases, norms, heads and the factors of `ia3`."""
     l1: NonNegativeFloat = 0.0
     """Added to the loss: l1 × the sum of absolute trained weights."""
     l2_sp: NonNegativeFloat = 0.0

@@ -42,6 +42,9 @@ model's `Predict` gives."""
 Predict = Callable[[nn.Module, Any], NDArray[np.float64]]
 """(model, feed) to what is measured: an entry for each of the feed's rows."""
 
+_FACTORS = "ia3_"
+"""In the names of IA3's weights, matrices of one row or column: factors, which change nothing where
+they are 1."""
 TRAINED = "trained.safetensors"
 _COMPLETE = "complete.json"
 
@@ -310,10 +313,10 @@ def parameter_groups(
     """Trained weights by (head or body, decayed or not), in an order that never changes."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     heads = {id(p) for p in model.head_weights()}
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             head = id(parameter) in heads
-            decayed = parameter.ndim > 1 and not head
+            decayed = parameter.ndim > 1 and not head and _FACTORS not in name
             groups.setdefault((head, decayed), []).append(parameter)
     return [
         {

@@ -441,6 +441,13 @@ def test_a_native_head_is_a_head_too(bases: Bases, method: str) -> None:
     assert {id(p) for _, p in body_weights(classifier)} == trained - head.keys()
 
 
+def test_factors_do_not_decay_to_nothing(bases: Bases) -> None:
+    """IA3's: a layer is as it came where its factors are 1."""
+    classifier, _, _, _ = make(bases("bert", 2), method="ia3", head="linear")
+    groups = parameter_groups(classifier, 1e-3, 1e-2, 0.1)
+    assert {(g["lr"], g["weight_decay"]) for g in groups} == {(1e-3, 0.0), (1e-2, 0.0)}
+
+
 @pytest.mark.parametrize("way", ["class_weights", "weighted_cross_entropy"])
 def test_a_rare_class_keeps_its_weight_in_steps_that_rarely_hold_it(
     tmp_path: Path, way: str
