@@ -26,6 +26,7 @@ from equipoise.errors import DivergedError
 from equipoise.models.feed import Batch, Fed, PlannedBatches
 from equipoise.models.outputs import predict_feed
 from equipoise.models.passes import Pass
+from equipoise.models.processes import wait_for_all
 from equipoise.models.trainable import Trainable
 
 RowLoss = Callable[[Tensor, Tensor, float], Tensor]
@@ -279,6 +280,7 @@ class EpochKeeper(TrainerCallback):
         # Saving follows judging, so that the best step is up to date here.
         if self.has_stopped(state):
             control.should_training_stop = True
+        wait_for_all()  # each has random numbers of its own to save
         if not state.is_world_process_zero:
             return
         folder = Path(args.output_dir)

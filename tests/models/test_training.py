@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,12 @@ from equipoise.models.feed import Feed
 from equipoise.models.heads import LinearHead
 from equipoise.models.outputs import predict_feed
 from equipoise.models.train import resolved_precision
-from equipoise.models.trainer import body_weights, parameter_groups
+from equipoise.models.trainer import (
+    EpochKeeper,
+    body_weights,
+    last_checkpoint,
+    parameter_groups,
+)
 from equipoise.remedies.batches.weights import class_weights
 from equipoise.remedies.losses import build_loss
 from equipoise.remedies.spec import parse_remedies
@@ -446,6 +452,27 @@ def test_factors_do_not_decay_to_nothing(bases: Bases) -> None:
     classifier, _, _, _ = make(bases("bert", 2), method="ia3", head="linear")
     groups = parameter_groups(classifier, 1e-3, 1e-2, 0.1)
     assert {(g["lr"], g["weight_decay"]) for g in groups} == {(1e-3, 0.0), (1e-2, 0.0)}
+
+
+def test_a_checkpoint_is_whole_once_every_process_has_saved_its_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoint-5").mkdir()
+    whole: list[Path | None] = []
+    monkeypatch.setattr(
+        "equipoise.models.trainer.wait_for_all",
+        lambda: whole.append(next(tmp_path.glob("*/complete.json"), None)),
+    )
+    arguments = SimpleNamespace(output_dir=str(tmp_path))
+    batches = SimpleNamespace()
+    for rank in (1, 0):
+        keeper = EpochKeeper(batches, 5, None, lambda *_: None)  # type: ignore[arg-type]
+        state = SimpleNamespace(
+            global_step=5, best_global_step=None, is_world_process_zero=rank == 0
+        )
+        keeper.on_save(arguments, state, None)
+    assert whole == [None, None]
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
 
 
 @pytest.mark.parametrize("way", ["class_weights", "weighted_cross_entropy"])
