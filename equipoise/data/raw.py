@@ -27,8 +27,6 @@ class RawPart:
     """Columns stored as class numbers: the name of each number (Hugging Face `ClassLabel`)."""
     text_only: bool = False
     """Whether the form knows nothing but text (.csv, .tsv), so that a list is written as JSON."""
-    by_row: bool = False
-    """Whether each row names its own columns (JSON lines), so that one may be in some rows only."""
     absent: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Columns that no row of some shards has: those shards."""
 
@@ -66,18 +64,16 @@ def capped(faults: list[str], where: str, what: str) -> tuple[str, ...]:
 
 
 def join_parts(where: str, parts: list[RawPart]) -> RawPart:
-    """The shards of one split as one part. Of JSON lines the columns of any shard are taken, with
-    None where a shard lacks one.
+    """The shards of one split as one part, with the columns of any of them: None where a shard
+    lacks one, which is on record.
 
-    Raises DataError for shards of other forms whose columns or class names are not those of the
-    first: what is a group in one of them would be none in the other.
+    Raises DataError for shards of which one stores other names for a column's numbers.
     """
-    first = parts[0]
     if len(parts) == 1:
-        return first
-    faults = [fault for part in parts[1:] for fault in _unlike(part, first)]
+        return parts[0]
+    faults = [fault for part in parts[1:] for fault in _unlike(part, parts[0])]
     if faults:
-        raise DataError(*capped(faults, where, "columns of shards differ"))
+        raise DataError(*capped(faults, where, "shards store other names"))
     cells: dict[str, list[Any]] = {name: [] for part in parts for name in part.cells}
     absent: dict[str, list[str]] = {}
     for part in parts:
@@ -91,27 +87,14 @@ def join_parts(where: str, parts: list[RawPart]) -> RawPart:
         rows=sum(part.rows for part in parts),
         faults=tuple(fault for part in parts for fault in part.faults),
         text_only=all(part.text_only for part in parts),
-        class_names=first.class_names,
+        class_names={name: named for part in parts for name, named in part.class_names.items()},
         absent={name: tuple(shards) for name, shards in absent.items()},
     )
 
 
 def _unlike(part: RawPart, first: RawPart) -> Iterable[str]:
     """Faults of a shard that can't stand in one table with the first."""
-    if not (part.by_row and first.by_row) and part.cells.keys() != first.cells.keys():
-        lacks = [name for name in first.cells if name not in part.cells]
-        adds = [name for name in part.cells if name not in first.cells]
-        differs = [
-            f"{verb} the column{'' if len(names) == 1 else 's'} {', '.join(map(repr, names[:3]))}"
-            f"{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
-            for verb, names in (("lacks", lacks), ("adds", adds))
-            if names
-        ]
-        yield (
-            f"{part.where}: {' and '.join(differs)}, unlike {first.where}; give all shards of one "
-            "part the same columns"
-        )
-    for name in [name for name in first.cells if name in part.cells]:
+    for name in sorted(first.cells.keys() & part.cells.keys()):
         if part.class_names.get(name) != first.class_names.get(name):
             yield (
                 f"{part.where}: stores other names for the numbers of {name!r} than {first.where}; "

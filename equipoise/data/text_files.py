@@ -214,8 +214,7 @@ def parse_json_lines(text: str, where: str) -> RawPart:
         name: [BROKEN if record is None else record.get(name) for record in records]
         for name in names
     }
-    mend = capped(faults, where, "lines are not JSON objects")
-    return RawPart(where, cells, len(records), mend, by_row=True)
+    return RawPart(where, cells, len(records), capped(faults, where, "lines are not JSON objects"))
 
 
 def json_name(value: Any) -> str:
