@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import TrainerState
 
 from equipoise.errors import DivergedError, ModelError
 from equipoise.models.batches import StepPlan
@@ -231,18 +232,21 @@ def _run(job: _Job, device_rows: int) -> Trained:
         trainer.accelerator.wait_for_everyone()
     finally:
         restore_forward(classifier)
-    stopped = None
-    if state.global_step < state.max_steps:
-        stopped = "stopped by a callback"
-        if keeper.has_stopped(state):
-            stopped = f"{config.patience} epochs without a better {config.choose_by}"
     return Trained(
         epochs_run=state.global_step / plan.steps,
         steps=state.global_step,
         best_step=best,
-        stopped=stopped,
+        stopped=_why_stopped(state, keeper, config),
         device_rows=device_rows,
     )
+
+
+def _why_stopped(state: TrainerState, keeper: EpochKeeper, config: TrainConfig) -> str | None:
+    if state.global_step >= state.max_steps:
+        return None
+    if keeper.has_stopped(state):
+        return f"{config.patience} epochs without a better {config.choose_by}"
+    return "stopped by a callback"
 
 
 def _arguments(job: _Job, device_rows: int) -> Any:
