@@ -24,7 +24,12 @@ from numpy.typing import NDArray
 from benchmarks import truths
 from benchmarks.common import Bench, Unit
 from equipoise.evaluate import measures
-from equipoise.evaluate.compare import DECISIONS, difference_by_resampling
+from equipoise.evaluate.compare import (
+    BY_ROW,
+    DECISIONS,
+    difference_by_resampling,
+    difference_by_row,
+)
 from equipoise.evaluate.judge import decision_estimates, score_estimates
 from equipoise.evaluate.per_class import class_scores, share_estimates
 from equipoise.records.scores import Estimate
@@ -75,6 +80,9 @@ def units() -> list[Unit]:
     for counts in ("brief", "atis"):
         for pair in ("0.8 0.8", "0.8 0.9", "0.95 0.95"):
             add("pair", counts, OTHER_SIMULATIONS, recalls=pair)
+    for counts in ("brief", "tens", "fifties"):
+        for skills in ("3 3", "5 5", "3 4"):
+            add("score-pair", counts, OTHER_SIMULATIONS, skills=skills)
     return found
 
 
@@ -83,7 +91,8 @@ def run(unit: Unit) -> dict[str, Any]:
     rng = np.random.default_rng(sum(map(ord, unit.name)))
     counts = np.array(truths.COUNTS[unit.settings["counts"]], dtype=np.int64)
     held: Held = defaultdict(list)
-    {"decisions": decisions, "scores": scores, "pair": pair}[kind](unit.settings, counts, held, rng)
+    draw = {"decisions": decisions, "scores": scores, "pair": pair, "score-pair": score_pair}[kind]
+    draw(unit.settings, counts, held, rng)
     return {
         "counts": counts.tolist(),
         "coverage": {name: _coverage(values) for name, values in sorted(held.items())},
@@ -160,6 +169,17 @@ def pair(s: Any, counts: NDArray[Any], held: Held, rng: np.random.Generator) -> 
             )
 
 
+def score_pair(s: Any, counts: NDArray[Any], held: Held, rng: np.random.Generator) -> None:
+    """The paired difference of two models of the given skills in what is a mean over rows."""
+    skills = [float(skill) for skill in s["skills"].split()]
+    of_skill = {skill: truths.of_scores(counts, skill, rng) for skill in sorted(set(skills))}
+    for _ in range(s["simulations"]):
+        seen = truths.draw_score_pair(counts, skills, rng)
+        for name in BY_ROW:
+            truth = of_skill[skills[1]][name] - of_skill[skills[0]][name]
+            held[f"difference in {name}"].append(_holds(difference_by_row(seen, name)[2], truth))
+
+
 def _holds(found: Estimate, truth: float) -> float:
     """1 or 0, NaN where there is no interval."""
     if found.low is None or found.high is None:
@@ -230,7 +250,8 @@ def _by_rows(records: list[dict[str, Any]], measure: str) -> dict[str, float]:
 
 def _price(unit: Unit) -> float:
     """Seconds: a part per simulation and a part per class."""
-    rate = {"decisions": 0.02, "scores": 0.05, "pair": 0.02}[unit.settings["kind"]]
+    rates = {"decisions": 0.02, "scores": 0.05, "pair": 0.02, "score-pair": 0.015}
+    rate = rates[unit.settings["kind"]]
     classes = len(truths.COUNTS[unit.settings["counts"]])
     return float(unit.settings["simulations"] * rate * (0.3 + 0.7 * classes / 20))
 
@@ -240,6 +261,7 @@ BENCH = Bench(
     units=units(),
     run=run,
     price_seconds=_price,
+    version=2,
     summarise=summarise,
     about="Share of simulated test splits in which a 95 % interval holds the true value.",
 )

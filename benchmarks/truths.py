@@ -119,22 +119,46 @@ def _decide(labels: Ints, table: Floats, luck: Floats, rng: np.random.Generator)
 
 
 def draw_scores(counts: Ints, skill: float, rng: np.random.Generator) -> Outcomes:
-    """One split scored by softmax of noise plus `skill` for the right class, tilted by the log of
-    half of each class's share: a model that favours frequent classes and is too sure."""
+    """One split scored by a model of the given skill."""
     labels = np.repeat(np.arange(len(counts)), counts)
-    z = rng.normal(size=(len(labels), len(counts))) + 0.5 * np.log(counts / counts.sum())
+    return _judged(labels, _scored(labels, counts, skill, rng.normal(size=_shape(counts))))
+
+
+def draw_score_pair(
+    counts: Ints, skills: list[float], rng: np.random.Generator
+) -> tuple[Outcomes, Outcomes]:
+    """Two models on one split; half of the variance of their noise is the row's own."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    row, *own = rng.normal(size=(3, *_shape(counts)))
+    a, b = (
+        _judged(labels, _scored(labels, counts, skill, (row + noise) / np.sqrt(2)))
+        for skill, noise in zip(skills, own, strict=True)
+    )
+    return a, b
+
+
+def _shape(counts: Ints) -> tuple[int, int]:
+    return int(counts.sum()), len(counts)
+
+
+def _scored(labels: Ints, counts: Ints, skill: float, noise: Floats) -> Floats:
+    """(n, K) softmax of noise plus `skill` for the right class, tilted by the log of half of each
+    class's share: a model that favours frequent classes and is too sure."""
+    z = noise + 0.5 * np.log(counts / counts.sum())
     z[np.arange(len(labels)), labels] += skill
-    p = softmax(1.5 * z, axis=1)
-    return outcomes_of(labels, p.argmax(axis=1), np.arange(len(labels)), len(counts), p)
+    p: Floats = softmax(1.5 * z, axis=1)
+    return p
+
+
+def _judged(labels: Ints, p: Floats) -> Outcomes:
+    return outcomes_of(labels, p.argmax(axis=1), np.arange(len(labels)), p.shape[1], p)
 
 
 def of_scores(counts: Ints, skill: float, rng: np.random.Generator) -> dict[str, Any]:
     """True measures in the class mix of `counts`, from 300,000 rows weighted to it."""
     each = 300_000 // len(counts)
     labels = np.repeat(np.arange(len(counts)), each)
-    z = rng.normal(size=(len(labels), len(counts))) + 0.5 * np.log(counts / counts.sum())
-    z[np.arange(len(labels)), labels] += skill
-    p = softmax(1.5 * z, axis=1)
+    p = _scored(labels, counts, skill, rng.normal(size=(len(labels), len(counts))))
     weight = (counts / counts.sum())[labels] / each
     ap, auc = [], []
     for k in range(len(counts)):

@@ -97,9 +97,10 @@ def compare(
     """b minus a in `measure`, over the same rows, resampled together.
 
     Both are resampled by the same draws of clusters (`equipoise.statistics.bootstrap`), so what
-    makes rows hard for both cancels out. `log_loss` and `brier` are means over rows: their
-    difference has Student's interval over clusters. Where some mistakes are dearer than others,
-    that of `expected_cost` allows for mistakes that no row has shown (`cost_intervals.py`).
+    makes rows hard for both cancels out. `log_loss` and `brier` are means over rows: at each end
+    their difference has the wider of Student's interval over clusters, plain and corrected for
+    skewness. Where some mistakes are dearer than others, that of `expected_cost` allows for
+    mistakes that no row has shown (`cost_intervals.py`).
     Measures by which users decide (`equipoise.evaluate.deciding`) have intervals of their own.
     Where the two know different classes, `costs` are of both's together, sorted by name; a class
     that one does not know counts 0 for it, as in `judge`; log loss is taken over the rows whose
@@ -124,7 +125,7 @@ def compare(
         *values, estimate = deciding_difference(seen, measure, seed=seed, resamples=resamples)
         return _said(measure.text, values, estimate, names, len(a))
     if measure in BY_ROW:
-        *values, estimate = _by_row(seen, measure)
+        *values, estimate = difference_by_row(seen, measure)
         return _said(measure, values, estimate, names, len(a))
     if measure in WITHOUT_INTERVAL:
         *values, estimate = without_interval(measure, [_ranked(one, measure) for one in seen])
@@ -201,7 +202,9 @@ def same_ids(a: Column, b: Column) -> NDArray[np.int64]:
     return np.array([place[row] for row in a.tolist()], dtype=np.int64)
 
 
-def _by_row(seen: tuple[Outcomes, Outcomes], measure: str) -> tuple[float, float, Estimate]:
+def difference_by_row(
+    seen: tuple[Outcomes, Outcomes], measure: str
+) -> tuple[float, float, Estimate]:
     """Values of both, and their difference: means over rows, of the rows' own differences."""
     one, two = seen
     kept = np.ones(len(one.labels), dtype=bool)

@@ -27,6 +27,7 @@ from equipoise.statistics.clusters import (
 )
 from equipoise.statistics.intervals import (
     auc_interval,
+    difference_interval,
     mean_interval,
     mean_of_shares,
     share_interval,
@@ -104,12 +105,12 @@ def bounded_mean_estimate(
 
 
 def mean_difference(a: Floats, b: Floats, clusters: Ints) -> tuple[float, float, Estimate]:
-    """Means of (n,) values of the same n >= 1 rows, and b - a by Student's t over clusters."""
+    """Means of (n,) values of the same n >= 1 rows, and b - a with its interval over clusters."""
     values, apart = (float(a.mean()), float(b.mean())), b - a
     gap = float(apart.mean())
     if len(np.unique(clusters)) < 2:
         return *values, Estimate(gap, why=ONE_CLUSTER)
-    return *values, Estimate(gap, *mean_interval(apart, clusters), method="cluster-t")
+    return *values, Estimate(gap, *difference_interval(apart, clusters), method="cluster-t")
 
 
 def without_interval(measure: str, found: Sequence[Estimate]) -> tuple[float, float, Estimate]:

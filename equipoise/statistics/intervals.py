@@ -110,6 +110,32 @@ def mean_interval(
     Source  Cameron and Miller 2015, A practitioner's guide to cluster-robust inference;
             Hall 1992, On the removal of skewness by transformation, JRSS B 54(1).
     """
+    mean, error, skew, reach = _spread(values, clusters, level)
+    return mean - _hall(reach, skew) * error, mean - _hall(-reach, skew) * error
+
+
+def difference_interval(
+    apart: NDArray[np.float64], clusters: NDArray[np.int64], *, level: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the mean of differences of the same rows: at each end the wider of Student's t
+    and `mean_interval`.
+
+    Differences of two losses are about symmetric, with heavy tails, and one or two rows make what
+    skewness a sample shows. The correction then pulls one end inwards, past 0: of two models that
+    are equally good it named a winner in 6 to 16 pairs of 100.
+
+    Shapes, Returns and Raises as `mean_interval`.
+    """
+    mean, error, skew, reach = _spread(apart, clusters, level)
+    below, above = max(reach, _hall(reach, skew)), max(reach, -_hall(-reach, skew))
+    return mean - below * error, mean + above * error
+
+
+def _spread(
+    values: NDArray[np.float64], clusters: NDArray[np.int64], level: float
+) -> tuple[float, float, float, float]:
+    """Mean over rows, its standard error over clusters, a sixth of the third moment in units of
+    that error (0 for a symmetric spread), and Student's quantile."""
     n = len(values)
     _, number = np.unique(clusters, return_inverse=True)
     count = int(number.max()) + 1 if n else 0
@@ -119,10 +145,8 @@ def mean_interval(
     sums = np.bincount(number, weights=values - mean)
     squares = float((sums**2).sum())
     error = float(np.sqrt(count / (count - 1) * squares)) / n
-    # The third moment in units of the error, over 6: 0 for a symmetric spread.
     skew = float((sums**3).sum()) / squares**1.5 / 6 if squares > 0 else 0.0
-    reach = float(student_t.ppf((1 + level) / 2, count - 1))
-    return mean - _hall(reach, skew) * error, mean - _hall(-reach, skew) * error
+    return mean, error, skew, float(student_t.ppf((1 + level) / 2, count - 1))
 
 
 def _hall(t: float, skew: float) -> float:

@@ -13,6 +13,7 @@ from equipoise.statistics.intervals import (
     auc_interval,
     average_precision_logit,
     clopper_pearson,
+    difference_interval,
     f1_of_jaccard,
     mean_interval,
     mean_of_shares,
@@ -158,16 +159,30 @@ def test_mean_interval_covers_the_mean_of_skewed_values():
     assert np.mean(held) == pytest.approx(0.95, abs=0.021)
 
 
-def test_copies_of_every_row_teach_nothing():
+def test_a_difference_reaches_as_far_as_students_t_and_halls_correction_at_each_end():
+    apart = np.array([0.0] * 17 + [1.0, 1.0, 4.0])
+    reach = 2.093024 * apart.std(ddof=1) / np.sqrt(20)  # t quantile of 19 degrees of freedom
+    low, high = difference_interval(apart, np.arange(20))
+    # The one row of 4 draws Hall's lower end across 0: it alone would make a winner.
+    assert mean_interval(apart, np.arange(20))[0] > 0
+    assert low == pytest.approx(0.3 - reach, rel=1e-6)
+    assert high == mean_interval(apart, np.arange(20))[1] > 0.3 + reach
+    mirrored = difference_interval(-apart, np.arange(20))
+    assert mirrored == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize("interval", [mean_interval, difference_interval])
+def test_copies_of_every_row_teach_nothing(interval):
     values = np.array([1.0, 2.0, 3.0, 6.0])
-    once = mean_interval(values, np.arange(4))
-    thrice = mean_interval(np.repeat(values, 3), np.repeat(np.arange(4), 3))
+    once = interval(values, np.arange(4))
+    thrice = interval(np.repeat(values, 3), np.repeat(np.arange(4), 3))
     assert thrice == pytest.approx(once)
 
 
-def test_one_cluster_has_no_interval():
+@pytest.mark.parametrize("interval", [mean_interval, difference_interval])
+def test_one_cluster_has_no_interval(interval):
     with pytest.raises(ShapeError, match="two clusters"):
-        mean_interval(np.array([1.0, 2.0]), np.array([5, 5]))
+        interval(np.array([1.0, 2.0]), np.array([5, 5]))
 
 
 def test_mean_of_shares_squares_and_adds():
