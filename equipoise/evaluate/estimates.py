@@ -113,6 +113,29 @@ def mean_difference(a: Floats, b: Floats, clusters: Ints) -> tuple[float, float,
     return *values, Estimate(gap, *difference_interval(apart, clusters), method="cluster-t")
 
 
+def counted_difference(
+    a: Floats,
+    b: Floats,
+    clusters: Ints,
+    rng: np.random.Generator,
+    *,
+    step: float,
+    most: float,
+    resamples: int,
+) -> tuple[float, float, Estimate]:
+    """`mean_difference` of values that go up in steps, 0 to `most`: most rows do not differ at all,
+    and few that do would name a winner beyond doubt. At each end the wider of that and the
+    bounded-mean bootstrap, whose further cluster differs as far as any row here, or by one step."""
+    of_a, of_b, plain = mean_difference(a, b, clusters)
+    if plain.value is None or plain.low is None or plain.high is None:
+        return of_a, of_b, plain
+    apart = b - a
+    reach = max(step, float(np.abs(apart).max()))
+    low, high = bounded_mean_interval(apart, clusters, (-reach, reach), rng, resamples=resamples)
+    low, high = max(min(low, plain.low), -most), min(max(high, plain.high), most)
+    return of_a, of_b, Estimate(plain.value, low, high, method="bounded-mean bootstrap")
+
+
 def without_interval(measure: str, found: Sequence[Estimate]) -> tuple[float, float, Estimate]:
     """Values of both, NaN where there is none, and their difference, which has no interval."""
     a, b = (float("nan") if one.value is None else one.value for one in found)

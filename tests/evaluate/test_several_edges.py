@@ -7,7 +7,12 @@ import pytest
 from scipy.stats import beta
 
 from equipoise.evaluate import compare, judge
-from equipoise.evaluate.estimates import bounded_mean_estimate, mean_estimate, share_of_rows
+from equipoise.evaluate.estimates import (
+    bounded_mean_estimate,
+    counted_difference,
+    mean_estimate,
+    share_of_rows,
+)
 from equipoise.evaluate.several.compare import LABEL_MEASURES
 from tests.evaluate.test_several_labels import drawn, predictions
 
@@ -80,6 +85,57 @@ class TestAllRight:
             assert found.high >= plain.high
             held += found.low <= 0.05 <= found.high
         assert held / 200 >= 0.95
+
+
+class TestDifferences:
+    """The first model sets a wrong label on some rows, on which the second is right."""
+
+    @staticmethod
+    def compared(measure, *, rows, wrong, clusters=None):
+        y = some(rows)
+        worse = y.copy()
+        worse[:wrong, 1] = 1 - worse[:wrong, 1]
+        pair = (sure(y, decided, clusters=clusters) for decided in (worse, y))
+        return compare(*pair, measure=measure, resamples=20_000)
+
+    @pytest.mark.parametrize("measure", ["accuracy", "hamming_loss", "expected_cost"])
+    @pytest.mark.parametrize(("rows", "wrong"), [(1000, 2), (50, 2), (3, 3), (40, 0)])
+    def test_a_few_rows_that_differ_name_no_winner(self, measure, rows, wrong):
+        found = self.compared(measure, rows=rows, wrong=wrong)
+        assert "can't be told apart" in found.says
+        assert found.difference.low < 0 < found.difference.high
+
+    def test_many_do(self):
+        for measure in ("accuracy", "hamming_loss", "expected_cost"):
+            assert "is better" in self.compared(measure, rows=200, wrong=10).says
+
+    def test_three_of_three_rows_are_worth_a_share_of_three(self):
+        found = self.compared("accuracy", rows=3, wrong=3).difference
+        # One further row, on which the second is worse: twice Beta(3, 1) less 1.
+        assert found.value == 1 == found.high
+        assert found.low == pytest.approx(2 * beta.ppf(0.025, 3, 1) - 1, abs=0.03)
+
+    def test_a_further_row_differs_by_a_label_where_none_has_by_more(self):
+        found = self.compared("hamming_loss", rows=40, wrong=0).difference
+        most = 0.5 * beta.ppf(0.975, 1, 40)
+        assert (-found.low, found.high) == pytest.approx((most, most), rel=0.1)
+
+    def test_copies_of_every_row_are_no_further_evidence(self):
+        of = np.arange(12) // 4
+        found = self.compared("accuracy", rows=12, wrong=12, clusters=of).difference
+        assert found.low == pytest.approx(2 * beta.ppf(0.025, 3, 1) - 1, abs=0.03)
+
+    def test_equally_good_models_are_seldom_called_different(self):
+        """On one row in 50 the two differ in a label: of 100 rows Student's t by Hall's correction
+        called a winner in 20 pairs of 100."""
+        called, rng, rows = 0, np.random.default_rng(0), np.arange(100)
+        for _ in range(200):
+            a, b = (rng.random((2, 100, 4)) < 0.0025).mean(axis=2)
+            draw = np.random.default_rng(0)
+            how = {"step": 0.25, "most": 1.0, "resamples": 300}
+            found = counted_difference(a, b, rows, draw, **how)[2]
+            called += not found.low <= 0 <= found.high
+        assert called / 200 <= 0.05
 
 
 class TestNothingToRank:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from equipoise.evaluate.estimates import (
+    counted_difference,
     macro_average_precision,
     macro_roc_auc,
     mean_difference,
@@ -36,8 +37,9 @@ def compared_labels(
     the same rows in the same order.
 
     What counts per label is resampled by the same draws of clusters for both; means over rows have
-    Student's interval over clusters, of the rows' own differences. A label that one of the two
-    does not know is never set by it; log loss is taken over the labels that both know.
+    Student's interval over clusters, of the rows' own differences, widened for rows that no row
+    here is like where it is labels that are counted. A label that one of the two does not know is
+    never set by it; log loss is taken over the labels that both know.
     """
     seen = label_outcomes(a, classes=b.classes), label_outcomes(b, classes=a.classes)
     one, two = seen
@@ -47,7 +49,14 @@ def compared_labels(
             none = Estimate(None, why="there is no label that both models know")
             return float("nan"), float("nan"), none
         rows = [measures.row_measures(s, answered=both)[measure] for s in seen]
-        return mean_difference(rows[0], rows[1], one.clusters)
+        counted = _step_and_most(measure, len(one.classes))
+        if counted is None:
+            return mean_difference(rows[0], rows[1], one.clusters)
+        step, most = counted
+        rng = np.random.default_rng(seed)
+        return counted_difference(
+            rows[0], rows[1], one.clusters, rng, step=step, most=most, resamples=resamples
+        )
     if measure in COUNTED:
         values = [float(measures.counted_measures(s.sums)[measure]) for s in seen]
         pair = label_resampler(
@@ -60,6 +69,15 @@ def compared_labels(
         samples = [measures.counted_measures(sums)[measure] for sums in drawn]
         return values[0], values[1], percentile(values[1] - values[0], samples[1] - samples[0])
     return without_interval(measure, [_ranked(s, measure) for s in seen])
+
+
+def _step_and_most(measure: str, labels: int) -> tuple[float, float] | None:
+    """What one wrong label and what all of them add to a row; None for what counts no labels."""
+    return {
+        "accuracy": (1.0, 1.0),
+        "hamming_loss": (1 / labels, 1.0),
+        "expected_cost": (1000.0, 1000.0 * labels),
+    }.get(measure)
 
 
 def _ranked(seen: LabelOutcomes, measure: str) -> Estimate:
