@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_WARY_CLUSTERS = 2
-"""Clusters' worth of pairs that are taken to agree wholly before any is seen: an agreement
-measured on a handful of clusters is not to be trusted towards independence."""
+_WARY_MISTAKES = 1
+"""Mistakes that are taken to be shared by the whole cluster before any is seen: only where rows
+go wrong does it show whether those beside them do too, and an agreement measured on a handful of
+mistakes is not to be trusted towards independence."""
 
 
 def mean_cluster_size(
@@ -55,7 +56,8 @@ def agreement(
 
     Shapes  right (n,); expected (n,) the chance of each row to be right, strictly within 0..1
             (its class's recall, say); clusters (n,).
-    Returns 1 where no cluster has two rows. Drawn towards 1 where few clusters have.
+    Returns 1 where no cluster has two rows, or no row of those that have is other than most rows
+            of its chance are (wrong, where most are right). Drawn towards 1 where few are.
     """
     _, number, size = np.unique(clusters, return_inverse=True, return_counts=True)
     several = size >= 2
@@ -65,10 +67,13 @@ def agreement(
     standard = (right - expected) / np.sqrt(expected * (1 - expected))
     sums = np.bincount(number, weights=standard)[several]
     squares = np.bincount(number, weights=standard**2)[several]
-    pairs = (size * (size - 1.0))[several]
-    wary = _WARY_CLUSTERS * pairs.mean()
     # Standardised by the expected variance, squares average 1 per row: pairs are the divisor.
-    return float(np.clip(((sums**2 - squares).sum() + wary) / (pairs.sum() + wary), 0.0, 1.0))
+    seen = (sums**2 - squares).sum() / (size * (size - 1.0))[several].sum()
+    # Where most rows are wrong, it is those that are right that tell.
+    unlike = np.bincount(number, weights=right != (expected >= 0.5)) / size
+    mistakes = unlike[several].sum()
+    wary = (mistakes * seen + _WARY_MISTAKES) / (mistakes + _WARY_MISTAKES)
+    return float(np.clip(wary, 0.0, 1.0))
 
 
 def effective_rows(

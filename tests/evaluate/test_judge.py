@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 from make_predictions import drawn, predictions
+from scipy.stats import binom
 from sklearn import metrics
 
 from equipoise.errors import DataError, ShapeError
 from equipoise.evaluate import judge
-from equipoise.evaluate.estimates import band_of
+from equipoise.evaluate.estimates import band_of, share_of_rows
 
 MEASURES = {
     "accuracy",
@@ -95,6 +96,30 @@ def test_copies_of_rows_do_not_narrow_anything():
     for name in a.classes:
         one, three = a.classes[name].measures["recall"], b.classes[name].measures["recall"]
         assert (three.low, three.high) == pytest.approx((one.low, one.high), abs=0.01)
+
+
+def test_copies_that_are_all_right_are_as_uncertain_as_one_of_each():
+    once = judge(predictions(["a", "b"] * 5, ["a", "b"] * 5), split="test").measures["accuracy"]
+    copied = judge(
+        predictions(["a", "b"] * 50, ["a", "b"] * 50, clusters=np.arange(100) % 10), split="test"
+    ).measures["accuracy"]
+    assert copied.low == pytest.approx(once.low) == pytest.approx(0.05 ** (1 / 10))
+    # A rare class of five texts, six times each, beside 100 rows of others, some of them wrong.
+    decided = ["rare"] * 30 + ["common"] * 90 + ["other"] * 10
+    labels = ["rare"] * 30 + ["common"] * 100
+    clusters = np.concatenate([np.arange(30) % 5, 5 + np.arange(100)])
+    found = judge(predictions(labels, decided, clusters=clusters), split="test").classes["rare"]
+    assert found.measures["recall"].low == pytest.approx(0.05 ** (1 / 5))
+
+
+def test_accuracy_of_copied_texts_is_held_as_often_as_it_says():
+    """30 texts, ten times each, of which a model gets 97 % right: how many it gets wrong decides
+    the interval. Weighed by clusters, not by mistakes, it held 53 %."""
+    of, held = np.repeat(np.arange(30), 10), 0.0
+    for wrong in range(8):
+        found = share_of_rows(of >= wrong, of, guarantee=False)
+        held += binom.pmf(wrong, 30, 0.03) * (found.low <= 0.97 <= found.high)
+    assert held >= 0.95
 
 
 def test_a_class_never_seen_in_training_counts_zero_and_is_named():

@@ -31,8 +31,32 @@ def test_few_clusters_are_not_trusted_to_be_independent():
     right = np.array([True, False, True, True])
     few = agreement(right, np.full(4, 0.5), np.array([0, 0, 1, 1]))
     many = agreement(np.tile(right, 50), np.full(200, 0.5), np.repeat(np.arange(100), 2))
-    assert few == pytest.approx(0.5)
+    # Half a cluster went wrong, and one is taken to have done so wholly.
+    assert few == pytest.approx(1 / (1 + 0.5))
     assert many < 0.05
+
+
+def test_copies_that_are_all_right_are_not_independent():
+    """Whether rows of a cluster go wrong together has not been seen where none went wrong."""
+    of = np.repeat(np.arange(10), 10)
+    right = np.ones(100, dtype=bool)
+    assert agreement(right, np.full(100, 100.5 / 101), of) == 1.0
+    # Mistakes of rows that are alone say nothing of it.
+    right, of = np.append(right, np.arange(100) < 90), np.append(of, 10 + np.arange(100))
+    assert agreement(right, np.full(200, 190.5 / 201), of) == 1.0
+    # Nor do they where all is wrong: there it is the right rows that tell.
+    assert agreement(~right, np.full(200, 10.5 / 201), of) == 1.0
+
+
+def test_one_mistake_that_is_shared_or_not():
+    of, right = np.repeat(np.arange(20), 4), np.ones(80, dtype=bool)
+    right[:4] = False
+    together = agreement(right, np.full(80, 0.95), of)
+    right[:4], right[::20] = True, False
+    apart = agreement(right, np.full(80, 0.95), of)
+    assert together > 0.95
+    # Four rows are one cluster's worth of mistakes: half is seen, half is taken for granted.
+    assert apart == pytest.approx(0.5, abs=0.03)
 
 
 def test_without_pairs_agreement_is_one_and_costs_nothing():
