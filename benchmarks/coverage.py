@@ -78,6 +78,8 @@ def units() -> list[Unit]:
     for counts in ("brief", "atis", "tens", "fifties"):
         for skill in (2, 3, 4):
             add("scores", counts, OTHER_SIMULATIONS, skill=skill)
+    for counts in ("brief", "tens", "fifties"):
+        add("scores", counts, OTHER_SIMULATIONS, skill=4, sureness=6)
     for counts in ("brief", "atis"):
         for pair in ("0.8 0.8", "0.8 0.9", "0.95 0.95"):
             add("pair", counts, OTHER_SIMULATIONS, recalls=pair)
@@ -138,9 +140,10 @@ def _plain_bootstrap(seen: Any, truth: Any, held: Held, rng: np.random.Generator
 
 def scores(s: Any, counts: NDArray[Any], held: Held, rng: np.random.Generator) -> None:
     """Average precision, area under the curve, log loss and Brier score."""
-    truth = truths.of_scores(counts, s["skill"], rng)
+    model = (s["skill"], s.get("sureness", truths.SURENESS))
+    truth = truths.of_scores(counts, model, rng)
     for _ in range(s["simulations"]):
-        seen = truths.draw_scores(counts, s["skill"], rng)
+        seen = truths.draw_scores(counts, model, rng)
         classes = class_scores(seen, None)
         for name, found in score_estimates(seen, classes).items():
             if name != "ece":
@@ -172,12 +175,12 @@ def pair(s: Any, counts: NDArray[Any], held: Held, rng: np.random.Generator) -> 
 
 def score_pair(s: Any, counts: NDArray[Any], held: Held, rng: np.random.Generator) -> None:
     """The paired difference of two models of the given skills in what is a mean over rows."""
-    skills = [float(skill) for skill in s["skills"].split()]
-    of_skill = {skill: truths.of_scores(counts, skill, rng) for skill in sorted(set(skills))}
+    models = [(float(skill), truths.SURENESS) for skill in s["skills"].split()]
+    of_model = {model: truths.of_scores(counts, model, rng) for model in sorted(set(models))}
     for _ in range(s["simulations"]):
-        seen = truths.draw_score_pair(counts, skills, rng)
+        seen = truths.draw_score_pair(counts, models, rng)
         for name in BY_ROW:
-            truth = of_skill[skills[1]][name] - of_skill[skills[0]][name]
+            truth = of_model[models[1]][name] - of_model[models[0]][name]
             held[f"difference in {name}"].append(_holds(difference_by_row(seen, name)[2], truth))
 
 
@@ -203,16 +206,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Per kind of unit and measure: mean, least, and how many points had an interval."""
     points: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for record in records:
-        s = record["settings"]
-        group = "clusters" if s.get("clusters", "lone") != "lone" else s["kind"]
-        if s.get("recall") == "tail-lost":
-            group = "beyond the must-show"
-        elif (
-            s["kind"] == "decisions"
-            and group != "clusters"
-            and s["counts"] not in ("brief", "atis")
-        ):
-            group = "other counts"
+        group = _group(record["settings"])
         for name, value in record["result"]["coverage"].items():
             if name.startswith("width"):
                 continue
@@ -235,6 +229,16 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         "recall by rows": _by_rows(records, "recall"),
         "guaranteed recall by rows": _by_rows(records, "guaranteed recall"),
     }
+
+
+def _group(s: dict[str, Any]) -> str:
+    if s.get("recall") == "tail-lost":
+        return "beyond the must-show"
+    if s.get("clusters", "lone") != "lone":
+        return "clusters"
+    if s["kind"] == "decisions" and s["counts"] not in ("brief", "atis"):
+        return "other counts"
+    return "overconfident scores" if "sureness" in s else str(s["kind"])
 
 
 def _by_rows(records: list[dict[str, Any]], measure: str) -> dict[str, float]:

@@ -14,6 +14,8 @@ from equipoise.statistics.sums import Sums
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Model = tuple[float, float]
+"""Skill and sureness."""
 
 COUNTS = {
     "brief": [500, 50, 10, 3, 1],
@@ -30,6 +32,8 @@ COPIES = 3
 """Times that each text comes in "copies"."""
 GROUP = 5
 """Rows of each customer in "groups"."""
+SURENESS = 1.5
+"""What a model multiplies its logits by: beyond 1 it is surer than right."""
 
 
 def recalls(counts: Ints, kind: str) -> Floats:
@@ -118,21 +122,21 @@ def _decide(labels: Ints, table: Floats, luck: Floats, rng: np.random.Generator)
     return np.where(luck < np.diag(table)[labels], labels, other)
 
 
-def draw_scores(counts: Ints, skill: float, rng: np.random.Generator) -> Outcomes:
-    """One split scored by a model of the given skill."""
+def draw_scores(counts: Ints, model: Model, rng: np.random.Generator) -> Outcomes:
+    """One split scored by a model."""
     labels = np.repeat(np.arange(len(counts)), counts)
-    return _judged(labels, _scored(labels, counts, skill, rng.normal(size=_shape(counts))))
+    return _judged(labels, _scored(labels, counts, model, rng.normal(size=_shape(counts))))
 
 
 def draw_score_pair(
-    counts: Ints, skills: list[float], rng: np.random.Generator
+    counts: Ints, models: list[Model], rng: np.random.Generator
 ) -> tuple[Outcomes, Outcomes]:
     """Two models on one split; half of the variance of their noise is the row's own."""
     labels = np.repeat(np.arange(len(counts)), counts)
     row, *own = rng.normal(size=(3, *_shape(counts)))
     a, b = (
-        _judged(labels, _scored(labels, counts, skill, (row + noise) / np.sqrt(2)))
-        for skill, noise in zip(skills, own, strict=True)
+        _judged(labels, _scored(labels, counts, model, (row + noise) / np.sqrt(2)))
+        for model, noise in zip(models, own, strict=True)
     )
     return a, b
 
@@ -141,12 +145,13 @@ def _shape(counts: Ints) -> tuple[int, int]:
     return int(counts.sum()), len(counts)
 
 
-def _scored(labels: Ints, counts: Ints, skill: float, noise: Floats) -> Floats:
-    """(n, K) softmax of noise plus `skill` for the right class, tilted by the log of half of each
+def _scored(labels: Ints, counts: Ints, model: Model, noise: Floats) -> Floats:
+    """(n, K) softmax of noise plus the skill for the right class, tilted by the log of half of each
     class's share: a model that favours frequent classes and is too sure."""
+    skill, sureness = model
     z = noise + 0.5 * np.log(counts / counts.sum())
     z[np.arange(len(labels)), labels] += skill
-    p: Floats = softmax(1.5 * z, axis=1)
+    p: Floats = softmax(sureness * z, axis=1)
     return p
 
 
@@ -154,11 +159,11 @@ def _judged(labels: Ints, p: Floats) -> Outcomes:
     return outcomes_of(labels, p.argmax(axis=1), np.arange(len(labels)), p.shape[1], p)
 
 
-def of_scores(counts: Ints, skill: float, rng: np.random.Generator) -> dict[str, Any]:
+def of_scores(counts: Ints, model: Model, rng: np.random.Generator) -> dict[str, Any]:
     """True measures in the class mix of `counts`, from 300,000 rows weighted to it."""
     each = 300_000 // len(counts)
     labels = np.repeat(np.arange(len(counts)), each)
-    p = _scored(labels, counts, skill, rng.normal(size=(len(labels), len(counts))))
+    p = _scored(labels, counts, model, rng.normal(size=(len(labels), len(counts))))
     weight = (counts / counts.sum())[labels] / each
     ap, auc = [], []
     for k in range(len(counts)):

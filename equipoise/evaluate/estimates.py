@@ -27,6 +27,7 @@ from equipoise.statistics.clusters import (
 )
 from equipoise.statistics.intervals import (
     auc_interval,
+    clopper_pearson,
     difference_interval,
     mean_interval,
     mean_of_shares,
@@ -75,14 +76,26 @@ def percentile(
     return Estimate(value, min(float(low), value), max(float(high), value), method="bootstrap")
 
 
-def mean_estimate(values: Floats, clusters: Ints, *, most: float = np.inf) -> Estimate:
-    """Mean of (n,) values of rows, each 0 to `most`, by Student's t over clusters."""
+def mean_estimate(
+    values: Floats, clusters: Ints, *, most: float = np.inf, mistaken: Floats | None = None
+) -> Estimate:
+    """Mean of (n,) values of rows, each 0 to `most`, by Student's t over clusters.
+
+    mistaken  (n,) what each row would lose had its likeliest mistake been made. Where that is more
+              on average than any row lost, a mistake has not been seen yet, and the high end allows
+              for as many as so many clusters without one do (`clopper_pearson`), squared and added
+              as in `mean_of_shares`. None: no row can lose more than those here.
+    """
     if len(values) == 0:
         return Estimate(None, why="no row is of a class that the model knows")
     value = float(values.mean())
     if len(np.unique(clusters)) < 2:
         return Estimate(value, why=ONE_CLUSTER)
     low, high = mean_interval(values, clusters)
+    if mistaken is not None:
+        unseen = max(0.0, float(mistaken.mean() - values.max()))
+        share = float(clopper_pearson(0, len(np.unique(clusters)))[1])
+        high = value + float(np.hypot(high - value, share * unseen))
     return Estimate(value, max(low, 0.0), min(high, most), method="cluster-t")
 
 

@@ -132,15 +132,21 @@ def score_estimates(seen: Outcomes, classes: dict[str, ClassScores]) -> dict[str
     answered = seen.known[seen.labels]
     ranked = ranking_of(seen)
     each = [classes[name].measures["average_precision"] for name in seen.classes]
+    mistake = measures.likeliest_mistake(seen.probabilities)
+    answers = seen.probabilities[answered]
     return {
         "macro_average_precision": macro_average_precision(ranked, each),
         "macro_roc_auc": macro_roc_auc(ranked, ONE_CLASS),
         "log_loss": mean_estimate(
-            measures.row_log_loss(seen.probabilities[answered], seen.labels[answered]),
+            measures.row_log_loss(answers, seen.labels[answered]),
             seen.clusters[answered],
+            mistaken=measures.row_log_loss(answers, mistake[answered]),
         ),
         "brier": mean_estimate(
-            measures.row_brier(seen.probabilities, seen.labels), seen.clusters, most=2.0
+            measures.row_brier(seen.probabilities, seen.labels),
+            seen.clusters,
+            most=2.0,
+            mistaken=measures.row_brier(seen.probabilities, mistake),
         ),
         "ece": Estimate(
             measures.ece(seen.probabilities, seen.labels),

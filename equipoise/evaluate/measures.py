@@ -95,6 +95,15 @@ def row_log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     return -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], LOG_LOSS_FLOOR))
 
 
+def likeliest_mistake(probabilities: Floats) -> NDArray[np.int64]:
+    """(n,) each row's second most probable class; the only one where there is but one.
+
+    Shapes  probabilities (n, L).
+    """
+    place = min(2, probabilities.shape[1])
+    return np.argpartition(probabilities, -place, axis=1)[:, -place]
+
+
 def row_brier(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
     """(n,) Σ_k (p_k - y_k)², 0 to 2. A row of a class that the model does not know has its
     probability 0 there: Σ p² + 1.

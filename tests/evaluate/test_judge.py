@@ -7,12 +7,14 @@ import json
 import numpy as np
 import pytest
 from make_predictions import drawn, predictions
+from scipy.special import softmax
 from scipy.stats import binom
 from sklearn import metrics
 
 from equipoise.errors import DataError, ShapeError
 from equipoise.evaluate import judge
-from equipoise.evaluate.estimates import band_of, share_of_rows
+from equipoise.evaluate.estimates import band_of, mean_estimate, share_of_rows
+from equipoise.evaluate.measures import likeliest_mistake, row_brier, row_log_loss
 
 MEASURES = {
     "accuracy",
@@ -215,3 +217,54 @@ def test_what_cannot_be_judged_is_refused():
 def test_costs_of_another_shape_are_refused():
     with pytest.raises(ShapeError, match=r"\(4, 5\)"):
         judge(drawn(), split="test", costs=np.zeros((3, 3)))
+
+
+class TestLossesWithoutAMistake:
+    """What a mistake would cost is not seen where none is made."""
+
+    @staticmethod
+    def sure(labels, decided, p=0.99):
+        columns = np.array(["a", "b"]) == np.array(decided)[:, None]
+        found = np.where(columns, p, 1 - p)
+        return predictions(labels, decided, classes=["a", "b"], probabilities=found)
+
+    def test_twenty_right_rows_may_be_followed_by_wrong_ones(self):
+        found = judge(self.sure(["a", "b"] * 10, ["a", "b"] * 10), split="test").measures
+        share = 1 - 0.025 ** (1 / 20)  # of rows unlike the 20 seen, at most
+        brier, loss = found["brier"], found["log_loss"]
+        assert brier.value == pytest.approx(0.0002)
+        assert brier.high == pytest.approx(0.0002 + share * (1.9602 - 0.0002))
+        assert loss.high == pytest.approx(-np.log(0.99) + share * np.log(0.99 / 0.01))
+
+    def test_one_mistake_shows_what_they_cost(self):
+        labels = ["a", "b"] * 10
+        found = judge(self.sure(labels, ["b", *labels[1:]]), split="test")
+        rows = np.array([1.9602] + [0.0002] * 19)
+        plain = mean_estimate(rows, np.arange(20), most=2.0)
+        assert found.measures["brier"].high == pytest.approx(plain.high)
+
+    def test_copies_are_no_further_evidence(self):
+        labels = ["a", "b"] * 10
+        p = self.sure(labels, labels)
+        once = judge(p, split="test")
+        many = judge(p.take(np.repeat(np.arange(20), 5)), split="test")
+        for name in ("brier", "log_loss"):
+            assert many.measures[name].high == pytest.approx(once.measures[name].high)
+
+    @pytest.mark.parametrize("row_loss", [row_log_loss, row_brier])
+    def test_an_overconfident_models_losses_are_held_as_often_as_is_said(self, row_loss):
+        """20 rows, 95 % right, far too sure: without the allowance two in three were held."""
+        rng, rows, held = np.random.default_rng(0), np.arange(20), 0
+        truth = row_loss(*self.overconfident(50_000, rng)).mean()
+        for _ in range(200):
+            p, labels = self.overconfident(20, rng)
+            mistaken = row_loss(p, likeliest_mistake(p))
+            found = mean_estimate(row_loss(p, labels), rows, mistaken=mistaken)
+            held += found.low <= truth <= found.high
+        assert held / 200 >= 0.95
+
+    @staticmethod
+    def overconfident(n, rng):
+        labels = np.arange(n) % 2
+        z = rng.normal(size=(n, 2)) + 2.4 * np.eye(2)[labels]
+        return softmax(6 * z, axis=1), labels

@@ -19,9 +19,9 @@ from tests.evaluate.test_several_labels import drawn, predictions
 TWO = ("a", "b")
 
 
-def sure(y, decided=None, **more):
+def sure(y, decided=None, p=0.1, **more):
     d = y if decided is None else decided
-    return predictions(y, np.where(d, 0.9, 0.1), decided=d, names=TWO, **more)
+    return predictions(y, np.where(d, 1 - p, p), decided=d, names=TWO, **more)
 
 
 def some(n):
@@ -38,6 +38,14 @@ class TestAllRight:
         most = beta.ppf(0.975, 1, 10)
         assert found["hamming_loss"].high == pytest.approx(most, abs=0.01)
         assert found["expected_cost"].high == pytest.approx(2000 * found["hamming_loss"].high)
+
+    def test_ten_rows_without_a_fault_do_not_make_losses_certain(self):
+        y = some(10)
+        found = judge(sure(y, p=0.01), split="test").measures
+        share = 1 - 0.025 ** (1 / 10)  # of rows that are wrong about one label of the two, at most
+        assert found["brier"].value == pytest.approx(0.0001)
+        assert found["brier"].high == pytest.approx(0.0001 + share * (0.98 / 2))
+        assert found["log_loss"].high == pytest.approx(-np.log(0.99) + share * np.log(99) / 2)
 
     def test_the_guarantee_makes_the_share_of_whole_rows_wider(self):
         found = judge(sure(some(10)), split="test", guarantee=True).measures["accuracy"]

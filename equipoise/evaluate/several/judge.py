@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,10 +81,12 @@ def _by_row(
     seen: LabelOutcomes, *, seed: int, resamples: int, guarantee: bool
 ) -> dict[str, Estimate]:
     rows = measures.row_measures(seen)
+    labels = measures.likeliest_mistake(seen.probabilities)
+    mistaken = measures.row_measures(replace(seen, labels=labels))
     found = {
         "accuracy": share_of_rows(rows["accuracy"] > 0, seen.clusters, guarantee=guarantee),
-        "log_loss": mean_estimate(rows["log_loss"], seen.clusters),
-        "brier": mean_estimate(rows["brier"], seen.clusters, most=1.0),
+        "log_loss": mean_estimate(rows["log_loss"], seen.clusters, mistaken=mistaken["log_loss"]),
+        "brier": mean_estimate(rows["brier"], seen.clusters, most=1.0, mistaken=mistaken["brier"]),
     }
     # All labels of all rows may be right, and the next one wrong. One seed, since the cost is the
     # loss in another unit.

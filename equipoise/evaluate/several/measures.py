@@ -80,6 +80,18 @@ def row_log_loss(probabilities: Floats, labels: Bools | NDArray[np.int64]) -> Fl
     return losses
 
 
+def likeliest_mistake(probabilities: Floats) -> Bools:
+    """(n, L) the labels under which the most probable decisions would be wrong about one label of
+    each row, the one they are least sure of.
+
+    Shapes  probabilities (n, L), L >= 1.
+    """
+    labels = probabilities > 0.5
+    rows, least = np.arange(len(labels)), np.abs(probabilities - 0.5).argmin(axis=1)
+    labels[rows, least] = ~labels[rows, least]
+    return labels
+
+
 def label_ece(probabilities: Floats, labels: Bools, *, bins: int = ECE_BINS) -> float:
     """Expected calibration error over all pairs of row and known label: stated probability against
     the share of pairs that are true, in bins of equal width."""
