@@ -92,6 +92,19 @@ def test_the_matrix_of_losses_has_no_person_in_it_and_one_amount_per_class(from_
         from_file.matrix(CLASSES)
 
 
+def test_what_is_dear_at_a_classs_typical_amount_is_refused_only_if_it_is_at_every_rows():
+    """Looking into a fraud costs 10, missing it its amount: often 2, once 400."""
+    costs = costs_from(
+        {"costs": {"fraud": {"fraud": 10, "legit": {"times": "amount"}}, "legit": {"fraud": 12}}}
+    )
+    classes, amounts = ("fraud", "legit"), np.array([2.0, 3.0, 2.0, 400.0])
+    assert any("where amount is below 10" in doubt for doubt in costs.warnings(classes, amounts))
+    matrix = costs.matrix(classes, np.array([np.median(amounts), 5.0]))
+    np.testing.assert_allclose(matrix, [[10, 2.5], [12, 0]])
+    with pytest.raises(SettingsError, match="at every amount of the rows"):
+        costs.warnings(classes, amounts[:3])
+
+
 def test_the_order_of_classes_is_that_asked_for(from_file):
     turn = [2, 0, 1]
     one = from_file.table(CLASSES)

@@ -89,10 +89,11 @@ class Costs:
         person: what losses and weights take.
 
         amounts  Where costs are times a column: one amount for all, or one per true class (K,),
-                 such as the mean of its training rows.
+                 such as the mean of its training rows. Cells are not judged by them: what holds at
+                 a typical amount may not hold at every row's (`warnings` judges by those).
         Raises SettingsError as `table` does, and if amounts are needed and not given.
         """
-        table = self.table(classes, None if amounts is None else np.atleast_1d(amounts))
+        table = self.table(classes)
         if self.column is not None and amounts is None:
             raise SettingsError(
                 f"costs are times the column {self.column!r}: one matrix for all rows needs the "
