@@ -39,7 +39,7 @@ def cost_difference(
     """Second minus first in expected cost per 1,000 rows, both of the same rows.
 
     Clusters of rows are weighed together. The largest loss of one row is the widest range of costs
-    of any class that rows have, at the class's mean amount where costs are times a column.
+    of any class that rows have; where costs are times a column, at the dearest amount of its rows.
     """
     one, two = seen
     apart = two.price - one.price
@@ -55,9 +55,21 @@ def cost_difference(
 
 
 def _largest_loss(seen: Outcomes) -> float:
-    rows = np.bincount(seen.labels, minlength=len(seen.classes))
-    amounts: Floats | float = 0.0
-    if seen.amounts is not None:
-        amounts = np.bincount(seen.labels, seen.amounts, len(rows)) / np.maximum(rows, 1)
-    costs = seen.costs.at(amounts)[rows > 0]
-    return float((np.nanmax(costs, axis=1) - np.nanmin(costs, axis=1)).max())
+    present = np.unique(seen.labels)
+    return max(
+        float((np.nanmax(costs, axis=1) - np.nanmin(costs, axis=1)).max())
+        for costs in (seen.costs.at(amounts)[present] for amounts in _extreme_amounts(seen))
+    )
+
+
+def _extreme_amounts(seen: Outcomes) -> list[Floats]:
+    """(K,) the least and the largest amount of each class's rows, 0 without: costs are straight
+    lines over the amount, so what is between two of them is widest at one end."""
+    if seen.amounts is None:
+        return [np.zeros(len(seen.classes))]
+    ends = []
+    for extreme, start in ((np.minimum, np.inf), (np.maximum, -np.inf)):
+        found = np.full(len(seen.classes), start)
+        extreme.at(found, seen.labels, seen.amounts)
+        ends.append(np.where(np.isfinite(found), found, 0.0))
+    return ends

@@ -69,18 +69,47 @@ def test_look_alikes_count_as_one_and_no_price_means_no_value():
     assert cost_difference((left[0], left[1])).value is None
 
 
-def test_an_amount_of_each_row_is_taken_at_the_mean_of_its_class():
+TIMES = CostTable(
+    np.array([[0.0, 1.0, np.nan], [0.0, 0.0, np.nan]]),
+    np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]),
+    "amount",
+)
+"""A rare row that is missed costs its amount."""
+
+
+def test_a_mistake_can_be_as_dear_as_the_dearest_row_of_its_class():
     labels = np.repeat([0, 1], [90, 10])
-    times = CostTable(
-        np.array([[0.0, 1.0, np.nan], [0.0, 0.0, np.nan]]),
-        np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]),
-        "amount",
-    )
-    amounts = np.where(labels == 1, 400.0, 1e6)  # of common rows no cost depends on it
-    pair = [seen(labels, labels, times, amounts=amounts) for _ in range(2)]
+    amounts = np.where(labels == 1, 50.0, 1e6)  # of common rows no cost depends on it
+    amounts[-1] = 400.0
+    pair = [seen(labels, labels, TIMES, amounts=amounts) for _ in range(2)]
     found = cost_difference((pair[0], pair[1]), resamples=20_000)
     # No row differs: all that is left is the further row, at 400 among 100 others.
     assert found.high == pytest.approx(400_000 * beta.ppf(0.975, 1, 100), rel=0.05)
+
+
+def test_a_range_of_costs_may_be_widest_at_the_least_amount():
+    """A rare row costs 100 to look into, and its amount to miss."""
+    fixed = np.array([[0.0, 1.0, np.nan], [0.0, 100.0, np.nan]])
+    review = CostTable(fixed, TIMES.factor, "amount")
+    labels, amounts = np.array([0] * 80 + [1] * 20), np.full(100, 90.0)
+    amounts[-1] = 20.0
+    pair = [seen(labels, labels, review, amounts=amounts) for _ in range(2)]
+    found = cost_difference((pair[0], pair[1]), resamples=20_000)
+    assert found.high == pytest.approx(80_000 * beta.ppf(0.975, 1, 100), rel=0.05)
+
+
+def test_amounts_with_a_long_tail_are_held_as_often_as_is_said():
+    """The careful model misses nothing, the careless one a twentieth of the rare rows. At the mean
+    amount 0.81 of the intervals held the truth."""
+    rng = np.random.default_rng(0)
+    labels, held, miss = np.repeat([0, 1], [100, 100]), 0, 0.05
+    for k in range(200):
+        amounts = rng.lognormal(0, 1.5, 200)
+        careless = np.where((labels == 1) & (rng.random(200) < miss), 0, labels)
+        pair = [seen(d, labels, TIMES, amounts=amounts) for d in (labels, careless)]
+        found = cost_difference((pair[0], pair[1]), seed=k, resamples=200)
+        held += found.low <= 500 * miss * np.exp(1.5**2 / 2) <= found.high
+    assert held / 200 >= 0.95
 
 
 def test_copies_of_every_row_change_nothing():
