@@ -143,7 +143,7 @@ def compare(
 def _said(
     measure: str, values: Sequence[float], estimate: Estimate, names: tuple[str, str], rows: int
 ) -> Difference:
-    a, b = (None if np.isnan(v) else v for v in values)
+    a, b = (v if np.isfinite(v) else None for v in values)
     return Difference(measure, a, b, estimate, rows, sentence(measure, estimate, names, rows))
 
 

@@ -153,7 +153,7 @@ def own_measure(function: OwnFunction) -> DecidingMeasure:
 
 
 def value_of(seen: Outcomes, measure: DecidingMeasure) -> float:
-    """NaN where it is 0/0, or no row is of the class."""
+    """NaN where it is 0/0, or no row is of the class; what a function returns may be infinite."""
     if measure.function is not None:
         return own_value(seen, measure, np.arange(len(seen.labels)))
     positive = seen.labels == class_number(seen, measure)

@@ -50,8 +50,8 @@ def deciding_estimate(
 ) -> Estimate:
     """The measure with its 95 % interval, or the reason for none."""
     value = value_of(seen, measure)
-    if np.isnan(value):
-        return Estimate(None, why=_undefined(seen, measure))
+    if not np.isfinite(value):
+        return Estimate(None, why=_undefined(seen, measure, value))
     why = _why_none((seen,), measure)
     if why:
         return Estimate(value, why=why)
@@ -62,16 +62,18 @@ def deciding_estimate(
 def deciding_difference(
     pair: tuple[Outcomes, Outcomes], measure: DecidingMeasure, *, seed: int, resamples: int
 ) -> tuple[float, float, Estimate]:
-    """Values of both, and b - a with its 95 % interval; both are resampled by the same draws."""
+    """Values of both, of which one that is not finite is none, and b - a with its 95 % interval;
+    both are resampled by the same draws."""
     values = (value_of(pair[0], measure), value_of(pair[1], measure))
-    if np.isnan(values).any():
-        undefined = pair[int(np.isnan(values[1]))]
-        return (*values, Estimate(None, why=_undefined(undefined, measure)))
+    for one, value in zip(pair, values, strict=True):
+        if not np.isfinite(value):
+            return (*values, Estimate(None, why=_undefined(one, measure, value)))
     apart = values[1] - values[0]
     why = _why_none(pair, measure)
     if why:
         return (*values, Estimate(apart, why=why))
-    parts = [drawn[1] - drawn[0] for drawn in _samples(pair, measure, seed, resamples)]
+    with np.errstate(invalid="ignore"):  # infinity less infinity is as undefined as 0/0
+        parts = [drawn[1] - drawn[0] for drawn in _samples(pair, measure, seed, resamples)]
     return (*values, _enclosing(apart, parts, measure))
 
 
@@ -168,14 +170,17 @@ def _enclosing(value: float, parts: Sequence[Floats], measure: DecidingMeasure) 
         usable = samples[~np.isnan(samples)]
         if len(usable) < len(samples) / 2:
             return Estimate(value, why="undefined (0/0) in most resamples")
-        low, high = np.quantile(usable, [0.025, 0.975])
+        with np.errstate(invalid="ignore"):
+            low, high = np.quantile(usable, [0.025, 0.975])
+        if not np.isfinite([low, high]).all():
+            return Estimate(value, why="infinite in too many resamples")
         ends = [min(ends[0], float(low)), max(ends[1], float(high))]
     return Estimate(value, ends[0], ends[1], method="bootstrap")
 
 
-def _undefined(seen: Outcomes, measure: DecidingMeasure) -> str:
+def _undefined(seen: Outcomes, measure: DecidingMeasure, value: float) -> str:
     if measure.function is not None:
-        return "the function returned NaN"
+        return f"the function returned {'NaN' if np.isnan(value) else value}"
     if not (seen.labels == class_number(seen, measure)).any():
         return f"no row is of the class {measure.of}"
     return f"0/0: no row is decided as {measure.of}"

@@ -58,7 +58,7 @@ def for_thresholds(
 
         def own(labels: NDArray[np.int64], decided: NDArray[np.int64], _: int) -> float:
             value = call_own(measure, names[labels], names[decided])
-            return -np.inf if np.isnan(value) else value
+            return value if np.isfinite(value) else -np.inf
 
         own.__name__ = measure.function.__name__
         return own

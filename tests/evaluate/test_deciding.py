@@ -1,7 +1,5 @@
 """Measures by which users decide: read, worked by hand, with intervals that hold."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,14 +7,12 @@ from hypothesis import strategies as st
 from make_predictions import drawn, predictions
 from scipy.special import expit
 from scipy.stats import norm
-from sklearn.metrics import cohen_kappa_score, fbeta_score, precision_score, roc_curve
+from sklearn.metrics import precision_score, roc_curve
 
 from equipoise.errors import SettingsError
 from equipoise.evaluate.compare import compare
 from equipoise.evaluate.deciding import (
-    DecidingMeasure,
     check_class,
-    own_measure,
     parse_measure,
     value_of,
 )
@@ -321,77 +317,3 @@ def test_one_seed_one_estimate_and_the_judge_reports_it():
     scores = judge(seen, split="test", deciding=measure, seed=4, resamples=200)
     assert scores.measures[ALL[0]] == first
     assert ALL[0] not in judge(seen, split="test", resamples=200).measures
-
-
-# ── a function of one's own ───────────────────────────────────────────────────────────────────
-
-
-def kappa(labels, decided):
-    return cohen_kappa_score(labels, decided)
-
-
-def sureness(labels, decided, *, probabilities):
-    return probabilities.max(axis=1).mean()
-
-
-def broken(labels, decided):
-    raise RuntimeError("no such thing\nsecond line")
-
-
-def test_a_function_is_known_by_its_place_and_source():
-    found = own_measure(kappa)
-    assert found.text.startswith(f"python:{kappa.__module__}.kappa@")
-    assert own_measure(kappa) == found
-    assert own_measure(sureness).wants_probabilities
-    assert own_measure(cohen_kappa_score).text.startswith("python:sklearn.metrics.")
-    source = {}
-    exec("def kappa(labels, decided):\n    return 0.0", source)
-    with pytest.raises(SettingsError, match="source of kappa can't be read"):
-        own_measure(source["kappa"])
-
-
-def test_functions_that_nothing_is_known_by_are_refused():
-    beta = 2
-
-    def held(labels, decided):
-        return fbeta_score(labels, decided, beta=beta, average="macro")
-
-    class Callable:
-        def __call__(self, labels, decided):
-            return 0.0
-
-    for function, says in (
-        (lambda labels, decided: 0.0, "a lambda has no name"),
-        (held, "holds beta of the function around it"),
-        (partial(kappa), "no plain Python function"),
-        (Callable(), "no plain Python function"),
-        (len, "no plain Python function"),
-        (fbeta_score, "can't be called"),
-        (test_functions_that_nothing_is_known_by_are_refused, "can't be called"),
-    ):
-        with pytest.raises(SettingsError, match=says):
-            own_measure(function)
-
-
-def test_a_function_of_ones_own_is_judged_and_compared():
-    seen = drawn(500, k=3)
-    measure = own_measure(kappa)
-    found = deciding_estimate(outcomes(seen), measure, seed=0, resamples=100)
-    assert found.value == pytest.approx(cohen_kappa_score(seen.labels, seen.decided))
-    assert found.low < found.value < found.high
-    assert found.method == "bootstrap"
-    worse = drawn(500, k=3, skill=0.2)
-    assert compare(worse, seen, measure=measure, resamples=50).difference.low > 0
-    sure = own_measure(sureness)
-    assert value_of(outcomes(seen), sure) == pytest.approx(seen.probabilities.max(axis=1).mean())
-    few = deciding_estimate(outcomes(drawn(60, k=6)), measure, seed=0, resamples=50)
-    assert few.low is None
-    assert "fewer than 10 independent rows" in few.why
-
-
-def test_a_function_that_fails_is_the_users_to_mend():
-    with pytest.raises(SettingsError, match=r"failed on 10 rows with RuntimeError: no such thing$"):
-        value_of(outcomes(scored()), own_measure(broken))
-    nothing = DecidingMeasure("python:x@0", "python", function=lambda labels, decided: np.nan)
-    found = deciding_estimate(outcomes(scored()), nothing, seed=0, resamples=10)
-    assert found.why == "the function returned NaN"
