@@ -132,7 +132,7 @@ def compare(
         return _said(measure, values, estimate, names, len(a))
     values = [float(measures.decision_measures(one.sums)[measure]) for one in seen]
     if np.isnan(values).any():
-        estimate = Estimate(None, why=f"{measure} is 0/0 for one of the two")
+        estimate = Estimate(None, why=measures.UNDEFINED.get(measure, "0/0"))
     elif measure == "expected_cost" and mistakes_differ_in_price(seen[0]):
         estimate = cost_difference(seen, seed=seed, resamples=resamples)
     else:

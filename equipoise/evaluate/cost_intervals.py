@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from equipoise.evaluate.measures import UNDEFINED
 from equipoise.records.scores import Estimate
 from equipoise.statistics.bounded_mean import bounded_mean_interval
 from equipoise.statistics.sums import Floats
@@ -44,7 +45,7 @@ def cost_difference(
     one, two = seen
     apart = two.price - one.price
     if np.isnan(apart).any():
-        return Estimate(None, why="rows are left to a person, and the costs do not say the price")
+        return Estimate(None, why=UNDEFINED["expected_cost"])
     value = float(1000 * apart.mean())
     if len(np.unique(one.clusters)) < 2:
         return Estimate(value, why="all rows are one cluster of look-alikes")

@@ -181,8 +181,11 @@ def _enclosing(value: float, parts: Sequence[Floats], measure: DecidingMeasure) 
 def _undefined(seen: Outcomes, measure: DecidingMeasure, value: float) -> str:
     if measure.function is not None:
         return f"the function returned {'NaN' if np.isnan(value) else value}"
-    if not (seen.labels == class_number(seen, measure)).any():
+    of_class = seen.labels == class_number(seen, measure)
+    if not of_class.any():
         return f"no row is of the class {measure.of}"
+    if of_class.all():
+        return f"0/0: every row is of the class {measure.of}"
     return f"0/0: no row is decided as {measure.of}"
 
 

@@ -117,14 +117,10 @@ def decision_estimates(
     }
     for name in RESAMPLED:
         why = reasons.get(name)
-        found[name] = percentile(float(values[name]), samples[name], why, _UNDEFINED.get(name))
+        found[name] = percentile(
+            float(values[name]), samples[name], why, measures.UNDEFINED.get(name)
+        )
     return found
-
-
-_UNDEFINED = {
-    "mcc": "0/0: every row is of one class, or decided as one",
-    "expected_cost": "rows are left to a person, and the costs do not say what that costs",
-}
 
 
 def score_estimates(seen: Outcomes, classes: dict[str, ClassScores]) -> dict[str, Estimate]:

@@ -16,6 +16,12 @@ LOG_LOSS_FLOOR = 1e-15
 
 ECE_BINS = 15
 
+UNDEFINED = {
+    "mcc": "0/0: every row is of one class, or decided as one",
+    "expected_cost": "rows are left to a person, and the costs do not say what that costs",
+}
+"""Why a measure of decisions is NaN."""
+
 
 def decision_measures(sums: Sums) -> dict[str, Floats]:
     """accuracy, balanced_accuracy, macro_f1, weighted_f1, mcc, g_mean and expected_cost.

@@ -8,7 +8,7 @@ from make_predictions import drawn, predictions
 from scipy.special import softmax
 
 from equipoise.errors import DataError, SettingsError
-from equipoise.evaluate import compare
+from equipoise.evaluate import compare, judge
 from equipoise.evaluate.compare import BY_ROW, MEASURES
 from equipoise.evaluate.estimates import mean_difference
 
@@ -80,6 +80,21 @@ def test_other_rows_or_labels_are_refused():
     twice = drawn().take(np.array([0, 0, 1]))
     with pytest.raises(DataError, match="an id twice"):
         compare(twice, twice)
+
+
+def test_why_there_is_no_difference_is_what_the_judge_says():
+    """The second leaves a row to a person, and the costs do not say what that costs."""
+    both = predictions(["a", "b", "a"], ["a", "b", "b"])
+    left = predictions(["a", "b", "a"], ["a", "b", "defer"], classes=["a", "b"])
+    costs = np.array([[0.0, 5.0], [2.0, 0.0]])
+    for pair in ((both, left), (left, both)):
+        found = compare(*pair, measure="expected_cost", costs=costs).difference
+        judged = judge(left, split="test", costs=costs).measures["expected_cost"]
+        assert found.why == judged.why
+        assert "to a person" in found.why
+    one = predictions(["a", "a"], ["a", "a"], classes=["a", "b"])
+    found = compare(one, one, measure="mcc").difference
+    assert found.why == judge(one, split="test").measures["mcc"].why
 
 
 def test_unknown_measure_lists_the_known():

@@ -208,6 +208,9 @@ def test_what_is_undefined_says_why():
     text = "precision_at_prevalence:class=fraud,prevalence=0.1"
     found = deciding_estimate(outcomes(never), parse_measure(text), seed=0, resamples=50)
     assert found.why == "0/0: no row is decided as fraud"
+    all_of_it = scored(labels=[1] * 10)  # some are decided as fraud
+    found = deciding_estimate(outcomes(all_of_it), parse_measure(text), seed=0, resamples=50)
+    assert found.why == "0/0: every row is of the class fraud"
     few = deciding_estimate(outcomes(scored()), parse_measure(text), seed=0, resamples=50)
     assert few.value is not None
     assert few.why.startswith("only 4 independent rows are of fraud")
