@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from equipoise.costs import CostTable
 from equipoise.evaluate import measures
+from equipoise.evaluate.cost_intervals import mistakes_differ_in_price, with_unseen_mistakes
 from equipoise.evaluate.deciding import DecidingMeasure
 from equipoise.evaluate.deciding_intervals import deciding_estimate
 from equipoise.evaluate.estimates import (
@@ -81,6 +82,10 @@ def judge(
     classes = class_scores(seen, trained_counts, guarantee=guarantee)
     banded = {name: banded_class(scores) for name, scores in classes.items()}
     found = decision_estimates(seen, sums, drawn, guarantee=guarantee)
+    if mistakes_differ_in_price(seen):
+        found["expected_cost"] = with_unseen_mistakes(
+            seen, found["expected_cost"], seed=seed, resamples=resamples
+        )
     found |= score_estimates(seen, classes)
     if deciding is not None:
         found[deciding.text] = deciding_estimate(seen, deciding, seed=seed, resamples=resamples)

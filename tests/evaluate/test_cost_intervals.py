@@ -8,8 +8,14 @@ from scipy.stats import beta
 
 from equipoise.costs import CostTable
 from equipoise.evaluate.compare import compare
-from equipoise.evaluate.cost_intervals import cost_difference, mistakes_differ_in_price
+from equipoise.evaluate.cost_intervals import (
+    cost_difference,
+    mistakes_differ_in_price,
+    with_unseen_mistakes,
+)
+from equipoise.evaluate.judge import judge
 from equipoise.evaluate.outcomes import Outcomes
+from equipoise.records.scores import Estimate
 
 K = 2
 
@@ -37,6 +43,46 @@ def test_caution_is_not_dearer_beyond_doubt_while_one_unseen_miss_would_outweigh
     assert found.low < 0 < found.high
     mild = [seen(d, labels, table(2.0)) for d in (labels, careful)]
     assert cost_difference((mild[0], mild[1])).low > 0
+
+
+def test_the_cost_of_one_model_allows_for_a_dear_mistake_that_no_row_has_shown():
+    labels = np.repeat([0, 1], [980, 20])
+    found = seen(labels, labels, table(100.0))
+    plain = Estimate(0.0, 0.0, 10.0, method="bootstrap")
+    allowed = with_unseen_mistakes(found, plain, resamples=40_000)
+    # None of 1,000 rows: a share of Beta(1, 1000) at most, at 100 each.
+    assert allowed.high == pytest.approx(100_000 * beta.ppf(0.975, 1, 1000), rel=0.02)
+    assert (allowed.value, allowed.low) == (0.0, 0.0)
+    wide = Estimate(0.0, 0.0, 1000.0, method="bootstrap")
+    assert with_unseen_mistakes(found, wide, resamples=500) == wide
+    none = Estimate(None, why="no price")
+    assert with_unseen_mistakes(found, none) == none
+
+
+def test_the_true_cost_is_below_the_high_end_as_often_as_it_is_said():
+    """20 rare rows of 200, a tenth of which are missed at 100 each: by resamples alone the truth
+    lay above in 1 of 15 splits."""
+    rng = np.random.default_rng(0)
+    labels, above = np.repeat([0, 1], [180, 20]), 0
+    for k in range(150):
+        decided = np.where((labels == 1) & (rng.random(200) < 0.1), 0, labels)
+        found = seen(decided, labels, table(100.0))
+        plain = Estimate(1000 * found.price.mean(), 0.0, 1000 * found.price.mean())
+        above += with_unseen_mistakes(found, plain, seed=k, resamples=300).high < 1000
+    assert above / 150 <= 0.03
+
+
+def test_the_judge_uses_it_where_prices_differ():
+    from tests.evaluate.test_compare import drawn
+
+    one = drawn(skill=3)
+    k = len(one.classes)
+    steep = np.where(np.arange(k)[:, None] == 0, 100.0, 1.0) * (1 - np.eye(k))
+    found = judge(one, split="test", costs=steep, resamples=300).measures["expected_cost"]
+    assert found.method == "bounded-mean bootstrap"
+    assert found.low <= found.value <= found.high
+    alike = judge(one, split="test", costs=7 * (1 - np.eye(k)), resamples=300)
+    assert alike.measures["expected_cost"].method == "bootstrap"
 
 
 def test_one_kind_of_mistake_has_the_exact_interval_of_a_share():
