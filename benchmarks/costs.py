@@ -366,7 +366,7 @@ bench = Bench(
         *(Unit(name, {"set": name}) for name in SETS),
     ],
     run=run,
-    version=4,
+    version=5,
     price_seconds=_price,
     summarise=summarise,
     table=table,

@@ -38,7 +38,7 @@ from scipy.stats import norm, t
 
 from benchmarks.judged import Floats, Judged, decision_figures
 from equipoise.statistics.bootstrap import resampler
-from equipoise.statistics.intervals import mean_interval
+from equipoise.statistics.intervals import difference_interval
 from equipoise.statistics.sums import Sums
 
 RESAMPLES = 2000
@@ -168,7 +168,7 @@ def _of_rows(pairs: Sequence[tuple[Floats, Floats]], clusters: NDArray[np.int64]
     apart = np.stack([a - b for a, b in pairs])
     answered = ~np.isnan(apart).any(axis=0)
     apart = apart[:, answered]
-    low, high = mean_interval(apart.mean(axis=0), clusters[answered])
+    low, high = difference_interval(apart.mean(axis=0), clusters[answered])
     return combined(apart.mean(axis=1).tolist(), low, high)
 
 
