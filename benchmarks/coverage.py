@@ -266,7 +266,6 @@ BENCH = Bench(
     units=units(),
     run=run,
     price_seconds=_price,
-    version=2,
     summarise=summarise,
     about="Share of simulated test splits in which a 95 % interval holds the true value.",
 )
