@@ -133,6 +133,16 @@ def test_what_remedies_did_is_said_once(run):
     assert render(replaced(run, decision=rule)).count(effect) == 1
 
 
+def test_settings_are_said_as_in_a_recipe(run):
+    (first, *others) = run.manifest.remedies
+    given = {"most_made": None, "every_class": True, "ratio": 0.5}
+    remedies = [first.model_copy(update={"settings": given}), *others]
+    manifest = run.manifest.model_copy(update={"remedies": remedies})
+    assert "most_made = none, every_class = true, ratio = 0.5" in render(
+        replaced(run, manifest=manifest)
+    )
+
+
 def test_a_baseline_that_shares_the_training_says_so(run):
     encoded = "beside the encoding, which the run had done"
     assert [shares for _, shares, _, _ in price_section(run).baselines] == ["", "", encoded]

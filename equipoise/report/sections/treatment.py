@@ -131,6 +131,9 @@ def _remedy(record: RemedyRecord, writes: bool) -> Remedy:
 
 
 def _setting(value: Any) -> str:
+    """As it is said in a recipe."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
