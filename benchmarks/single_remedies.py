@@ -191,7 +191,7 @@ def price_seconds(unit: Unit) -> float:
     judged = s["validation_cap"] + s["test_cap"]
     if decides_alone(s["remedy"]):
         return 10
-    of_all_five: float = 5 * int(s["train_cap"]) * token_seconds() / 2 + judged * 0.12e-3
+    of_all_five: float = 5 * int(s["train_cap"]) * token_seconds() + judged * 0.12e-3
     return 5 + tokens * of_all_five * int(s["model"]["trained_layers"]) / 5
 
 
