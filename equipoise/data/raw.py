@@ -71,7 +71,7 @@ def join_parts(where: str, parts: list[RawPart]) -> RawPart:
     """
     if len(parts) == 1:
         return parts[0]
-    faults = [fault for part in parts[1:] for fault in _unlike(part, parts[0])]
+    faults = list(_unlike(parts))
     if faults:
         raise DataError(*capped(faults, where, "shards store other names"))
     cells: dict[str, list[Any]] = {name: [] for part in parts for name in part.cells}
@@ -92,11 +92,14 @@ def join_parts(where: str, parts: list[RawPart]) -> RawPart:
     )
 
 
-def _unlike(part: RawPart, first: RawPart) -> Iterable[str]:
-    """Faults of a shard that can't stand in one table with the first."""
-    for name in sorted(first.cells.keys() & part.cells.keys()):
-        if part.class_names.get(name) != first.class_names.get(name):
-            yield (
-                f"{part.where}: stores other names for the numbers of {name!r} than {first.where}; "
-                "write all shards of one part with the same names"
-            )
+def _unlike(parts: list[RawPart]) -> Iterable[str]:
+    """Faults of shards that can't stand in one table with the first that has the same column."""
+    first: dict[str, RawPart] = {}
+    for part in parts:
+        for name in part.cells:
+            before = first.setdefault(name, part)
+            if part.class_names.get(name) != before.class_names.get(name):
+                yield (
+                    f"{part.where}: stores other names for the numbers of {name!r} than "
+                    f"{before.where}; write all shards of one part with the same names"
+                )

@@ -65,12 +65,19 @@ def test_groups_that_shards_leave_open(tmp_path: Path) -> None:
     assert table.parts["train"].groups.tolist() == ["", "", "Ada"]
 
 
-def test_one_number_is_one_class_in_every_shard(tmp_path: Path) -> None:
-    for shard, names in enumerate((["ok", "fraud"], ["fraud", "ok"])):
+@pytest.mark.parametrize("before", [0, 1])
+def test_one_number_is_one_class_in_every_shard(before: int, tmp_path: Path) -> None:
+    """Also where the first shard lacks the column."""
+    total = 2 + before
+    if before:
+        pq.write_table(
+            pa.Table.from_pylist([{"text": "a"}]), tmp_path / f"train-0-of-{total}.parquet"
+        )
+    for shard, names in enumerate((["ok", "fraud"], ["fraud", "ok"]), start=before):
         features = datasets.Features(
             {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
         )
         made = datasets.Dataset.from_dict({"text": ["a"], "label": [0]}, features=features)
-        made.to_parquet(str(tmp_path / f"train-{shard}-of-2.parquet"))
+        made.to_parquet(str(tmp_path / f"train-{shard}-of-{total}.parquet"))
     with pytest.raises(DataError, match="other names for the numbers of 'label'"):
         read_rows(tmp_path)
