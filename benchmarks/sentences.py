@@ -102,22 +102,25 @@ def _base(s: Summary) -> str:
 
 
 def _single(s: Summary) -> str:
-    gains = {name: found["validation"]["mean_gain"] for name, found in s["remedies"].items()}
-    if not gains:
+    said = [_best_and_least(method, found) for method, found in s["remedies"].items() if found]
+    if not said:
         return ""
-    best, worst = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)
     calibration = s["calibration"]
     return (
-        f"of {len(gains)} remedies, by the mean gain of macro-F1 on validation rows: most by "
-        f"{best} ({_both(s, best)}), least by {worst} ({_both(s, worst)}); calibrated, "
+        f"mean gain of macro-F1 on validation rows: {'; '.join(said)}; calibrated, "
         f"{calibration['shown']} of {calibration['compared']} log losses and Brier scores are "
         f"shown to be no worse than plain's, {len(calibration['broken'])} are worse"
     )
 
 
-def _both(s: Summary, remedy: str) -> str:
-    found = s["remedies"][remedy]
-    return f"{found['validation']['mean_gain']:+.3f}, test {found['test']['mean_gain']:+.3f}"
+def _best_and_least(method: str, found: dict[str, Any]) -> str:
+    gains = {remedy: one["validation"]["mean_gain"] for remedy, one in found.items()}
+    ends = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)
+    best, least = (
+        f"{remedy} ({gains[remedy]:+.3f}, test {found[remedy]['test']['mean_gain']:+.3f})"
+        for remedy in ends
+    )
+    return f"by {method}, of {len(gains)} remedies, most by {best}, least by {least}"
 
 
 def _generation(s: Summary) -> str:

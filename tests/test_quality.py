@@ -452,7 +452,7 @@ def test_single_remedies_are_summed_up_over_sets(tmp_path: Path) -> None:
     units = [
         unit(name, remedy, seed, one, tmp_path)
         for remedy, one in (("plain", plain), ("focal", good), ("dull", harmed))
-        for name in ("trec6", "atis_intents")
+        for name in ("trec6", "atis_intents", "goemotions")
         for seed in (0, 1)
     ]
     units.append(
@@ -464,15 +464,18 @@ def test_single_remedies_are_summed_up_over_sets(tmp_path: Path) -> None:
     )
     summary = single_remedies.summarise(units)
     assert summary["refused"] == {"trec6.no.s0": "it does not go"}
-    assert summary["remedies"]["focal"]["test"]["better_on"] == ["trec6", "atis_intents"]
-    assert summary["remedies"]["dull"]["validation"]["mean_gain"] == 0
+    by_light, by_head = summary["remedies"]["light"], summary["remedies"]["head"]
+    assert by_light["focal"]["test"]["better_on"] == ["trec6", "atis_intents"]
+    assert by_head["focal"]["test"]["better_on"] == ["goemotions"]
+    assert by_light["dull"]["validation"]["mean_gain"] == 0
     found = summary["calibration"]
-    assert found["compared"] == 8
+    assert found["compared"] == 12
     broken = {(b["remedy"], b["set"], b["measure"]) for b in found["broken"]}
     assert broken
     assert not any(remedy == "focal" for remedy, _, _ in broken)
-    assert found["shown"] + found["open"] == 8 - len(broken)
-    assert [line["remedy"] for line in single_remedies.table(units)] == ["focal", "dull"]
+    assert found["shown"] + found["open"] == 12 - len(broken)
+    lines = [(line["method"], line["remedy"]) for line in single_remedies.table(units)]
+    assert lines == [(method, name) for method in ("light", "head") for name in ("focal", "dull")]
 
 
 # ---- rivals
@@ -499,14 +502,15 @@ def test_class_weights_and_draws_of_the_trainer_arms() -> None:
 
     having = np.eye(3, dtype=np.float32)[[0, 0, 0, 0, 1, 1, 2]]
     settings_ = ONE | {"balance": "class_weights"}
+    torch.manual_seed(0)
     logits, labels = torch.randn(7, 3), torch.tensor([0, 0, 0, 0, 1, 1, 2])
     loss = weighted_loss(having, settings_)
     assert loss is not None
     weights = compute_class_weight("balanced", classes=np.arange(3), y=labels.numpy())
     rows = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    weighed = torch.tensor(weights)[labels]
+    weighed = torch.tensor(weights, dtype=torch.float32)[labels]
     torch.testing.assert_close(
-        loss({"logits": logits}, labels).double(), (rows * weighed).sum() / weighed.sum()
+        loss({"logits": logits}, labels), (rows * weighed).sum() / weighed.sum()
     )
     assert weighted_loss(having, ONE) is None
     draws = row_weights(having, ONE | {"balance": "sampler"})

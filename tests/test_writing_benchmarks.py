@@ -323,11 +323,16 @@ class TestSentences:
             for name, v in (("focal", 0.02), ("crt", -0.04))
         }
         calibration = {"shown": 7, "compared": 9, "broken": [{}]}
-        said = self.said("single_remedies", {"remedies": gains, "calibration": calibration})
-        assert "focal (+0.020, test +0.010), least by crt (-0.040, test -0.020)" in said
+        said = self.said(
+            "single_remedies",
+            {"remedies": {"light": gains, "head": {}}, "calibration": calibration},
+        )
+        assert "by light, of 2 remedies, most by focal (+0.020, test +0.010)" in said
+        assert "least by crt (-0.040, test -0.020)" in said
         assert "7 of 9 log losses and Brier scores" in said
         assert said.endswith("1 are worse")
-        assert not self.said("single_remedies", {"remedies": {}, "calibration": calibration})
+        empty = {"remedies": {"light": {}, "head": {}}, "calibration": calibration}
+        assert not self.said("single_remedies", empty)
 
     def test_of_texts(self) -> None:
         arm = {"rare": "pub", "minus_plain": {"bleu": {"pub": self.GAP}}}
