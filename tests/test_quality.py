@@ -452,7 +452,7 @@ def test_single_remedies_are_summed_up_over_sets(tmp_path: Path) -> None:
     units = [
         unit(name, remedy, seed, one, tmp_path)
         for remedy, one in (("plain", plain), ("focal", good), ("dull", harmed))
-        for name in ("trec6", "atis_intents", "goemotions")
+        for name in ("trec6", "clinc150_imbalanced", "goemotions")
         for seed in (0, 1)
     ]
     units.append(
@@ -465,7 +465,7 @@ def test_single_remedies_are_summed_up_over_sets(tmp_path: Path) -> None:
     summary = single_remedies.summarise(units)
     assert summary["refused"] == {"trec6.no.s0": "it does not go"}
     by_light, by_head = summary["remedies"]["light"], summary["remedies"]["head"]
-    assert by_light["focal"]["test"]["better_on"] == ["trec6", "atis_intents"]
+    assert by_light["focal"]["test"]["better_on"] == ["trec6", "clinc150_imbalanced"]
     assert by_head["focal"]["test"]["better_on"] == ["goemotions"]
     assert by_light["dull"]["validation"]["mean_gain"] == 0
     found = summary["calibration"]
