@@ -135,7 +135,7 @@ def train(model: Any, stream: Any) -> None:
         schedule.step()
         optimizer.zero_grad()
         if step % 50 == 0:
-            print(f"    step {step} of {STEPS}: loss {float(loss):.3f}", flush=True)
+            print(f"    step {step} of {STEPS}: loss {float(loss.detach()):.3f}", flush=True)
     model.eval()
 
 
