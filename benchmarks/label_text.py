@@ -11,7 +11,7 @@ have the same words for the labels. Tuned arms calibrate by `temperature`, which
 
 Capped: 1,500 training rows (every class kept, drawn anew for each seed), 300 validation rows, 900
 test rows, 3 epochs of the upper half of the layers. A base of four million parameters that has
-read 2 million tokens knows no task: what is asked is what the weighting does, not how good it is.
+read 1.8 million tokens knows no task: what is asked is what the weighting does, not how good it is.
 """
 
 from __future__ import annotations
