@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from equipoise.costs import CostTable, as_table
 from equipoise.errors import DivergedError, SettingsError, ShapeError
 from equipoise.records.decision import DecisionRule, Defer
+from equipoise.remedies.decisions.absorbed import absorbed_source
 from equipoise.remedies.decisions.apply import (
     decide,
     decide_class,
@@ -183,6 +184,7 @@ def _rescale(
 def _calibrate(
     rule: DecisionRule, remedy: Remedy, rows: _Rows, arguments: dict[str, Any]
 ) -> DecisionRule:
+    rule, measured = _with_measured_source(rule, rows)
     fitted, note = remedy.function(
         rescaled(rule, rows.logits),
         rows.labels,
@@ -191,9 +193,25 @@ def _calibrate(
         **arguments,
     )
     temperature, calibration = fitted if isinstance(fitted, tuple) else (fitted, None)
-    return replace(
-        rule, temperature=temperature, calibration=calibration, notes=(*rule.notes, note)
+    notes = (*rule.notes, note + measured)
+    return replace(rule, temperature=temperature, calibration=calibration, notes=notes)
+
+
+def _with_measured_source(rule: DecisionRule, rows: _Rows) -> tuple[DecisionRule, str]:
+    """The rule with as much of what training was to move the shares by as the logits show, and a
+    sentence's end on it."""
+    given = (rows.labels, rows.weights, rows.log_shares, rows.log_train, rule.log_source)
+    found, part = absorbed_source(rescaled(rule, rows.logits), *given)
+    if part == 1:
+        return rule, ""
+    before, after = (
+        trained_correction(source, rows.log_train, rule.log_target)
+        for source in (rule.log_source, found)
     )
+    moved = replace(rule, log_source=found)
+    if np.allclose(rule.offsets, before):  # what training has left, and the user has not set
+        moved = _with_offsets(moved, after)
+    return moved, f"; scores hold {part:.0%} of what training was to move the class shares by"
 
 
 def _prior(
