@@ -12,7 +12,8 @@ that is simply added on the log scale:
     logit adjustment    - tau * log π     (Menon et al. 2021; tau = 1 leaves flat shares)
 
 The result is `log_source` of the decision rule, which gives probabilities for the target prior
-from it. Nothing is thus corrected twice by the decision, whatever was done in training.
+from it. Nothing is thus corrected twice by the decision, whatever was done in training. How much of
+the move has been learned, a calibration measures (`decisions/absorbed.py`).
 
 Losses bring torch, so this stands apart from `prior.py` and `log_odds.py`: only whoever trains pays
 for it.
