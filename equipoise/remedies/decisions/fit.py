@@ -83,8 +83,8 @@ def fit_rule(
                needed by the remedy `costs`; amounts (n,) where they are times a column.
     groups     (n,) name of each row's group, None or "" for none: needed by `per_group_thresholds`.
     head_norms, head_bias  (K,) of a linear head: needed by `tau_normalisation`.
-    A calibration first moves the rule's log_source to the part of what was to be moved that is in the
-    scores (`absorbed.py`).
+    A calibration first moves the rule's log_source to the part of what was to be moved that is in
+    the scores (`absorbed.py`).
     Without `specs` the rule is the argmax of p + start. Remedies act in the order of their table,
     whatever that of `specs`. Raises SettingsError, ShapeError, DivergedError.
     """
