@@ -27,12 +27,13 @@ CLASSES = sorted(SHARES)
 def run(
     base: Path, rows: Path, out: Path, *remedies: str, progress: Any = None, **model: Any
 ) -> Path:
-    """A finished run of two epochs, without baselines."""
+    """A finished run of two epochs, without baselines; uncalibrated, so that the rule holds the
+    stated shares and not the measured ones."""
     recipe = make_recipe(
         {
             "model": {"name": str(base), "method": "light"} | model,
             "train": {"epochs": 2, "precision": "float32"},
-            "remedies": [*remedies, "temperature"],
+            "remedies": list(remedies),
             "baselines": [],
         }
     )
@@ -133,7 +134,7 @@ def test_what_the_first_training_corrects_is_not_corrected_twice(
 ) -> None:
     found = run(tiny_base, tiny_rows, tmp_path / "run", *others, "crt")
     np.testing.assert_allclose(source_shares(found), 1 / 3, atol=0.01)
-    assert [r["name"] for r in manifest(found)["remedies"]] == [*others, "crt", "temperature"]
+    assert [r["name"] for r in manifest(found)["remedies"]] == [*others, "crt"]
     assert all(r["effect"] for r in manifest(found)["remedies"])
 
 
@@ -217,7 +218,7 @@ def test_rows_are_chosen_first_and_one_second_training_does_both(
     assert remedy(found, "smote")["before"] == remedy(found, "random_undersample")["after"]
     assert remedy(found, "crt")["before"] == remedy(found, "smote")["after"]
     names = [r["name"] for r in manifest(found)["remedies"]]
-    assert names == ["smote", "random_undersample", "class_weights", "crt", "temperature"]
+    assert names == ["smote", "random_undersample", "class_weights", "crt"]
     np.testing.assert_allclose(source_shares(found), 1 / 3, atol=0.01)
 
 
