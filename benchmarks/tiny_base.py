@@ -24,8 +24,7 @@ TINY = ROOT / "benchmarks" / "bases" / "tiny"
 """Where the base is, once it was made."""
 PIECES, WINDOW = 8_192, 512
 LINE, LINES_A_STEP, STEPS = 256, 16, 440
-"""Tokens a line, lines a step, steps: 1.8 million tokens, which two cores without instructions for
-bfloat16 learn from within the quarter of an hour."""
+"""Tokens a line, lines a step, steps: 1.8 million tokens."""
 END = "<|end|>"
 SHAPE = {
     "hidden_size": 192,

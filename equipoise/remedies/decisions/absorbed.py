@@ -22,8 +22,6 @@ def absorbed_source(
     log_given: Array,
     log_train: Array,
     log_source: Array,
-    *,
-    shrink: float = 1.0,
 ) -> tuple[Array, float]:
     """The shares, between those of the training rows and log_source, that logits are best read by.
 
@@ -35,7 +33,7 @@ def absorbed_source(
         log_source(a) = log_train + a * (log_source - log_train), normalised
 
     minimising the weighted negative log-likelihood of softmax(z / T + log_given - log_source(a))
-    plus shrink / 2 * ((1 - a)^2 + (ln T)^2).
+    plus ((1 - a)^2 + (ln T)^2) / 2, which holds both where rows are few.
 
     Shapes    logits (n, K), labels (n,) in 0..K-1, weights (n,) per row; log_given, log_train,
               log_source (K,): log shares of rows such as these, of the training rows before any
@@ -61,8 +59,8 @@ def absorbed_source(
         slope[places, labels] -= 1
         slope *= weights[:, None]
         by_temperature, by_part = -(slope * scaled).sum(), -(slope @ moved).sum()
-        loss += 0.5 * shrink * (log_t**2 + (1 - part) ** 2)
-        gradient = np.array([by_temperature + shrink * log_t, by_part - shrink * (1 - part)])
+        loss += 0.5 * (log_t**2 + (1 - part) ** 2)
+        gradient = np.array([by_temperature + log_t, by_part - (1 - part)])
         return float(loss), gradient
 
     bounds, close = [LOG_RANGE, (0.0, 1.0)], {"ftol": 1e-14, "gtol": 1e-9}

@@ -201,7 +201,9 @@ def _calibrate(
 
 def _with_measured_source(rule: DecisionRule, rows: _Rows) -> tuple[DecisionRule, str]:
     """The rule with as much of what training was to move the shares by as the logits show, and a
-    sentence's end on it."""
+    sentence's end on it. What `_rescale` has measured stands."""
+    if rule.rescale is not None and (rule.rescale.scale != 1).any():
+        return rule, ""
     given = (rows.labels, rows.weights, rows.log_shares, rows.log_train, rule.log_source)
     found, part = absorbed_source(rescaled(rule, rows.logits), *given)
     if part == 1:

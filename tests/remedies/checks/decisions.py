@@ -163,7 +163,8 @@ def rule_of(name: str, case: Case) -> DecisionRule:
 
 
 def fresh(classes: int) -> Scored:
-    """Rows that no rule was fitted on, hopeless and certain ones among them."""
+    """Rows that no rule was fitted on, one that hardly leans to any class and certain ones among
+    them. None is a tie: the last bit would decide it."""
     rows = scored(np.arange(200) % classes, classes, seed=9)
     rows.logits[0], rows.logits[1:3, 0] = np.arange(classes) / 1000, [1e4, -1e4]
     return rows
