@@ -119,7 +119,7 @@ class CachedStates:
     lengths: NDArray[np.int64]
     """(n,) tokens per row."""
     vectors: NDArray[np.float32]
-    """(n, width) pooled output of the whole base model."""
+    """(n, width) pooled output of the whole base model; (n, 0) if the model does not pool."""
 
     def row(self, i: int) -> NDArray[np.float32]:
         """(tokens, width) states of row i as they arrive at the cut."""

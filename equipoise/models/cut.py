@@ -92,6 +92,20 @@ class Cut:
         finally:
             self._capture = None
 
+    def reached(self, run: Callable[[], object]) -> Tensor:
+        """The states that arrive at the cut when `run` calls the model, which is left there: what
+        stands above is not computed."""
+
+        def take(states: Tensor) -> None:
+            raise _Reached(states)
+
+        try:
+            with self.capturing(take):
+                run()
+        except _Reached as reached:
+            return reached.states
+        raise AssertionError("the pass did not reach the cut")
+
     def trained_parameters(self, body: nn.Module) -> Iterator[nn.Parameter]:
         """Weights at and above the cut: upper layers and the final norm. Everything else, such as
         tables of relative positions that lower layers use too, must stay as it is."""
@@ -142,6 +156,13 @@ class Cut:
         finally:
             hook.remove()
             body.train(was_training)
+
+
+class _Reached(Exception):
+    """Ends a pass that has come as far as it was needed."""
+
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
 
 
 class _Skipped(nn.Module):

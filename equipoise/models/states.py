@@ -56,8 +56,9 @@ def ensure_states_together(
     *,
     progress: Progress | None = None,
 ) -> Sequence[CachedStates | None]:
-    """For each of the parts that a run needs at once, states and vectors of every row, the missing
-    ones computed with the base's untouched weights in float32 and evaluation mode.
+    """For each of the parts that a run needs at once, states and vectors of every row (states alone
+    if the model does not pool), the missing ones computed with the base's untouched weights in
+    float32 and evaluation mode.
 
     All are None where they can't be had: the cache is off or too small for all of them, its folder
     can't be written to, the disk is too full, or the model can't be cut. Then training recomputes
@@ -158,7 +159,7 @@ def _compute(
     size = done = 0
     for batch in length_batches(tokens.lengths[missing], rows=_BATCH_ROWS):
         here = missing[batch]
-        taken, pooled = _forward(classifier, base, tokens, here)
+        taken, pooled = _forward(classifier, base, tokens, here, vectors=classifier.pools)
         rows += here.tolist()
         states += taken
         vectors.append(pooled)
@@ -180,27 +181,38 @@ def _forward(
     rows: NDArray[np.int64],
     *,
     states: bool = True,
+    vectors: bool = True,
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
-    """States of each of `rows` (tokens, width), and their vectors (rows, width)."""
-    parts = in_halves(rows, lambda some: _pass(classifier, base, tokens, some, states))
+    """States of each of `rows` (tokens, width), and their vectors (rows, width); what is not asked
+    for, and states where there is no cut, have a width of 0."""
+    parts = in_halves(rows, lambda some: _pass(classifier, base, tokens, some, states, vectors))
     return [taken for part, _ in parts for taken in part], np.concatenate([p for _, p in parts])
 
 
 @torch.no_grad()
 def _pass(
-    classifier: Trainable, base: Base, tokens: Tokens, rows: NDArray[np.int64], states: bool
+    classifier: Trainable,
+    base: Base,
+    tokens: Tokens,
+    rows: NDArray[np.int64],
+    states: bool,
+    vectors: bool,
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
     """`_forward` of rows that fit into memory."""
     device = next(classifier.parameters()).device
     parts = [tokens.row(int(i)) for i in rows]
     ids, mask = padded(parts, fill=base.tokenizer.pad_token_id or 0)
     inputs = torch.from_numpy(ids).long().to(device), torch.from_numpy(mask).to(device)
-    captured: list[torch.Tensor] = []
     if classifier.cut is None or not states:
         pooled = classifier.vectors(*inputs)
         return [np.empty((0, 0), np.float32) for _ in parts], _numpy(pooled)
-    with classifier.cut.capturing(captured.append):
-        pooled = classifier.vectors(*inputs)
+    captured: list[torch.Tensor] = []
+    if vectors:
+        with classifier.cut.capturing(captured.append):
+            pooled = classifier.vectors(*inputs)
+    else:
+        captured.append(classifier.cut.reached(lambda: classifier.vectors(*inputs)))
+        pooled = torch.empty(len(parts), 0)
     at_cut = _numpy(captured[0])
     return [at_cut[i, : len(part)].copy() for i, part in enumerate(parts)], _numpy(pooled)
 

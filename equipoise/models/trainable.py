@@ -21,6 +21,9 @@ class Trainable(nn.Module):
         self.causal = causal
         self.one_pass = True
         """Whether a row is one sequence on its way through the body, so that it has states."""
+        self.pools = True
+        """Whether pooled vectors are wanted wherever states are. If not, rows go no further than
+        the cut to be cached."""
         self.cut: Cut | None = None
         self.upper: tuple[nn.Module, ...] = ()
         """Layers that train where those below are frozen and there is no cut."""

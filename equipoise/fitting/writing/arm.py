@@ -125,8 +125,6 @@ def _treated(
 
     @cache
     def vectors() -> NDArray[np.float32]:
-        if states is not None:
-            return states.vectors
         tokens = prepared.tokens["train"]
         assert isinstance(tokens, Sequences)
         return base_vectors(writer, prepared.base, tokens, progress=watch.progress)

@@ -24,6 +24,12 @@ class Writer(Trainable):
     def __init__(self, body: nn.Module, *, two_parts: bool) -> None:
         super().__init__(body, pooling="mean", causal=not two_parts)
         self.two_parts = two_parts
+        self.pools = False
+
+    @property
+    def states_name(self) -> str:
+        """Not those of a classifier on the same base, which have vectors beside them."""
+        return "states alone"
 
     def forward(
         self,

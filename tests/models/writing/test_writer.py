@@ -76,6 +76,28 @@ def test_light_from_cached_states_gives_the_same(architecture: str, tmp_path: Pa
     writer.cut.restore_lower()
 
 
+def test_rows_go_no_further_than_the_cut_to_be_cached(tmp_path: Path) -> None:
+    """But for the eight by which the cut is checked, whole and from their states."""
+    writer, base = make_writer(save_writing_base(tmp_path / "base", "llama"), "light")
+    assert writer.cut is not None
+    seen = {"below": 0, "above": 0}
+
+    def count(place: str) -> Any:
+        def hook(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+            seen[place] += len(given[0])
+
+        return hook
+
+    writer.cut.layers[0].register_forward_pre_hook(count("below"))
+    writer.cut.layers[-1].register_forward_pre_hook(count("above"))
+    states = ensure_states(
+        writer, base, random_sequences(30), CacheSettings(tmp_path / "cache", 1 << 30)
+    )
+    assert states is not None
+    assert states.vectors.shape == (30, 0)
+    assert seen == {"below": 8 + 30, "above": 8 + 8}
+
+
 def test_an_encoder_decoder_reads_the_source_and_writes_the_rest(tmp_path: Path) -> None:
     writer, _ = make_writer(save_writing_base(tmp_path / "base", "t5"))
     writer.eval()
