@@ -163,7 +163,8 @@ class TrainConfig(_Settings):
     drawn. Every step keeps its number of rows per class."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """Arithmetic of the body's forward and backward pass in training; weights, head, loss and all
-    predictions stay in float32. `auto`: bf16 where the processor has instructions for it."""
+    predictions stay in float32. `auto`: bf16 where the device is quicker in it: on GPUs, and
+    on processors with tiles for it (AMX)."""
     gradient_checkpointing: bool = False
     """Compute activations twice and hold them once. Not for `prefix`."""
     choose_by: str = "last"

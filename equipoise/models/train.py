@@ -290,14 +290,15 @@ def _arguments(job: _Job, device_rows: int) -> Any:
 
 
 def resolved_precision(asked: str) -> str:
-    """`auto` becomes bf16 where the device computes in it natively, else float32: emulated, it
-    would be slower and no more exact."""
+    """`auto` becomes bf16 where the device is quicker in it, else float32. Of processors these are
+    the ones with tiles for matrices of bf16 (AMX): those with vector instructions alone take longer
+    than in float32 (`benchmarks/precision.py`), and emulated it is slower still."""
     if asked != "auto":
         return asked
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bf16" if native() else "float32"
+    tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return "bf16" if tiles() else "float32"
 
 
 def _checkpoint_activations(classifier: Trainable) -> None:
