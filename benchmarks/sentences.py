@@ -69,6 +69,12 @@ def _variants(s: Summary) -> str:
     return _gains(gains, "the default of then")
 
 
+def _precision(s: Summary) -> str:
+    ratio = s["float32_over_bf16"]["cpu_seconds"]
+    has = " and ".join(s["instructions"]) or "no instructions for bf16"
+    return f"processor with {has}: training in float32 takes {ratio:.2f} times what bf16 takes"
+
+
 def _depth(s: Summary) -> str:
     gains = {
         f"{layers} layers at {found['cpu_ratio']} times the processor": found["mean_gain"]
@@ -179,6 +185,7 @@ SAYS: dict[str, Callable[[Summary], str]] = {
     "generation": _generation,
     "judging_speed": _slowest,
     "label_text": _label_text,
+    "precision": _precision,
     "real_input": _first,
     "rows_speed": _rows_speed,
     "scale": _scale,

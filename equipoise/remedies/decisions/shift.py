@@ -25,7 +25,8 @@ def prior_shift(log_target: Array, *, pull_rows: NotNegative = 10.0) -> tuple[Pr
               channel) while each class still reads the same, and some hundred rows are decided
               together.
     Harms     where the texts of a class have changed (its score then says nothing of its share),
-              where few rows are decided together, and where probabilities are not calibrated: fit
+              where few rows are decided together, where classes overlap (one that is always the
+              second choice gets no share), and where probabilities are not calibrated: fit
               `vector_scaling_calibration` before it.
     Source    Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori
               probabilities, Neural Computation 14; Alexandari et al. 2020, Maximum likelihood with
