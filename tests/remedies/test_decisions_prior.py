@@ -81,7 +81,8 @@ def test_a_rule_decides_for_the_shares_of_the_rows_it_is_given(tmp_path):
     rule = fit(["temperature", "prior_shift"], logits, labels)
     moved = with_estimated_prior(rule, fresh)
     assert moved.prior_shift.rows == 2000
-    np.testing.assert_allclose(np.exp(moved.log_target), np.bincount(truth) / 2000, atol=0.03)
+    # The stated shares count for 100 rows beside these.
+    np.testing.assert_allclose(np.exp(moved.log_target), np.bincount(truth) / 2000, atol=0.05)
     right = [(decided(r, fresh) == truth).mean() for r in (rule, moved)]
     assert right[1] > right[0] + 0.02
     # Estimating starts from the stated shares every time, so that no estimate hangs on another.

@@ -13,7 +13,7 @@ from equipoise.errors import DivergedError, ShapeError
 from equipoise.records.decision import DecisionRule, Defer, Isotonic, PriorShift, VectorScaling
 from equipoise.remedies.decisions.costs import cost_optimal
 from equipoise.remedies.decisions.deferral import left_first
-from equipoise.remedies.decisions.estimate import estimate_log_prior
+from equipoise.remedies.decisions.estimate import PULL_ROWS, estimate_log_prior
 from equipoise.remedies.decisions.several import label_posterior
 
 Array = NDArray[np.float64]
@@ -72,9 +72,9 @@ def with_estimated_prior(
     """The rule with `log_target` estimated from these rows, whose labels nobody has seen.
 
     A rule without `prior_shift` starts from its own `log_target`. pull_rows: rows that the stated
-    shares count for; None: as the rule says, else 10. No rows: the rule as it is.
+    shares count for; None: as the rule says, else PULL_ROWS. No rows: the rule as it is.
     """
-    before = rule.prior_shift or PriorShift(rule.log_target, 10.0)
+    before = rule.prior_shift or PriorShift(rule.log_target, PULL_ROWS)
     if len(logits) == 0:
         return rule
     stated = replace(rule, log_target=before.log_stated)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+PULL_ROWS = 100.0
+"""Rows that the stated shares count for where nothing is said."""
 _MOST_ROUNDS = 1000
 _CLOSE = 1e-7
 """Sum of absolute changes of the shares at which a round was the last."""

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.records.decision import PriorShift
+from equipoise.remedies.decisions.estimate import PULL_ROWS
 from equipoise.remedies.remedy import NotNegative
 
 Array = NDArray[np.float64]
 
 
-def prior_shift(log_target: Array, *, pull_rows: NotNegative = 10.0) -> tuple[PriorShift, str]:
+def prior_shift(log_target: Array, *, pull_rows: NotNegative = PULL_ROWS) -> tuple[PriorShift, str]:
     """Decide for the class shares that the rows to be decided have, as their scores tell.
 
     The shares are estimated anew for every set of rows that is decided together, labels unseen
