@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipoise.errors import DataError, SettingsError
 from equipoise.evaluate.compare import Difference, same_ids, sentence
@@ -178,6 +179,9 @@ def _resampled(
         gap: Floats = (values[1] - values[0])[..., None]
         return gap
 
+    same = (one.sums[rows] == two.sums[rows]).all(axis=1)
+    same &= (seen[0].written[rows] == seen[1].written[rows]).astype(np.bool_)
+    alike = _alike(same, category, count)
     prepared = plan(sums, category, clusters, count, one.stands_for)
     drawn = prepared.draw(resamples, np.random.default_rng(seed), apart)
     of_each = np.stack([sums[category == k].sum(axis=0) for k in range(count)])
@@ -190,19 +194,39 @@ def _resampled(
         whole,
         macro(each, everyone),
         each,
-        _gap(float(apart(over)[0]), drawn.whole[:, 0], equal_clusters(clusters, weights)),
-        _gap(float(macro(gaps, everyone)), macro(lent, everyone), len(np.unique(clusters))),
+        _gap(
+            *(alike.all(), float(apart(over)[0]), drawn.whole[:, 0]),
+            equal_clusters(clusters, weights),
+        ),
+        _gap(
+            *(alike.all(), float(macro(gaps, everyone)), macro(lent, everyone)),
+            len(np.unique(clusters)),
+        ),
         [
-            _gap(float(gaps[k]), drawn.each[:, k, 0], int(held), few=FEW)
+            _gap(alike[k], float(gaps[k]), drawn.each[:, k, 0], int(held), few=FEW)
             for k, held in enumerate(np.diff(prepared.first))
         ],
     )
 
 
-def _gap(value: float, samples: Floats, clusters: float, *, few: str | None = None) -> Estimate:
-    """Of two models that wrote alike in every resample there is no difference, which is more than
-    nothing being known of it."""
-    if value == 0 and clusters >= FEWEST and not np.nan_to_num(samples).any():
+def _alike(same: NDArray[np.bool_], category: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """(K,) whether all rows of a category are the same for both. same (n,)."""
+    differ = np.bincount(category[~same], minlength=count)
+    found: NDArray[np.bool_] = differ == 0
+    return found
+
+
+def _gap(
+    alike: bool | np.bool_,
+    value: float,
+    samples: Floats,
+    clusters: float,
+    *,
+    few: str | None = None,
+) -> Estimate:
+    """Of two models that wrote alike, row by row, there is no difference. That is more than nothing
+    being known of it, as where both have a BLEU of 0 by texts that differ."""
+    if alike and np.isfinite(value) and clusters >= FEWEST:
         return Estimate(0.0, 0.0, 0.0, method="bootstrap")
     return expanded(value, samples, clusters, few=few)
 
@@ -235,6 +259,9 @@ def _mean(hits: Floats, weights: Floats | None = None) -> float:
 def _varied(seen: tuple[TextOutcomes, TextOutcomes], n: int) -> _Apart:
     (whole_a, each_a), (whole_b, each_b) = (varieties(s, n) for s in seen)
     means = mean_variety(each_a), mean_variety(each_b)
+    one, two = seen
+    same = (one.written == two.written).astype(np.bool_)
+    alike = _alike(same, one.category, len(one.categories))
 
     def told(*values: float) -> Floats:
         return np.array(values, dtype=np.float64)
@@ -243,14 +270,14 @@ def _varied(seen: tuple[TextOutcomes, TextOutcomes], n: int) -> _Apart:
         told(whole_a.value, whole_b.value),
         told(means[0].value, means[1].value),
         np.array([[v.value for v in each_a], [v.value for v in each_b]]),
-        _variety_gap(whole_a, whole_b),
-        _variety_gap(*means),
-        [_variety_gap(x, y) for x, y in zip(each_a, each_b, strict=True)],
+        _variety_gap(alike.all(), whole_a, whole_b),
+        _variety_gap(alike.all(), *means),
+        [_variety_gap(*sides) for sides in zip(alike, each_a, each_b, strict=True)],
     )
 
 
-def _variety_gap(a: Variety, b: Variety) -> Estimate:
+def _variety_gap(alike: bool | np.bool_, a: Variety, b: Variety) -> Estimate:
     gap = difference(a, b)
-    if gap.value == 0 and gap.clusters > 1 and not gap.apart.any():
+    if alike and np.isfinite(gap.value) and gap.clusters > 1:
         return Estimate(0.0, 0.0, 0.0, method="jackknife")
     return variety_estimate(gap, lowest=-1.0)

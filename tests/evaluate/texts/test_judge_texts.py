@@ -305,6 +305,23 @@ class TestCompare:
         alone = judged(a).measures["loss"]
         assert gap.high - gap.low < (alone.high - alone.low) / 10
 
+    @pytest.mark.parametrize("measure", ["bleu", "macro_bleu", "distinct_2"])
+    def test_measures_alike_by_texts_that_differ_are_not_known_to_be_equal(
+        self, measure: str
+    ) -> None:
+        """A BLEU of 0 on both sides, or as many words of one kind: no resample varies, and nothing
+        is known of other rows. The same texts are the same, whatever the rows."""
+        references = [["never said by anybody"]] * 20
+        a, b = (
+            made([f"{word}{k} {word}{k}b {word}{k}c" for k in range(20)], references)
+            for word in ("x", "y")
+        )
+        gap = compare_texts(a, b, measure=measure).overall.difference
+        assert (gap.value, gap.low, gap.high) == (0, None, None)
+        assert gap.why
+        same = compare_texts(a, a, measure=measure).overall.difference
+        assert (same.value, same.low, same.high) == (0, 0, 0)
+
     def test_a_lower_loss_is_better(self) -> None:
         a = drawn(30)
         b = replace(a, log_probs=a.log_probs / 2)
