@@ -112,6 +112,7 @@ def asked_tokens(turns: Column, base: Reads, *, new_tokens: int) -> Tokens:
     """
     pieces, chat = Pieces(base.tokenizer), _chat(base)
     if base.two_parts:
+        _check_written_positions(base, new_tokens)
         sources = _sources(turns, base, pieces, chat)
         _refuse(sources.faults, [])
         return sources.tokens
@@ -135,6 +136,19 @@ def asked_tokens(turns: Column, base: Reads, *, new_tokens: int) -> Tokens:
         given = begin.added + ids or [base.tokenizer.eos_token_id or 0]
         rows.append(fitted_prompt(given, window, begin.count))
     return _tokens([ids for ids, _ in rows], [cut for _, cut in rows], base.tokenizer)
+
+
+def _check_written_positions(base: Reads, new_tokens: int) -> None:
+    """Raises SettingsError if the decoder of an encoder-decoder has fewer positions. T5 and its kin
+    know no positions, but distances."""
+    config = base.config.get_text_config()
+    names = ("max_decoder_position_embeddings", "max_position_embeddings")
+    known = [size for name in names if (size := getattr(config, name, None))]
+    if known and new_tokens > known[0]:
+        raise SettingsError(
+            f"write.decode.new_tokens: {new_tokens} are more than the {known[0]} positions of the "
+            "model's decoder; take fewer"
+        )
 
 
 def asked_ids(turns: Column, base: Reads, *, new_tokens: int) -> list[NDArray[np.int32]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from tokenizers import normalizers
 
 from equipoise.errors import DataError, ModelError, SettingsError
+from equipoise.models.config import ModelConfig
+from equipoise.models.load import find_base
 from equipoise.models.writing.chat import Chat, special_tokens
 from equipoise.models.writing.sequences import Sequences
 from equipoise.models.writing.template import asked_ids, asked_tokens, hold_thoughts, sequences
@@ -29,6 +32,7 @@ from tests.models.writing.templates import (
     TinyBase,
     make_tokenizer,
 )
+from tests.models.writing.tiny import save_writing_base
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 BLANKS = st.sampled_from(["", " ", "  ", "\n", "\n\n", "\t", " \n", " "])
@@ -349,6 +353,23 @@ def test_the_end_of_an_answer_that_is_too_long_alone_is_cut() -> None:
     assert cut.learned.tolist() == [False] * 5 + [True] * 15
     assert tokenizer.eos_token_id not in cut.ids, "nothing is learned to end in mid-sentence"
     assert (cut.cut.prompts, cut.cut.answers, cut.truncated) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("architecture", "refused"), [("bart", True), ("t5", False)])
+def test_more_tokens_than_the_decoder_has_positions_are_refused(
+    architecture: str, refused: bool, tmp_path: Path
+) -> None:
+    """T5 knows distances alone, and writes on."""
+    folder = save_writing_base(tmp_path / architecture, architecture, 1)
+    base = find_base(ModelConfig(name=str(folder)), writes=True)
+    turns = text_column([(Turn("user", "play the music"), Turn("assistant", "loud"))])
+    positions = getattr(base.config, "max_position_embeddings", 512)
+    assert len(asked_tokens(turns, base, new_tokens=positions)) == 1
+    if refused:
+        with pytest.raises(SettingsError, match=f"more than the {positions} positions"):
+            asked_tokens(turns, base, new_tokens=positions + 1)
+    else:
+        assert len(asked_tokens(turns, base, new_tokens=positions + 1)) == 1
 
 
 @settings(max_examples=30, deadline=None)
