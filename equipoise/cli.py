@@ -340,8 +340,8 @@ def judge(
     """
     from equipoise.judge_commands import endpoint_asked, judge_with
 
-    endpoint = endpoint_asked(url, model, key_env, option)
-    say(json_, *judge_with(run, endpoint, against, human=human, price=price, quiet=quiet))
+    endpoint, prices = endpoint_asked(url, model, key_env, option, against, price)
+    say(json_, *judge_with(run, endpoint, against, human=human, prices=prices, quiet=quiet))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.errors import DataError, FolderError, ModelError, SettingsError
+from equipoise.recipe import Recipe
 from equipoise.records.judged import ANSWERS, JUDGED, SENT, JudgedRun, JudgeReport, write_judged
 from equipoise.records.run import Manifest, read_manifest
 from equipoise.records.written import WRITTEN, Written, read_written
@@ -27,14 +28,32 @@ OURS = ("model", "messages", "stream", "n")
 """Fields of a request that are no options: an answer with others could not be read."""
 
 
-def endpoint_asked(url: str, model: str, key_env: str | None, options: Sequence[str]) -> Endpoint:
-    """The endpoint as the command line names it. Raises SettingsError."""
+Prices = tuple[float, float] | None
+"""Of a million tokens read, and a million written."""
+
+
+def endpoint_asked(
+    url: str,
+    model: str,
+    key_env: str | None,
+    options: Sequence[str],
+    against: str,
+    price: str | None,
+) -> tuple[Endpoint, Prices]:
+    """The endpoint and its prices as the command line names them. Raises SettingsError with all
+    that is wrong with the options."""
     from equipoise.evaluate.texts.endpoint import KEY_VARIABLE, endpoint_at
 
-    sent = _options(options)
+    sent, faults = _options(options)
+    prices, more = _prices(price)
+    faults += more
+    if against not in RIVALS:
+        faults.append(f"--against {against}: give {' or '.join(RIVALS)}")
     if key_env is not None and not os.environ.get(key_env):
-        raise SettingsError(f"--key-env {key_env}: the environment has no such variable; set it")
-    return endpoint_at(url, model, key_variable=key_env or KEY_VARIABLE, options=sent)
+        faults.append(f"--key-env {key_env}: the environment has no such variable; set it")
+    if faults:
+        raise SettingsError(*faults)
+    return endpoint_at(url, model, key_variable=key_env or KEY_VARIABLE, options=sent), prices
 
 
 def judge_with(
@@ -43,7 +62,7 @@ def judge_with(
     against: str,
     *,
     human: Path | None,
-    price: str | None,
+    prices: Prices,
     quiet: bool,
 ) -> tuple[dict[str, Any], str]:
     """Ask, write judged.json and the report; what to print."""
@@ -52,7 +71,6 @@ def judge_with(
     from equipoise.report import write_report
     from equipoise.report.sections.judge_model import judge_says
 
-    prices = _prices(price)
     manifest = read_manifest(run)
     pairs = pairs_of(*_texts(run, manifest, against))
     if not pairs:
@@ -69,7 +87,7 @@ def judge_with(
             price=prices,
             progress=progress,
         )
-        if not report.verdicts:
+        if report.asked and report.consistent.value is None:
             raise ModelError(_no_verdict(report, run))
         sent = dict(endpoint.options)
         record = JudgedRun(manifest.id, against, manifest.judged, endpoint.url, report, sent)
@@ -80,9 +98,9 @@ def judge_with(
     return record.to_json() | places, "\n".join(lines)
 
 
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    """What is sent beside each question: SENT, and what is named; `none` takes one out. Raises
-    SettingsError for every one that can't be."""
+def _options(given: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """What is sent beside each question: SENT, and what is named; `none` takes one out. And a line
+    for every one that can't be."""
     options, faults = dict(SENT), []
     for option in given:
         name, equals, text = option.partition("=")
@@ -98,25 +116,23 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
                 json.dumps(options[name], allow_nan=False)
             except (SettingsError, TypeError, ValueError) as error:
                 faults.append(f"--option {option}: {error}; write the value as in JSON")
-    if faults:
-        raise SettingsError(*faults)
-    return options
+    return options, faults
 
 
-def _prices(given: str | None) -> tuple[float, float] | None:
-    """Raises SettingsError unless these are two amounts."""
+def _prices(given: str | None) -> tuple[Prices, list[str]]:
+    """And a line unless these are two amounts."""
     if given is None:
-        return None
+        return None, []
     try:
         prompt, completion = map(float, given.split(","))
     except ValueError:
         prompt = completion = math.nan
     if not (0 <= prompt < math.inf and 0 <= completion < math.inf):
-        raise SettingsError(
+        return None, [
             f"--price {given}: give two numbers, 0 or more, of a million tokens read and a million "
             "written, as 2.5,10"
-        )
-    return prompt, completion
+        ]
+    return (prompt, completion), []
 
 
 def _texts(run: Path, manifest: Manifest, against: str) -> tuple[Written, Written]:
@@ -124,15 +140,14 @@ def _texts(run: Path, manifest: Manifest, against: str) -> tuple[Written, Writte
 
     Raises SettingsError or FolderError saying what the run lacks, and what next.
     """
-    if against not in RIVALS:
-        raise SettingsError(f"--against {against}: give {' or '.join(RIVALS)}")
     if not manifest.writes:
         raise SettingsError(
             f"{run}: classifies rows, and a judge model compares texts; give a run that writes"
         )
     theirs = run / "baselines" / against / WRITTEN
     if against not in {baseline.name for baseline in manifest.baselines}:
-        if against == "plain" and not manifest.remedies:
+        recipe = Recipe.model_validate(manifest.recipe)
+        if against == "plain" and not (manifest.remedies or recipe.holds):
             raise SettingsError(
                 f"{run}: has no remedies, so it is plain fine-tuning itself; compare it with the "
                 "base as it came: --against base"
@@ -150,6 +165,6 @@ def _no_verdict(report: JudgeReport, run: Path) -> str:
     said = [f"{count} answers {what}" for what, count in found.items() if count]
     said += [f"{report.unanswered} questions without an answer"] * (report.unanswered > 0)
     return (
-        f"judge model {report.model!r} gave no verdict on any of {report.pairs} pairs "
+        f"judge model {report.model!r} gave no verdict on any of {report.asked} pairs "
         f"({', '.join(said)}); see what it said in {run / ANSWERS}, and try another --model"
     )

@@ -41,6 +41,8 @@ class JudgeReport:
 
     model: str
     pairs: int
+    asked: int
+    """Of the pairs those whose texts differ; the others are ties, and nobody is asked."""
     verdicts: dict[str, str]
     """By pair: "a", "b" or "tie", of the pairs of which both orders were answered."""
     preference: Estimate
@@ -108,6 +110,7 @@ def read_judged(path: Path) -> JudgedRun:
     """Raises FolderError if the file is missing, broken, or not such a record."""
     record = read_json(path, schema=SCHEMA)
     record.setdefault("options", dict(SENT))  # of verdicts from when there was no choice
+    record.setdefault("asked", record.get("pairs"))  # from when pairs that are alike were not told
     try:
         own = {f.name: record.pop(f.name) for f in fields(JudgedRun) if f.name != "report"}
         del record["schema"]

@@ -76,8 +76,8 @@ def test_the_report_and_the_command_line_say_the_same(run: Path, server: Server)
     page = Page((run / "report.html").read_text(encoding="utf-8"))
     assert not page.faults
     for words in (
-        "critic, asked about 30 pairs of texts of test rows, finds this run better than the same "
-        "model without remedies: this run’s text is preferred in 82.1 % (95 % interval ",
+        "critic, asked about 30 pairs of texts of test rows, finds this run better than plain "
+        "fine-tuning: this run’s text is preferred in 82.1 % (95 % interval ",
         "as a mean over categories 46.2 %",
         "the two answers agreed in 100 %",
         "No verdicts of people were given",
@@ -128,6 +128,28 @@ def test_an_answer_that_can_not_be_read_is_counted(run: Path, server: Server) ->
     assert not (run / "judged.json").exists()
 
 
+def test_texts_that_are_alike_are_no_verdict(run: Path, server: Server) -> None:
+    """Nobody is asked about them: they are ties beside what was asked, and no judgement alone."""
+    plain = run / "baselines" / "plain" / WRITTEN
+    theirs = read_written(plain)
+    texts = read_written(run / WRITTEN).written.copy()
+    texts[:3] = "middling"
+    write_written(plain, replace(theirs, written=texts))
+    server.behave = lambda n, body: (500, {}, b"out of order")
+    done = judged(run, server)
+    assert done.code == 2
+    assert "gave no verdict on any of 3 pairs (6 questions without an answer)" in done.stderr
+    assert not (run / "judged.json").exists()
+    server.behave = longer_wins
+    done = judged(run, server)
+    assert done.code == 0, done.stderr
+    assert "asked about 3 pairs of texts of test rows (27 more are the same text" in done.stdout
+    write_written(plain, replace(theirs, written=read_written(run / WRITTEN).written))
+    done = judged(run, server)
+    assert done.code == 0, done.stderr
+    assert "All texts of both are the same, so nothing was asked." in done.stdout
+
+
 def test_what_can_not_be_asked_is_told_at_once(run: Path, server: Server, tmp_path: Path) -> None:
     strangers = tmp_path / "strangers.csv"
     strangers.write_text("id,verdict\nx,a\n")
@@ -143,6 +165,9 @@ def test_what_can_not_be_asked_is_told_at_once(run: Path, server: Server, tmp_pa
         ((run, *ask, "--option", "stream=true"), "--option stream=true: stream is set by the"),
         ((run, *ask, "--option", "top_p=.nan"), "--option top_p=.nan: "),
         ((run, *ask, "--against", "tfidf"), "--against tfidf: give plain or base"),
+        ((run, *ask, "--price", "2", "--option", "n=2", "--against", "x"), "--price 2: give two"),
+        ((run, *ask, "--price", "2", "--option", "n=2", "--against", "x"), "--option n=2: n is"),
+        ((run, *ask, "--price", "2", "--option", "n=2", "--against", "x"), "--against x: give"),
         ((run, *ask, "--against", "base"), "baselines/base: missing"),
         ((run, *ask, "--human", strangers), "a verdict on none of the 30 pairs; its ids must be"),
         ((run, "--url", "nowhere", "--model", "m"), "endpoint 'nowhere' is no address"),

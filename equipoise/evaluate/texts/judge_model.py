@@ -169,6 +169,7 @@ def _report(
     return JudgeReport(
         model=model,
         pairs=len(pairs),
+        asked=len(both),
         verdicts=found,
         preference=_preference([pair for pair in pairs if pair.id in found], found),
         macro_preference=_macro(list(categories.values())),

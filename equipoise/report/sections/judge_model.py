@@ -9,7 +9,7 @@ from equipoise.records.scores import Estimate
 from equipoise.report.read import WrittenFolder
 from equipoise.report.words import NONE, SPLITS, count, estimate, interval, number, percent
 
-RIVALS = {"plain": "the same model without remedies", "base": "the base as it came"}
+RIVALS = {"plain": "plain fine-tuning", "base": "the base as it came"}
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,12 @@ def _preferred(record: JudgedRun) -> str:
     else:
         verdict = f"can’t tell this run from {rival}"
     mean = f"; as a mean over categories {_share(report.macro_preference)}"
+    same = report.pairs - report.asked
+    alike = f" ({same:,} more are the same text twice, a tie)" if same else ""
     return (
-        f"{report.model}, asked about {count(report.pairs, 'pair')} of texts of "
-        f"{SPLITS.get(record.split, record.split)} rows, {verdict}: this run’s text is preferred "
-        f"in {_share(found)} of them, a tie counting half"
+        f"{report.model}, asked about {count(report.asked, 'pair')} of texts of "
+        f"{SPLITS.get(record.split, record.split)} rows{alike}, {verdict}: this run’s text is "
+        f"preferred in {_share(found)} of all, a tie counting half"
         f"{mean if len(report.categories) > 1 else ''}."
     )
 
@@ -79,7 +81,7 @@ def _share(found: Estimate) -> str:
 
 def _fair(report: JudgeReport) -> str:
     """Whether the place of a text moved the judge."""
-    if report.consistent.value is None:
+    if not report.asked:
         return "All texts of both are the same, so nothing was asked."
     said = (
         "Every pair was asked in both orders: the two answers agreed in "
