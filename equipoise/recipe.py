@@ -16,7 +16,7 @@ from equipoise.data.table import ColumnNames
 from equipoise.defaults import COST_REMEDIES, default_remedies
 from equipoise.errors import SettingsError
 from equipoise.models.config import ModelConfig, TrainConfig
-from equipoise.models.writing.config import WriteConfig
+from equipoise.models.writing.config import KeepConfig, WriteConfig
 from equipoise.records.files import text_sha256, write_text
 from equipoise.records.yaml_files import read_mapping
 
@@ -194,6 +194,18 @@ class Recipe(BaseModel):
                 self.measure, fits_offsets=self.fits_offsets, several=several, writes=writes
             ).remedies
         return self.model_copy(update=found)
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything holds on to what the base can do (write.keep, train.l2_sp)."""
+        return self.without_holds() != self
+
+    def without_holds(self) -> Recipe:
+        """General texts are still looked at, which changes no weight."""
+        keep = KeepConfig(general=self.write.keep.general)
+        write = self.write.model_copy(update={"keep": keep})
+        train = self.train.model_copy(update={"l2_sp": 0.0})
+        return self.model_copy(update={"write": write, "train": train})
 
     @property
     def specs(self) -> tuple[RemedySpec, ...]:

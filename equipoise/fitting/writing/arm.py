@@ -62,8 +62,12 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
     recipe = prepared.recipe
     writer, notes = build_writer(prepared.base, recipe.model, prepared.seed)
     writer.to(default_device())
-    states = _states(prepared, writer, watch.progress)
-    notes += uncached(writer, states)
+    replays = recipe.write.keep.replay is not None
+    states = _states(prepared, writer, watch.progress, cached=not replays)
+    if not replays:
+        notes += uncached(writer, states)
+    elif writer.cut is not None:
+        notes.append("no states were cached: replayed texts run through all layers at every step")
     packs = recipe.write.packing and packing_holds(writer)
     treated = _treated(prepared, specs, writer, states["train"], packs, watch)
     if recipe.write.packing and not packs and not writer.two_parts:
@@ -77,8 +81,6 @@ def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) 
     general = general_of(named[keep.general], prepared.base, packs) if keep.general else None
     with writer.as_it_came():
         before = None if general is None else general.losses(writer)
-    if keep.replay is not None:
-        states = dict.fromkeys(states, None)  # what is replayed has none
     feeds = {split: feed_of(prepared, split, held, packs) for split, held in states.items()}
     feed = feeds["train"].take(treated.fed, treated.weights)
     plan = order_rows(prepared, treated, feed.lengths)
@@ -164,9 +166,10 @@ def feed_of(
     )
 
 
-def _states(prepared: Prepared, writer: Writer, progress: Progress) -> States:
-    """States of training and validation rows at the cut; None where there is none."""
+def _states(prepared: Prepared, writer: Writer, progress: Progress, *, cached: bool) -> States:
+    """States of training and validation rows at the cut; None where there is none, or none are to
+    be cached: what is replayed has none, and stands in one feed with the rows."""
     splits = ("train", "validation")
-    if writer.cut is None:
+    if writer.cut is None or not cached:
         return dict.fromkeys(splits, None)
     return states_of(prepared, writer, splits, progress)

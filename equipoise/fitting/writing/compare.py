@@ -1,7 +1,9 @@
-"""What a writer is compared with: the untouched base, and the same recipe without remedies."""
+"""What a writer is compared with: the untouched base, and plain fine-tuning, which is the same
+recipe without remedies and without what holds on to the base."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from equipoise.evaluate.texts import compare_texts
@@ -13,6 +15,7 @@ from equipoise.fitting.writing.arm import train_writer
 from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
 from equipoise.models.save import default_device
 from equipoise.models.writing.build import build_writer
+from equipoise.models.writing.config import KeepConfig
 from equipoise.models.writing.save import LoadedWriter
 from equipoise.models.writing.writer import packing_holds
 from equipoise.progress import Progress
@@ -24,6 +27,8 @@ TITLES = {
     "base": "The base model as it came",
     "plain": "The same recipe without remedies",
 }
+WITHOUT_HOLDS = "The same recipe without remedies or holds"
+"""Of plain, where something held on to the base."""
 COMPARED_BY_LOSS = ("macro_loss", "loss")
 COMPARED = (*COMPARED_BY_LOSS, "macro_bleu", "bleu")
 COMPARED_BY_PATTERN = ("macro_answer_match", "answer_match")
@@ -40,6 +45,7 @@ def run_rivals(
 ) -> tuple[list[BaselineRecord], list[Comparison]]:
     """Texts and scores of every rival, and what sets the run apart from each."""
     records, comparisons = [], []
+    titles = TITLES | ({"plain": WITHOUT_HOLDS} if prepared.recipe.holds else {})
     for name in _asked(prepared):
         with timed(seconds, stage := f"baseline {name}"):
             rival, trained = _rival(name, prepared, checkpoints / name, progress)
@@ -51,13 +57,13 @@ def run_rivals(
         records.append(
             BaselineRecord(
                 name=name,
-                title=TITLES[name],
+                title=titles[name],
                 language_model=True,
                 seconds=seconds[stage],
                 trained_parameters=trained,
             )
         )
-        comparisons += _comparisons(prepared, name, ours, theirs)
+        comparisons += _comparisons(prepared, name, titles[name], ours, theirs)
     return records, comparisons
 
 
@@ -65,7 +71,8 @@ def _asked(prepared: Prepared) -> list[str]:
     """The untouched base costs no training, so it is left out only where nothing is asked for."""
     if not prepared.recipe.baselines:
         return []
-    return ["base", "plain"] if prepared.recipe.remedies else ["base"]
+    recipe = prepared.recipe
+    return ["base", "plain"] if recipe.remedies or recipe.holds else ["base"]
 
 
 def _rival(
@@ -78,7 +85,10 @@ def _rival(
     else:
         title = "training without remedies"
         watch = Watch(checkpoints, quick_written(prepared), title, progress)
-        writer = train_writer(prepared, (), watch).classifier
+        bare = prepared.recipe.without_holds()
+        keep = bare.write.model_copy(update={"keep": KeepConfig()})  # nor is anything looked at
+        plain = replace(prepared, recipe=bare.model_copy(update={"write": keep}))
+        writer = train_writer(plain, (), watch).classifier
         trained = sum(p.numel() for p in writer.parameters() if p.requires_grad)
     writer.eval()
     base = prepared.base
@@ -87,7 +97,9 @@ def _rival(
     return loaded, trained
 
 
-def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) -> list[Comparison]:
+def _comparisons(
+    prepared: Prepared, name: str, title: str, ours: Written, theirs: Written
+) -> list[Comparison]:
     a, b = (side.of_split(prepared.judged) for side in (theirs, ours))
     write = prepared.recipe.write
     found = []
@@ -99,7 +111,7 @@ def _comparisons(prepared: Prepared, name: str, ours: Written, theirs: Written) 
             pattern=write.pattern,
             tokenize=write.tokenize,
             seed=prepared.seed,
-            names=(TITLES[name], "This run"),
+            names=(title, "This run"),
         ).overall
         estimate = difference.difference
         if estimate.value is not None:

@@ -21,7 +21,7 @@ from equipoise.fitting.writing.arm import TrainedWriter, train_writer
 from equipoise.fitting.writing.compare import run_rivals
 from equipoise.fitting.writing.judge import quick_written, scores_of, written_by
 from equipoise.fitting.writing.prepare import prepare_written, resolve_written
-from equipoise.fitting.writing.texts import files_read
+from equipoise.fitting.writing.texts import files_read, keep_faults
 from equipoise.models.load import Base
 from equipoise.models.trainer import Measure
 from equipoise.models.writing.save import load_writer, save_writer
@@ -76,7 +76,8 @@ class Writing:
             raise SettingsError(
                 f"choose_by {chosen!r}: unknown measure of text; known are {', '.join(_WATCHED)}"
             )
-        if faults := treatment_faults(prepared, prepared.recipe.specs):
+        faults = keep_faults(prepared.recipe, prepared.base)
+        if faults := faults + treatment_faults(prepared, prepared.recipe.specs):
             raise SettingsError(*faults)
         if prepared.recipe.write.decode_rows:
             # Now, not when the model has been trained: raises SettingsError if there is no room,

@@ -7,11 +7,16 @@ from pathlib import Path
 
 from equipoise.data import read_rows
 from equipoise.data.check import check_rows
+from equipoise.data.check_written import sound_turns
+from equipoise.data.table import WHOLE, Table
+from equipoise.errors import DataError
+from equipoise.fitting.given_rows import mark_faults
 from equipoise.models.load import Base
 from equipoise.models.writing.config import KeepConfig
 from equipoise.models.writing.pieces import Pieces
 from equipoise.models.writing.sequences import Sequences
-from equipoise.models.writing.template import sequences
+from equipoise.models.writing.template import sequences, turn_faults
+from equipoise.recipe import Recipe
 from equipoise.records.rows import Rows
 
 _UNCUT = 1 << 40
@@ -58,6 +63,33 @@ def read_texts(path: str, base: Base) -> Texts:
 
 
 def files_read(config: KeepConfig) -> str:
-    """A fingerprint of the files that the settings name: other texts make another run."""
-    named = [path for path in (config.general, config.replay) if path is not None]
-    return "".join(read_rows(path, task="write").fingerprint for path in named)
+    """A fingerprint of the files that the settings name: other texts make another run.
+
+    Raises DataError naming the setting whose file can't be read.
+    """
+    return "".join(_table(name, path).fingerprint for name, path in _named(config))
+
+
+def keep_faults(recipe: Recipe, base: Base) -> list[str]:
+    """All that is wrong with the texts in these files, a line each."""
+    faults = []
+    for name, path in _named(recipe.write.keep):
+        for part, rows in _table(name, path).parts.items():
+            found = mark_faults(rows, recipe, base.tokenizer, part if part != WHOLE else None)
+            found += turn_faults(sound_turns(rows), base)
+            faults += [f"write.keep.{name}: {path}: {fault}" for fault in found]
+    return faults
+
+
+def _named(config: KeepConfig) -> list[tuple[str, str]]:
+    files = {"general": config.general, "replay": config.replay}
+    return [(name, path) for name, path in files.items() if path is not None]
+
+
+def _table(name: str, path: str) -> Table:
+    try:
+        table = read_rows(path, task="write")
+        check_rows(table)
+    except DataError as error:
+        raise DataError(*(f"write.keep.{name}: {fault}" for fault in error.faults)) from None
+    return table

@@ -38,10 +38,12 @@ class KeepConfig(_Settings):
     `train.l2_sp` do so too."""
 
     general: str | None = None
-    """File of plain texts unlike the rows, on which the loss is measured before and after."""
+    """File of texts unlike the rows, on which the loss is measured before and after: of a form
+    that rows come in (.jsonl, .csv, ...), with a column `text` or those of rows to be written."""
     replay: str | None = None
-    """File of plain texts of which some join every step; a decoder is given what is longer than
-    its window in pieces, each of which counts as a row."""
+    """File of texts, in the same form, of which some join every step; a decoder is given what is
+    longer than its window in pieces, each of which counts as a row. `light` then caches no states:
+    every step runs through the frozen layers."""
     replay_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of a step's rows that are replayed. Where write.weigh is `token` their share of the
     loss is another, by their length: at 0.1 texts of 250 tokens beside answers of 30 are half of

@@ -212,7 +212,7 @@ def _gaps(
         )
         for category in names
     )
-    said = {"plain": "the same recipe without remedies", "base": "the base as it came"}[name]
+    said = {"plain": "plain fine-tuning", "base": "the base as it came"}[name]
     return said, tuple(map(_with_direction, apart)), rows if apart else (), tuple(marks)
 
 
