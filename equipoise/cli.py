@@ -41,6 +41,7 @@ from equipoise.options import (
     Method,
     Model,
     OrderOf,
+    Orders,
     Parent,
     Price,
     Prior,
@@ -190,6 +191,7 @@ def train(
     recipe: RecipeFile = None,
     set_: Assignments = [],  # noqa: B006
     track: Track = [],  # noqa: B006
+    orders: Orders = None,
     text: Text = "text",
     label: Label = "label",
     label_separator: LabelSeparator = None,
@@ -214,7 +216,10 @@ def train(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune a model on ROWS, judge it, and write the run folder with its report."""
+    """Fine-tune a model on ROWS, judge it, and write the run folder with its report.
+
+    With --orders K fine-tune K models on the same rows in K data orders, to be merged.
+    """
     from equipoise.commands import check_only, train_on
     from equipoise.settings import classes_in, train_settings
 
@@ -239,6 +244,11 @@ def train(
         classes=lambda: classes_in(rows, columns, encoding, asked),
     )
     how: dict[str, Any] = {"seed": seed, "force": force, "encoding": encoding, "task": asked}
+    if orders is not None and not check:
+        from equipoise.merge_commands import train_orders
+
+        say(json_, *train_orders(rows, out, settings, columns, orders, quiet=quiet, **how))
+        return
     if check:
         say(json_, *check_only(rows, out, settings, columns, **how))
         return

@@ -46,7 +46,7 @@ def train_on(
     from equipoise.summary import run_record, run_text
 
     started = time.perf_counter()
-    recipe, table = _asked(rows, settings, columns, encoding, task)
+    recipe, table = asked_rows(rows, settings, columns, encoding, task)
     with quiet_libraries(), contextlib.nullcontext(silent) if quiet else shown() as progress:
         from equipoise.fit import fit_table
         from equipoise.report import write_report
@@ -80,7 +80,7 @@ def check_only(
     """What `train_on` does before it trains."""
     from equipoise.summary import checked_record, checked_text
 
-    recipe, table = _asked(rows, settings, columns, encoding, task)
+    recipe, table = asked_rows(rows, settings, columns, encoding, task)
     with quiet_libraries():
         from equipoise.fit import check_run
 
@@ -89,13 +89,14 @@ def check_only(
     return record, checked_text(record)
 
 
-def _asked(
+def asked_rows(
     rows: str,
     settings: dict[str, Any],
     columns: ColumnNames,
     encoding: str | None,
     task: Task,
 ) -> tuple[Recipe, Table]:
+    """The recipe that settings make, and the rows as read."""
     from equipoise.data.read import read_rows
     from equipoise.recipe import make_recipe
 

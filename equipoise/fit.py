@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,17 +125,84 @@ def fit_table(
     """
     started = time.perf_counter() if started is None else started
     asked = _asked(table, recipe, seed, measure)
-    kind = asked.kind
     opened = open_run(out, asked.run_id, force=force)
     seconds = {"reading": time.perf_counter() - started}
     if opened.state == "finished":
-        settle(opened)  # what a kill at the very end has left
-        return Run(out, read_manifest(out), resumed=True, was_finished=True)
+        return _finished(opened)
     prepared, warnings = _divided(asked, table, seconds)
     for said in warnings:
         warn(said)
-    measures = kind.measures(prepared)
+    return _fitted(
+        *(asked, prepared, warnings, opened, table, seconds, started, progress),
+        callbacks=callbacks,
+    )
 
+
+@own_draws()
+def fit_orders(
+    table: Table,
+    out: Path,
+    recipe: Recipe,
+    orders: int,
+    *,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress = silent,
+    started: float | None = None,
+    warn: Callable[[str], None] = lambda said: None,
+) -> list[Run]:
+    """The recipe fitted in data orders 0 .. orders - 1, in folders OUT/order-0 and on: models to be
+    merged. All have the same rows, division and head at the start, which are made once; baselines
+    are trained beside the first alone.
+
+    Otherwise as `fit_table`.
+    """
+    if orders < 2:
+        raise SettingsError(f"orders is {orders}; give 2 or more, or leave it out")
+    started = time.perf_counter() if started is None else started
+    found: list[Run] = []
+    divided: tuple[Prepared, list[str]] | None = None
+    for number in range(orders):
+        own = recipe.in_order(number)
+        asked = _asked(table, own, seed, None)
+        opened = open_run(out / f"order-{number}", asked.run_id, force=force)
+        seconds = {"reading": time.perf_counter() - started}
+        if opened.state == "finished":
+            found.append(_finished(opened))
+            continue
+        if divided is None:
+            divided = _divided(asked, table, seconds)
+            for said in divided[1]:
+                warn(said)
+        prepared = replace(divided[0], recipe=asked.recipe)
+        found.append(
+            _fitted(asked, prepared, divided[1], opened, table, seconds, started, progress)
+        )
+        started = time.perf_counter()
+    return found
+
+
+def _finished(opened: Opened) -> Run:
+    settle(opened)  # what a kill at the very end has left
+    manifest = read_manifest(opened.folder)
+    return Run(opened.folder, manifest, resumed=True, was_finished=True)
+
+
+def _fitted(
+    asked: _Asked,
+    prepared: Prepared,
+    warnings: list[str],
+    opened: Opened,
+    table: Table,
+    seconds: dict[str, float],
+    started: float,
+    progress: Progress,
+    *,
+    callbacks: Sequence[Any] = (),
+) -> Run:
+    """Train, judge, compare, and write the manifest."""
+    kind, out = asked.kind, opened.folder
+    measures = kind.measures(prepared)
     if opened.state != "resumed" and process_number() == 0:
         begin(opened)
     wait_for_all()
@@ -146,7 +213,7 @@ def fit_table(
                 callbacks=callbacks,
                 tracking=tracking,
             )
-            judged = kind.judge(prepared, arm, out, seconds, progress)
+            judged = kind.judge(prepared, arm.log_source, out, seconds, progress)
             tracking.tell(judged.scores)
         baselines, comparisons = kind.compare(
             prepared, arm, judged, out, opened.checkpoints, seconds, progress

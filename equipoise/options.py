@@ -230,6 +230,14 @@ Track = Annotated[
     list[str], typer.Option("--track", help="Tracker, such as mlflow; may be repeated.")
 ]
 
+Orders = Annotated[
+    int | None,
+    typer.Option(
+        "--orders",
+        help="Train so many models in as many data orders, in OUT/order-0 and on, to be merged.",
+    ),
+]
+
 
 def columns_asked(
     text: str | None = None,

@@ -195,6 +195,12 @@ class Recipe(BaseModel):
             ).remedies
         return self.model_copy(update=found)
 
+    def in_order(self, number: int) -> Recipe:
+        """The same in another data order; baselines are compared with the first alone."""
+        train = self.train.model_copy(update={"order": number})
+        found: dict[str, Any] = {"train": train}
+        return self.model_copy(update=found | ({"baselines": ()} if number else {}))
+
     @property
     def holds(self) -> bool:
         """Whether anything holds on to what the base can do (write.keep, train.l2_sp)."""

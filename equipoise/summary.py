@@ -91,6 +91,36 @@ def run_text(run: Run, report: Path) -> str:
     return "\n".join(lines)
 
 
+def orders_record(runs: list[Run], reports: list[Path]) -> dict[str, Any]:
+    """What `train --orders --json` prints."""
+    return {"runs": [run_record(run, page) for run, page in zip(runs, reports, strict=True)]}
+
+
+def orders_text(runs: list[Run]) -> str:
+    """What `train --orders` prints: the runs side by side, and how far orders lie apart."""
+    manifest = runs[0].manifest
+    scores = [read_scores(run.folder / "scores.json") for run in runs]
+    several = len(scores[0].classes) > 1
+    shown = _written_shown(scores[0], several) if manifest.writes else dict(_ARMS_SHOWN)
+    kinds = "categories" if manifest.writes else "classes"
+    lines = [
+        f"{scores[0].rows} {manifest.judged} rows, {len(scores[0].classes)} {kinds}; 95 % intervals"
+    ]
+    lines += _laid_out(
+        [
+            ["", *shown.values()],
+            *(
+                [run.folder.name, *(_cell(one.measures.get(m), m) for m in shown)]
+                for run, one in zip(runs, scores, strict=True)
+            ),
+        ]
+    )
+    lines += [f"warning: {warning}" for warning in manifest.rows.warnings]
+    total = sum(sum(run.manifest.seconds.values()) for run in runs)
+    lines += ["", f"runs: {runs[0].folder.parent} ({total:.0f} s), each with its report.html"]
+    return "\n".join(lines)
+
+
 _ARMS_SHOWN = {
     "macro_f1": "macro F1",
     "balanced_accuracy": "balanced accuracy",

@@ -19,12 +19,11 @@ import pyarrow.parquet as pq
 
 from equipoise.auditing.order_losses import class_run_losses, written_losses
 from equipoise.auditing.order_slopes import Places, relate
-from equipoise.data.check import check_rows
-from equipoise.data.read import read_rows
 from equipoise.data.table import ColumnNames, Table
 from equipoise.errors import DataError, FolderError, ModelError
 from equipoise.fitting.clock import timed
 from equipoise.fitting.prepared import Prepared, prepare
+from equipoise.fitting.rows_of_run import rows_of_run
 from equipoise.models.load import Base, find_base
 from equipoise.progress import Progress, silent
 from equipoise.recipe import Recipe
@@ -51,7 +50,12 @@ def audit_order(
     seconds: dict[str, float] = {}
     manifest = read_manifest(run)
     with timed(seconds, "reading"):
-        table = _rows_of(run, manifest, rows, columns, encoding)
+        again = f"give the rows of {run}: equipoise audit ROWS --order {run}"
+        table = rows_of_run(run, manifest, rows, columns, encoding, again=again)
+        if table.train is not None and table.train.several:
+            raise DataError(
+                f"{table.source}: rows may have several labels, and their order is not looked at"
+            )
         train = _training_rows(run, table)
         places = places_of(run, manifest, train)
     recipe = Recipe.model_validate(manifest.recipe)
@@ -88,44 +92,6 @@ def audit_order(
 
 
 # ── the run's rows and their places ───────────────────────────────────────────────────────────
-
-
-def _rows_of(
-    run: Path,
-    manifest: Manifest,
-    rows: str | None,
-    columns: ColumnNames | None,
-    encoding: str | None,
-) -> Table:
-    """Raises DataError unless they are the rows that the run was made of."""
-    source = manifest.rows.source if rows is None else rows
-    again = f"give the rows of {run}: equipoise audit ROWS --order {run}"
-    try:
-        table = read_rows(
-            source,
-            columns=columns or _columns_of(manifest),
-            encoding=encoding,
-            task="write" if manifest.writes else "classify",
-        )
-    except DataError as error:
-        if rows is not None:
-            raise
-        raise DataError(*error.faults, f"{source}: is where the run's rows lay; {again}") from None
-    check_rows(table)
-    if table.fingerprint != manifest.rows.fingerprint:
-        raise DataError(
-            f"{source}: holds other rows than {run} was made of (ids, texts, labels, "
-            f"other cells or their order differ); {again}"
-        )
-    if table.train is not None and table.train.several:
-        raise DataError(f"{source}: rows may have several labels, and their order is not looked at")
-    return table
-
-
-def _columns_of(manifest: Manifest) -> ColumnNames:
-    """Under the names that they had."""
-    named: dict[str, Any] = dict(manifest.rows.columns)
-    return ColumnNames(**{k: v for k, v in named.items() if k in ColumnNames.__dataclass_fields__})
 
 
 def _training_rows(run: Path, table: Table) -> Rows:

@@ -29,7 +29,7 @@ from equipoise.fitting.several import measure_faults, remedy_faults, setting_fau
 from equipoise.fitting.treatment import treatment_faults
 from equipoise.models.load import Base
 from equipoise.models.predict import predict_logits
-from equipoise.models.save import load_classifier, save_classifier
+from equipoise.models.save import LoadedClassifier, load_classifier, save_classifier
 from equipoise.models.trainer import Measure
 from equipoise.progress import Progress
 from equipoise.recipe import Recipe
@@ -85,20 +85,22 @@ class Classifying:
     def judge(
         self,
         prepared: Prepared,
-        arm: TrainedArm,
+        log_source: NDArray[np.float64] | None,
         out: Path,
         seconds: dict[str, float],
         progress: Progress,
     ) -> Judged:
         """Predict with what was saved, decide, and judge."""
+        assert log_source is not None
         with timed(seconds, "predicting"):
-            logits = _reloaded_logits(out, prepared)
+            loaded = load_classifier(out)
+            logits = _logits(loaded, prepared)
         with timed(seconds, "deciding"):
             fold_ids = decision_folds(prepared.splits.validation, prepared.seed)
             predictions, rule = decide_validation_and_test(
                 *(prepared, logits, fold_ids),
-                log_source=arm.log_source,
-                head=arm.classifier.head,
+                log_source=log_source,
+                head=loaded.module.head,
             )
             write_decision(out / "decision.json", rule)
             write_predictions(out / "predictions.parquet", predictions)
@@ -182,9 +184,8 @@ def _group_faults(rows: Rows, column: str) -> list[str]:
     return []
 
 
-def _reloaded_logits(out: Path, prepared: Prepared) -> dict[str, NDArray[np.float64]]:
+def _logits(loaded: LoadedClassifier, prepared: Prepared) -> dict[str, NDArray[np.float64]]:
     """Predictions come from what was saved, read back: what is judged is what is deployed."""
-    loaded = load_classifier(out)
     return {
         split: predict_logits(loaded, prepared.rows(split).texts)
         for split in ("validation", "test")

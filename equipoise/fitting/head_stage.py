@@ -86,7 +86,7 @@ def retrain_head(
         treated.draws,
         fed.lengths,
         treated.strata,
-        np.random.default_rng([prepared.seed, 5]),
+        prepared.order_rng(5),
         batch_rows=prepared.recipe.train.batch_rows,
         bucket_steps=1,
     )

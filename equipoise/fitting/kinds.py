@@ -65,6 +65,8 @@ class Arm(Protocol):
     def notes(self) -> list[str]: ...
     @property
     def general(self) -> GeneralRecord | None: ...
+    @property
+    def log_source(self) -> NDArray[np.float64] | None: ...
 
 
 A = TypeVar("A", bound=Arm)
@@ -113,12 +115,17 @@ class Kind(Protocol[A]):
     def judge(
         self,
         prepared: Prepared,
-        arm: A,
+        log_source: NDArray[np.float64] | None,
         out: Path,
         seconds: dict[str, float],
         progress: Progress,
     ) -> Judged:
-        """Predict with what was saved, and judge; writes the files that hold both."""
+        """Predict with the model that was saved in `out`, and judge; writes the files that hold
+        both.
+
+        log_source  What training has left in the logits, of a run that classifies; see
+                    `arms.TrainedArm`.
+        """
         ...
 
     def compare(

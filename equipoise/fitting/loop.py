@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from equipoise.fitting.prepared import Prepared
 from equipoise.fitting.treatment import Treatment
-from equipoise.models.batches import StepPlan, plan_steps
+from equipoise.models.batches import StepPlan, plan_steps, steps_elsewhere
 from equipoise.models.cache import CachedStates, cache_settings
 from equipoise.models.feed import Fed
 from equipoise.models.methods import learning_rates
@@ -23,8 +23,8 @@ from equipoise.models.trainable import Trainable
 from equipoise.models.trainer import Measure, Predict, Wrapper
 from equipoise.progress import Progress, silent
 
-_STREAM = 2
-"""Of the seed's random streams, the one that orders rows."""
+_STREAM, _STEPS_STREAM = 2, 7
+"""Of the seed's random streams, those that order rows, and whole steps."""
 
 States = dict[str, CachedStates | None]
 """By split; None where the method or the architecture caches none."""
@@ -81,14 +81,18 @@ def uncached(model: Trainable, states: States) -> list[str]:
 def order_rows(prepared: Prepared, treated: Treatment, lengths: NDArray[np.int64]) -> StepPlan:
     """The treated rows in steps. lengths (m,) tokens of each row as fed."""
     config = prepared.recipe.train
-    return plan_steps(
+    plan = plan_steps(
         treated.draws,
         lengths,
         treated.strata,
-        np.random.default_rng([prepared.seed, _STREAM]),
+        prepared.order_rng(_STREAM),
         batch_rows=config.batch_rows,
         bucket_steps=config.bucket_steps,
     )
+    if config.order and config.order_of == "steps":
+        rng = np.random.default_rng([prepared.seed, _STEPS_STREAM, config.order])
+        return steps_elsewhere(plan, rng)
+    return plan
 
 
 def train_watched(

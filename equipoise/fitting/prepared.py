@@ -61,6 +61,13 @@ class Prepared:
     def judged(self) -> str:
         return "test" if self.splits.test is not None else "validation"
 
+    def order_rng(self, stream: int) -> np.random.Generator:
+        """The generator of one of the seed's streams that lay down the order of rows: another in
+        every data order, and order 0's where only steps change places."""
+        train = self.recipe.train
+        own = [train.order] if train.order and train.order_of == "rows" else []
+        return np.random.default_rng([self.seed, stream, *own])
+
     def rows(self, split: str) -> Rows:
         rows = getattr(self.splits, split)
         assert isinstance(rows, Rows)

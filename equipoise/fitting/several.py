@@ -117,7 +117,7 @@ def treat_labels(prepared: Prepared, specs: Sequence[RemedySpec]) -> Treatment:
     labels = prepared.labels["train"]
     n = len(labels)
     losses, wrappers = (of_kind(specs, kind) for kind in ("binary_loss", "wrapper"))
-    order_rng = np.random.default_rng([prepared.seed, 1])
+    order_rng = prepared.order_rng(1)
     return Treatment(
         fed=np.arange(n),
         made=np.empty((0, 0), dtype=np.float32),

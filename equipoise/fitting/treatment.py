@@ -85,7 +85,7 @@ def treat(
              on rows is to be treated.
     """
     labels, classes = prepared.labels["train"], len(prepared.classes)
-    rows_rng, order_rng = (np.random.default_rng([prepared.seed, stream]) for stream in range(2))
+    rows_rng, order_rng = np.random.default_rng([prepared.seed, 0]), prepared.order_rng(1)
     # Made vectors train a head: here if it is all that is trained, else in its second training.
     makers = of_kind(specs, "synthesise") if prepared.recipe.model.method == "head" else []
     choosers = of_kind(specs, "choose")
@@ -154,7 +154,7 @@ def treat_head(
     Weights and loss are those of the first training, by the class shares of this one. A sampler
     gives way to a stage, and wrappers of the loss do not act: most need the body.
     """
-    making, order = (np.random.default_rng([prepared.seed, stream]) for stream in (3, 4))
+    making, order = np.random.default_rng([prepared.seed, 3]), prepared.order_rng(4)
     fed = Fed(first.fed, first.made, first.steps)
     makers = of_kind(specs, "synthesise")
     if makers and not any(step.spec == makers[0] for step in first.steps):

@@ -70,6 +70,16 @@ def plan_steps(
     return StepPlan(order, batch_rows)
 
 
+def steps_elsewhere(plan: StepPlan, rng: np.random.Generator) -> StepPlan:
+    """The same steps in another order, epoch by epoch; a last step that is smaller stays last."""
+    order = plan.order.copy()
+    whole = order.shape[1] // plan.batch_rows
+    for epoch in order:
+        steps = epoch[: whole * plan.batch_rows].reshape(whole, plan.batch_rows)
+        steps[:] = steps[rng.permutation(whole)]
+    return StepPlan(order, plan.batch_rows)
+
+
 def _bucket(
     rows: NDArray[np.int64],
     lengths: NDArray[np.int64],

@@ -9,6 +9,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -161,6 +162,12 @@ class TrainConfig(_Settings):
     bucket_steps: PositiveInt = 16
     """Rows of similar length share a step within windows of so many steps; 1 leaves the order as
     drawn. Every step keeps its number of rows per class."""
+    order: NonNegativeInt = 0
+    """Number of the data order. Runs that differ in it alone train on the same rows from the same
+    head, and meet them in other orders: what `equipoise train --orders` makes."""
+    order_of: Literal["rows", "steps"] = "rows"
+    """What another order rearranges: `rows`, or whole `steps`, each of which keeps its rows and
+    only comes at another time of its epoch."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """Arithmetic of the body's forward and backward pass in training; weights, head, loss and all
     predictions stay in float32. `auto`: bf16 where the device is quicker in it: on GPUs, and

@@ -55,6 +55,8 @@ class TrainedWriter:
     """Loss on general texts before and after."""
     made: int = 0
     head: None = field(default=None, init=False)
+    log_source: None = field(default=None, init=False)
+    """Nothing that is written is decided by class shares."""
 
 
 def train_writer(prepared: Prepared, specs: Sequence[RemedySpec], watch: Watch) -> TrainedWriter:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from equipoise.data.check_written import sound_turns
 from equipoise.data.table import Table
 from equipoise.errors import SettingsError
@@ -102,7 +105,7 @@ class Writing:
     def judge(
         self,
         prepared: Prepared,
-        arm: TrainedWriter,
+        log_source: NDArray[np.float64] | None,
         out: Path,
         seconds: dict[str, float],
         progress: Progress,
