@@ -15,17 +15,18 @@ PACKAGE = Path(__file__).parent.parent / "equipoise"
 LEVELS = [
     {"records", "errors", "costs", "statistics", "progress"},
     {"data", "defaults"},
-    {"audit", "remedies", "models", "evaluate"},
+    {"audit", "remedies", "models", "evaluate", "merge"},
     {"recipe", "asked"},
     {"fitting"},
     {"fit", "auditing", "demo", "writer_run"},
     {"load", "report"},
     {"summary", "out_file", "settings", "given", "options", "own_function", "terminal"},
     {"commands", "audit_commands", "judge_commands"},
+    {"merge_commands"},
     {"cli", "classifier", "losses", "samplers"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-TORCH = ("remedies/losses", "remedies/batches", "models", "fitting", "losses", "samplers")
+TORCH = ("remedies/losses", "remedies/batches", "models", "merge", "fitting", "losses", "samplers")
 
 
 def imports(path: Path) -> set[str]:
