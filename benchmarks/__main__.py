@@ -8,8 +8,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOMS = (
     *("__init__", "__main__", "arms", "audit_tables", "common", "cost_truths", "deciding_again"),
-    *("exact_models", "exact_runs", "figures", "judged", "machine", "paired", "sentences"),
-    *("sets", "sft_arms", "truths", "writing_runs"),
+    *("exact_models", "exact_runs", "figures", "judged", "machine", "merge_files", "paired"),
+    *("sentences", "sets", "sft_arms", "truths", "writing_runs"),
 )
 """Modules that the benchmarks share."""
 

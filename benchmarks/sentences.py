@@ -172,6 +172,35 @@ def _sft_speed(s: Summary) -> str:
     )
 
 
+def _merge_speed(s: Summary) -> str:
+    peaks, of_cat = s["select_peak_mb"], s["select_of_cat"]
+    theirs = ", ".join(f"{r:.1f} of {k}" for k, r in s["mergekit_over_average"].items())
+    return (
+        f"selection of {', '.join(peaks)} models: {', '.join(map(str, peaks.values()))} MB above "
+        f"the import, {', '.join(f'{r:.2f}' for r in of_cat.values())} times the bytes a second of "
+        f"cat; mergekit's linear takes so many times the seconds of the average: {theirs or 'none'}"
+    )
+
+
+def _merge_equality(s: Summary) -> str:
+    return (
+        f"{'the same bytes throughout' if s['same_bytes'] else 'OTHER BYTES'}; killed "
+        f"{s['killed']} times, {s['whole_but_wrong']} merges looked whole and were not"
+    )
+
+
+def _merge_exactness(s: Summary) -> str:
+    return "every value agrees with mergekit's" if s["agree"] else "SOME VALUES DISAGREE"
+
+
+def _merge_adapters(s: Summary) -> str:
+    return "; ".join(
+        f"{name.replace('_over_', ' over ').replace('_', ' ')}: "
+        + ", ".join(f"{ratio:.1f} of {count}" for count, ratio in found.items())
+        for name, found in s.items()
+    )
+
+
 def _gap(cells: dict[str, Any], name: str) -> str:
     d = cells.get(name)
     return "too few rows" if d is None else f"{d['value']:+.2f} [{d['low']:.2f}, {d['high']:.2f}]"
@@ -188,6 +217,10 @@ SAYS: dict[str, Callable[[Summary], str]] = {
     "generation": _generation,
     "judging_speed": _slowest,
     "label_text": _label_text,
+    "merge_adapters": _merge_adapters,
+    "merge_equality": _merge_equality,
+    "merge_exactness": _merge_exactness,
+    "merge_speed": _merge_speed,
     "precision": _precision,
     "real_input": _first,
     "rows_speed": _rows_speed,
