@@ -66,7 +66,7 @@ def test_the_verdict_leads_with_the_answers_that_the_pattern_finds(tmp_path):
     assert said.tone == "good"
     assert said.figures[0].name == "Macro answer match"
     assert said.sentences[0].startswith("On 16 test rows of 2 categories its macro answer match is")
-    assert "the same model without remedies: macro answer match +0.300" in said.sentences[1]
+    assert "Against plain fine-tuning: macro answer match +0.300" in said.sentences[1]
     assert "has answer match 0.000" in " ".join(said.sentences)
     page = read_page(write_report(folder))
     assert page.faults == []
