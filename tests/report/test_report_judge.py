@@ -135,11 +135,12 @@ def test_texts_that_are_alike_are_no_verdict(run: Path, server: Server) -> None:
     texts = read_written(run / WRITTEN).written.copy()
     texts[:3] = "middling"
     write_written(plain, replace(theirs, written=texts))
-    server.behave = lambda n, body: (500, {}, b"out of order")
+    server.behave = lambda n, body: chat("I like both.")
     done = judged(run, server)
     assert done.code == 2
-    assert "gave no verdict on any of 3 pairs (6 questions without an answer)" in done.stderr
+    assert "gave no verdict on any of 3 pairs (6 answers without a verdict in them)" in done.stderr
     assert not (run / "judged.json").exists()
+    (run / "judge_answers.jsonl").unlink()
     server.behave = longer_wins
     done = judged(run, server)
     assert done.code == 0, done.stderr
