@@ -28,7 +28,7 @@ def train_orders(
 ) -> Answer:
     """One run per data order, each in a folder of its own with its report."""
     from equipoise.progress import shown, silent
-    from equipoise.summary import orders_record, orders_text
+    from equipoise.summary import orders_text, run_record
 
     started = time.perf_counter()
     recipe, table = asked_rows(rows, settings, columns, encoding, task)
@@ -45,4 +45,5 @@ def train_orders(
             warn=(lambda said: None) if quiet else warn,
         )
         pages = [write_report(run.folder) for run in runs]
-    return orders_record(runs, pages), orders_text(runs)
+    records = [run_record(run, page) for run, page in zip(runs, pages, strict=True)]
+    return {"runs": records}, orders_text(runs)

@@ -44,28 +44,14 @@ def run_record(run: Run, report: Path) -> dict[str, Any]:
 
 def run_text(run: Run, report: Path) -> str:
     """What `train` prints: the arms side by side, then what was found, then where it lies."""
-    from equipoise.report.verdict import headline_measure
-
     manifest = run.manifest
     scores = read_scores(run.folder / "scores.json")
     arms = [("this run", scores)] + [
         (record.title, read_scores(run.folder / "baselines" / record.name / "scores.json"))
         for record in manifest.baselines
     ]
-    decides, unit = headline_measure(manifest), cost_unit(manifest)
-    shown = {decides: _in_text(decides)} | _ARMS_SHOWN
-    several, kinds = len(scores.classes) > 1, "classes"
-    if manifest.writes:
-        shown, kinds = _written_shown(scores, several), "categories" if several else "category"
-    lines = [f"{scores.rows} {manifest.judged} rows, {len(scores.classes)} {kinds}; 95 % intervals"]
-    if "expected_cost" in shown:
-        lines[0] += f"; expected cost in {unit or PER_ROWS}, lower is better"
-    lines += _laid_out(
-        [
-            ["", *shown.values()],
-            *([title, *(_cell(s.measures.get(m), m) for m in shown)] for title, s in arms),
-        ]
-    )
+    unit, several = cost_unit(manifest), len(scores.classes) > 1
+    lines = _side_by_side(manifest, arms)
     if manifest.writes and several:
         lines += ["", *_categories(scores)]
     titles = {record.name: record.title for record in manifest.baselines}
@@ -91,34 +77,34 @@ def run_text(run: Run, report: Path) -> str:
     return "\n".join(lines)
 
 
-def orders_record(runs: list[Run], reports: list[Path]) -> dict[str, Any]:
-    """What `train --orders --json` prints."""
-    return {"runs": [run_record(run, page) for run, page in zip(runs, reports, strict=True)]}
-
-
 def orders_text(runs: list[Run]) -> str:
-    """What `train --orders` prints: the runs side by side, and how far orders lie apart."""
-    manifest = runs[0].manifest
-    scores = [read_scores(run.folder / "scores.json") for run in runs]
-    several = len(scores[0].classes) > 1
-    shown = _written_shown(scores[0], several) if manifest.writes else dict(_ARMS_SHOWN)
-    kinds = "categories" if manifest.writes else "classes"
-    lines = [
-        f"{scores[0].rows} {manifest.judged} rows, {len(scores[0].classes)} {kinds}; 95 % intervals"
-    ]
-    lines += _laid_out(
+    """What `train --orders` prints: the runs side by side, then where they lie."""
+    manifest, folder = runs[0].manifest, runs[0].folder.parent
+    arms = [(run.folder.name, read_scores(run.folder / "scores.json")) for run in runs]
+    total = sum(sum(run.manifest.seconds.values()) for run in runs)
+    lines = _side_by_side(manifest, arms)
+    lines += [f"warning: {warning}" for warning in manifest.rows.warnings]
+    return "\n".join([*lines, "", f"runs: {folder} ({total:.0f} s), each with its report.html"])
+
+
+def _side_by_side(manifest: Manifest, arms: list[tuple[str, Scores]]) -> list[str]:
+    """What was judged, and a line for each arm by its title."""
+    from equipoise.report.verdict import headline_measure
+
+    scores, decides = arms[0][1], headline_measure(manifest)
+    shown = {decides: _in_text(decides)} | _ARMS_SHOWN
+    several, kinds = len(scores.classes) > 1, "classes"
+    if manifest.writes:
+        shown, kinds = _written_shown(scores, several), "categories" if several else "category"
+    lines = [f"{scores.rows} {manifest.judged} rows, {len(scores.classes)} {kinds}; 95 % intervals"]
+    if "expected_cost" in shown:
+        lines[0] += f"; expected cost in {cost_unit(manifest) or PER_ROWS}, lower is better"
+    return lines + _laid_out(
         [
             ["", *shown.values()],
-            *(
-                [run.folder.name, *(_cell(one.measures.get(m), m) for m in shown)]
-                for run, one in zip(runs, scores, strict=True)
-            ),
+            *([title, *(_cell(s.measures.get(m), m) for m in shown)] for title, s in arms),
         ]
     )
-    lines += [f"warning: {warning}" for warning in manifest.rows.warnings]
-    total = sum(sum(run.manifest.seconds.values()) for run in runs)
-    lines += ["", f"runs: {runs[0].folder.parent} ({total:.0f} s), each with its report.html"]
-    return "\n".join(lines)
 
 
 _ARMS_SHOWN = {

@@ -40,7 +40,6 @@ def merge_into_folder(
     *,
     threads: int,
     stretch: int,
-    stepped: Callable[[int, int], None] = lambda done, all_: None,
 ) -> dict[str, Counted]:
     """Returns what was counted of each tensor. The folder of the same merge, finished, is left as
     it is; of one that was killed, it goes on.
@@ -67,7 +66,7 @@ def merge_into_folder(
         out,
         identity,
         recipe,
-        lambda sink: merge_tensors(asked, sink, threads=threads, stretch=stretch, stepped=stepped),
+        lambda sink: merge_tensors(asked, sink, threads=threads, stretch=stretch),
     )
 
 

@@ -66,17 +66,15 @@ def merge_tensors(
     *,
     threads: int,
     stretch: int = STRETCH,
-    stepped: Callable[[int, int], None] = lambda done, all_: None,
 ) -> dict[str, Counted]:
     """Merge every tensor into the sink. Returns what was counted of each: "values", what its method
     counts, and "how" where it was not the method asked for: "copied" (whole numbers), or "average"
     (the base lacks it, and the method needs one).
 
     stretch   Values at a time, at least a row where rows are drawn; changes no result.
-    stepped   Told how many values are merged, of how many.
     """
     work = _Work(asked, stretch)
-    tally = _Tally(asked.infos, sink, stepped)
+    tally = _Tally(sink)
     with ThreadPoolExecutor(threads) as pool:
         for group in work.groups():
             names = [name for name in group if name not in sink.done]
@@ -202,13 +200,9 @@ class _Work:
 class _Tally:
     """Counts per tensor, and which of them are whole."""
 
-    def __init__(
-        self, infos: Mapping[str, TensorInfo], sink: Sink, stepped: Callable[[int, int], None]
-    ) -> None:
-        self.sink, self.stepped = sink, stepped
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
         self.found: dict[str, Counted] = dict(sink.done)
-        self.all_values = sum(info.values for info in infos.values())
-        self.values = sum(infos[name].values for name in self.found)
         self._missing: Counter[str] = Counter()
         self._counts: dict[str, Counted] = {}
         self._lock = threading.Lock()
@@ -225,8 +219,6 @@ class _Tally:
             if not self._missing[place.tensor]:
                 self.found[place.tensor] = self._counts.pop(place.tensor)
                 self.sink.finished(place.tensor, self.found[place.tensor])
-            self.values += place.stop - place.start
-            self.stepped(self.values, self.all_values)
 
 
 def each(
